@@ -1,0 +1,59 @@
+"""Linux numbers, under the kernel's names.
+
+Source: Linux uapi headers (asm-generic/mman-common.h, linux/mman.h) and
+include/linux/mm.h for FOLL_*. FOLL_* are internal to the kernel and moved
+between versions; only their names carry over, the values here are ours.
+"""
+
+from __future__ import annotations
+
+import enum
+import mmap
+from typing import NewType
+
+PAGE_SHIFT = 12
+PAGE_SIZE = 1 << PAGE_SHIFT
+PAGE_MASK = ~(PAGE_SIZE - 1)
+
+UserAddr = NewType("UserAddr", int)
+"""An address in an emulated address space, in bytes."""
+
+RemoteAddr = NewType("RemoteAddr", int)
+"""An address in a traced process that the emulated kernel does not manage."""
+
+PROT_NONE = 0
+PROT_READ = mmap.PROT_READ
+PROT_WRITE = mmap.PROT_WRITE
+PROT_EXEC = mmap.PROT_EXEC
+
+MADV_DONTNEED = mmap.MADV_DONTNEED
+MADV_DONTFORK = mmap.MADV_DONTFORK
+MADV_DOFORK = mmap.MADV_DOFORK
+MADV_WIPEONFORK = 18
+MADV_KEEPONFORK = 19
+MADV_POPULATE_WRITE = 23
+
+GUP_PIN_COUNTING_BIAS = 1024
+"""What one FOLL_PIN adds to a page's refcount. Linux: include/linux/mm.h (v5.7)."""
+
+
+class Foll(enum.IntFlag):
+    """How a page is looked up and held. Linux: FOLL_* of include/linux/mm.h."""
+
+    WRITE = 0x01
+    GET = 0x04
+    FORCE = 0x10
+    PIN = 0x40000
+    LONGTERM = 0x10000
+
+
+class Direction(enum.Enum):
+    """Which way a device moves bytes. Linux: enum dma_data_direction."""
+
+    FROM_DEVICE = "from-device"
+    TO_DEVICE = "to-device"
+
+
+def page_range(addr: int, length: int) -> range:
+    """The page-aligned addresses of the pages that ``[addr, addr + length)`` touches."""
+    return range(addr & PAGE_MASK, addr + length, PAGE_SIZE)

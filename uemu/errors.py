@@ -1,0 +1,87 @@
+"""What can go wrong, sorted by whose refusal it is.
+
+Fault           the emulated kernel refused: a value of the experiment.
+Blocked         the emulated kernel made a call wait, and nothing else can run.
+HostError       this machine refused: what, why, and what to do about it.
+ProcessDied     a real process the caller still needed is gone.
+InvariantError  the emulator broke a rule of its own: a bug in uemu or in a policy.
+
+Wrong use by a caller is ``ValueError`` or ``TypeError``, as everywhere in Python.
+"""
+
+from __future__ import annotations
+
+import errno as _errno
+
+
+class UemuError(Exception):
+    """Base of every error uemu raises on purpose."""
+
+
+class Fault(UemuError):
+    """The emulated kernel refused a call or an access.
+
+    Attributes:
+        errno: the kernel's error number, positive (``errno.EFAULT`` ...).
+        addr: the user address concerned, in bytes.
+    """
+
+    def __init__(self, errno: int, addr: int, what: str = "") -> None:
+        name = _errno.errorcode.get(errno, str(errno))
+        super().__init__(f"{name} at {addr:#x}" + (f": {what}" if what else ""))
+        self.errno = errno
+        self.addr = addr
+
+
+class Blocked(UemuError):
+    """A call waits for something that only another call can bring about.
+
+    Attributes:
+        waits_for: the step it stands before, in the kernel's words.
+    """
+
+    def __init__(self, call: str, waits_for: str) -> None:
+        super().__init__(f"{call} waits: {waits_for}, and nothing else can run")
+        self.waits_for = waits_for
+
+
+class HostError(UemuError):
+    """This machine refused something uemu needs.
+
+    Attributes:
+        what: what uemu tried.
+        why: what the machine answered.
+        remedy: what a person can do about it.
+    """
+
+    def __init__(self, what: str, why: str, remedy: str) -> None:
+        super().__init__(f"{what}: {why}. {remedy}")
+        self.what = what
+        self.why = why
+        self.remedy = remedy
+
+
+class ProcessDied(UemuError):
+    """A real process is gone that a call still needed.
+
+    Attributes:
+        pid: its process id.
+        how: "exited with status N" or "was killed by SIGNAME".
+    """
+
+    def __init__(self, pid: int, how: str, during: str) -> None:
+        super().__init__(f"process {pid} {how} during {during}; its page frames are freed")
+        self.pid = pid
+        self.how = how
+
+
+class InvariantError(UemuError):
+    """A rule of the emulated kernel does not hold.
+
+    Attributes:
+        kind: the violation's name in ``uemu.oracle`` (``refcount-leak`` ...).
+    """
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(f"{kind}: {message}")
+        self.kind = kind

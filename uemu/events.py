@@ -1,0 +1,215 @@
+"""What happens, as values: the only thing the oracle and the reports see.
+
+An event is emitted inside the step that causes it. ``cpu`` is the name of
+the CPU (a thread, a task) it happened on, ``mm`` the number of an address
+space, ``pfn`` the number of a page frame; ``base`` is a page-aligned user
+address and ``addr`` any user address, both in bytes.
+
+Frames are seen through a PTE or through a device. An event that shows what
+an mm *sees* carries the bytes, so that whoever judges needs no page table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
+
+MmId = int
+
+
+class MmCreated(NamedTuple):
+    """An address space began; ``parent`` is the mm it was forked from."""
+
+    mm: MmId
+    name: str
+    parent: MmId | None
+
+
+class MmGone(NamedTuple):
+    """An address space ended; it maps nothing any more."""
+
+    mm: MmId
+
+
+class Forked(NamedTuple):
+    """fork(2) is over: ``child`` has its page table and may run."""
+
+    cpu: str
+    mm: MmId
+    child: MmId
+
+
+class FaultTaken(NamedTuple):
+    """A CPU access trapped."""
+
+    cpu: str
+    mm: MmId
+    addr: int
+    write: bool
+
+
+class PteSet(NamedTuple):
+    """A page table entry changed. ``pfn`` None: nothing is mapped."""
+
+    cpu: str
+    mm: MmId
+    base: int
+    old_pfn: int | None
+    pfn: int | None
+    write: bool
+
+
+class PageCopied(NamedTuple):
+    """A new frame was filled from an old one: fn says by whom."""
+
+    cpu: str
+    mm: MmId
+    base: int
+    src: int
+    dst: int
+    fn: str
+
+
+class PageFreed(NamedTuple):
+    """A frame's last reference is gone."""
+
+    pfn: int
+
+
+class Unmapped(NamedTuple):
+    """The mm's own munmap, MADV_DONTNEED, exit took away ``[start, end)``."""
+
+    cpu: str
+    mm: MmId
+    start: int
+    end: int
+
+
+class TlbFlushed(NamedTuple):
+    """A CPU dropped its translations of ``[start, end)`` on behalf of ``cpu``."""
+
+    cpu: str
+    mm: MmId
+    target: str
+    start: int
+    end: int
+
+
+class Stored(NamedTuple):
+    """A CPU stored ``data`` at ``addr``, inside one page; it went to ``pfn``."""
+
+    cpu: str
+    mm: MmId
+    addr: int
+    pfn: int
+    data: bytes
+
+
+class Loaded(NamedTuple):
+    """A CPU loaded ``data`` from ``addr``, inside one page, out of ``pfn``."""
+
+    cpu: str
+    mm: MmId
+    addr: int
+    pfn: int
+    data: bytes
+
+
+class Held(NamedTuple):
+    """One page that a device holds for an mm, and where its bytes lie."""
+
+    mm: MmId
+    addr: int
+    pfn: int
+    offset: int
+    length: int
+
+
+class IoStarted(NamedTuple):
+    """A device may access ``held`` from now on.
+
+    ``io`` numbers transfers and registrations alike; ``mappers`` are the
+    (mm, base) that map each held frame, in the order of ``held``.
+    """
+
+    cpu: str
+    io: int
+    api: str
+    from_device: bool
+    to_device: bool
+    long_term: bool
+    pinned: bool
+    held: tuple[Held, ...]
+
+
+class DeviceWrote(NamedTuple):
+    """A device stored ``data`` into a frame."""
+
+    io: int
+    pfn: int
+    offset: int
+    data: bytes
+
+
+class DeviceRead(NamedTuple):
+    """A device loaded ``data`` from a frame; the holder's PTE shows ``seen``."""
+
+    io: int
+    pfn: int
+    offset: int
+    data: bytes
+
+
+class IoChecked(NamedTuple):
+    """A request is over: what the holder sees there now through its own PTEs.
+
+    ``seen`` goes with `IoStarted.held`: the pfn the holder maps there (None:
+    nothing) and its bytes. ``final`` is false for one request of a
+    registration that lives on.
+    """
+
+    cpu: str
+    io: int
+    seen: tuple[tuple[int | None, bytes], ...]
+    final: bool
+
+
+class Waited(NamedTuple):
+    """An operation stood before a step that was not enabled; ``done``: it went on."""
+
+    cpu: str
+    mm: MmId
+    fn: str
+    what: str
+    done: bool
+
+
+Event = Any
+"""One of the classes of this module."""
+
+E = TypeVar("E")
+
+
+class EventBus:
+    """Hands each event to those who asked for its class, in the order they asked.
+
+    Attributes:
+        log: every event so far, or None when nobody keeps one.
+    """
+
+    __slots__ = ("_handlers", "log")
+
+    def __init__(self, *, keep_log: bool = True) -> None:
+        self._handlers: dict[type, tuple[Callable[[Any], None], ...]] = {}
+        self.log: list[Event] | None = [] if keep_log else None
+
+    def subscribe(self, kind: type[E], handler: Callable[[E], None]) -> None:
+        """Call ``handler`` with each event of exactly the class ``kind``."""
+        self._handlers[kind] = (*self._handlers.get(kind, ()), handler)
+
+    def emit(self, event: Event) -> None:
+        """Publish one event."""
+        if self.log is not None:
+            self.log.append(event)
+        for handler in self._handlers.get(type(event), ()):
+            handler(event)

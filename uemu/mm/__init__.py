@@ -1,0 +1,14 @@
+"""The mechanism: what every kernel here shares.
+
+page, pte, vma, mm_struct   the records, under the kernel's names
+frames                      where the bytes are
+mmu                         what page tables are applied to; the simulated MMU
+locks                       spinlocks and rwsems as cells
+mechanism                   references, reverse mapping, set_pte_at, TLB flush
+fault, fork, gup, mprotect, munmap
+                            the operations, as generators of Steps
+hooks                       the questions a policy answers
+check                       invariants
+
+Lock order: mmap_lock, then page_table_lock. gup-fast takes neither.
+"""

@@ -1,0 +1,61 @@
+"""Invariants of the mechanism, each named in the class whose rule it is.
+
+``holds`` counts what devices hold, as the caller knows it: pfn to the sum of
+references (1 a get, GUP_PIN_COUNTING_BIAS a pin). References that an
+operation under way has taken come on top, so counts are checked for "at
+least" while something runs and for "exactly" when nothing does.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+from uemu.errors import InvariantError
+from uemu.mm.mechanism import Mechanism
+from uemu.mm.mm_struct import MmStruct
+from uemu.mm.pte import Pte
+
+
+def check_all(mech: Mechanism, holds: Mapping[int, int], *, at_rest: bool) -> None:
+    """Run every check.
+
+    Args:
+        at_rest: no operation is under way, so no reference is in transit.
+
+    Raises:
+        InvariantError: with the violation's name and the page.
+    """
+    mapped: Counter[int] = Counter()
+    for mm in mech.mms.values():
+        for base, cell in mm.ptes.items():
+            pte = cell.peek()
+            if isinstance(pte, Pte):
+                check_pte(mech, mm, base, pte)
+                mapped[pte.pfn] += 1
+    for pfn, page in mech.pages.items():
+        if not page.reserved:
+            check_refs(mech, pfn, mapped[pfn], holds.get(pfn, 0), at_rest=at_rest)
+
+
+def check_pte(mech: Mechanism, mm: MmStruct, base: int, pte: Pte) -> None:
+    """A present entry lies inside a VMA and names a live page; the zero page is read-only."""
+    if pte.pfn not in mech.pages:
+        raise InvariantError("pinned-page-freed", f"{mm} maps freed pfn {pte.pfn} at {base:#x}")
+    if mm.find_vma(base) is None:
+        raise InvariantError("refcount-leak", f"{mm} maps pfn {pte.pfn} outside any VMA")
+    if pte.write and mech.pages[pte.pfn].reserved:
+        raise InvariantError("refcount-leak", f"{mm} maps the zero page writable at {base:#x}")
+
+
+def check_refs(mech: Mechanism, pfn: int, mapped: int, held: int, *, at_rest: bool) -> None:
+    """refcount covers the PTEs and what devices hold; at rest it is their sum."""
+    page = mech.pages[pfn]
+    count, mapcount = page.refcount.peek(), page.mapcount.peek()
+    expected = mapped + held
+    if count < expected or (at_rest and count != expected):
+        raise InvariantError(
+            "refcount-leak", f"{page!r} has {mapped} PTEs and {held} references of devices"
+        )
+    if at_rest and mapcount != mapped:
+        raise InvariantError("refcount-leak", f"{page!r} is mapped by {mapped} PTEs")

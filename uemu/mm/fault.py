@@ -1,0 +1,138 @@
+"""Page faults. Linux: mm/memory.c:handle_mm_fault, do_anonymous_page, wp_page_*."""
+
+from __future__ import annotations
+
+import errno
+
+from uemu.abi import PAGE_MASK, PAGE_SIZE
+from uemu.errors import Fault, InvariantError
+from uemu.events import FaultTaken
+from uemu.mm.mechanism import Mechanism
+from uemu.mm.mm_struct import MmStruct
+from uemu.mm.page import Page
+from uemu.mm.pte import Pte, SwapEntry
+from uemu.mm.vma import Vm, Vma
+from uemu.step import Cpu, Op, Step
+
+_COPY = Step("cow_user_page", "copy the frame")
+
+
+def do_user_fault(mech: Mechanism, cpu: Cpu, mm: MmStruct, addr: int, *, write: bool) -> Op[None]:
+    """Handle a trap of a CPU access at ``addr``.
+
+    Raises:
+        Fault: EFAULT, nothing is mapped there or the access is not allowed
+            (the program gets its SIGSEGV).
+
+    Linux: arch/x86/mm/fault.c:do_user_addr_fault.
+    """
+    lock = mm.mmap_lock
+    yield lock.read_step("do_page_fault", "take mmap_lock")
+    lock.down_read(cpu)
+    mech.emit(FaultTaken(cpu.name, mm.id, addr, write))
+    vma = mm.find_vma(addr)
+    if vma is None or (Vm.WRITE if write else Vm.READ) not in vma.vm_flags:
+        lock.up_read(cpu)
+        raise Fault(errno.EFAULT, addr, "a store" if write else "a load")
+    yield from handle_mm_fault(mech, cpu, mm, vma, addr & PAGE_MASK, write=write)
+    lock.up_read(cpu)
+
+
+def handle_mm_fault(
+    mech: Mechanism,
+    cpu: Cpu,
+    mm: MmStruct,
+    vma: Vma,
+    base: int,
+    *,
+    write: bool,
+    unshare: bool = False,
+) -> Op[None]:
+    """Make ``base`` accessible, once; the caller looks again.
+
+    Precondition: mmap_lock is held. Linux: mm/memory.c:handle_pte_fault.
+    """
+    pte = cpu.read(mm.pte(base))
+    if pte is None:
+        yield from do_anonymous_page(mech, cpu, mm, vma, base, write=write)
+    elif isinstance(pte, SwapEntry):
+        raise InvariantError("refcount-leak", f"{mm} has {pte} at {base:#x}, and no swap exists")
+    elif (write and not pte.write) or unshare:
+        yield from mech.hooks.do_wp_page(cpu, mm, vma, base, unshare=unshare)
+
+
+def do_anonymous_page(
+    mech: Mechanism, cpu: Cpu, mm: MmStruct, vma: Vma, base: int, *, write: bool
+) -> Op[None]:
+    """First touch: map a zeroed page, or the zero page on a read.
+
+    Linux: mm/memory.c:do_anonymous_page. The zero page was not mapped by
+    2.6.24 to 2.6.31, which allocated on a read too.
+    """
+    yield mm.page_table_lock.step("do_anonymous_page", "map a zeroed page")
+    mm.page_table_lock.enter(cpu)
+    if cpu.read(mm.pte(base)) is not None:
+        return
+    if not write and mech.hooks.read_fault_maps_zero_page:
+        mech.set_pte_at(cpu, mm, base, Pte(mech.zero_page().pfn, False))
+        return
+    page = mech.alloc_page(base)
+    mech.frames.zero(page.pfn)
+    mech.page_add_new_anon_rmap(cpu, page)
+    mech.hooks.new_anon_page(cpu, page)
+    mech.set_pte_at(cpu, mm, base, Pte(page.pfn, vma.writable(), True))
+
+
+def wp_page_reuse(mech: Mechanism, cpu: Cpu, mm: MmStruct, vma: Vma, base: int, pte: Pte) -> None:
+    """Make the entry writable where the VMA allows it. Atomic: call inside a step.
+
+    The caller's own TLB may keep the old entry: a stale read-only one only
+    faults again. Linux: mm/memory.c:wp_page_reuse, maybe_mkwrite.
+    """
+    mech.set_pte_at(cpu, mm, base, Pte(pte.pfn, vma.writable(), True))
+
+
+def wp_page_copy(
+    mech: Mechanism,
+    cpu: Cpu,
+    mm: MmStruct,
+    vma: Vma,
+    base: int,
+    orig_pte: Pte,
+    old: Page,
+    *,
+    writable: bool = True,
+) -> Op[None]:
+    """Give ``mm`` a copy of ``old`` in place of it.
+
+    Precondition: called in the step that looked at the entry under the page
+    table lock; that step takes the reference that keeps ``old`` alive.
+    The zero page has no rmap and its copy is a fresh page of zeros.
+
+    Linux: mm/memory.c:wp_page_copy (do_wp_page's "gotten:" before v4.4).
+    """
+    mech.get_page(cpu, old)
+    yield _COPY
+    new = mech.alloc_page(base)
+    mech.copy_page(cpu, mm, base, new, old, "cow_user_page")
+    lock = mm.page_table_lock
+    yield lock.step("wp_page_copy", "pte_same ?")
+    lock.enter(cpu)
+    if cpu.read(mm.pte(base)) != orig_pte:
+        mech.put_page(cpu, new)
+        mech.put_page(cpu, old)
+        return
+    if mech.mmu.cpus_of(mm.id):
+        # Clear and flush before the new entry is set, so that no two CPUs of
+        # the mm use different frames. Linux: ptep_clear_flush().
+        lock.acquire(cpu)
+        mech.set_pte_at(cpu, mm, base, None)
+        yield from mech.flush_tlb_range(cpu, mm, base, base + PAGE_SIZE)
+    mech.page_add_new_anon_rmap(cpu, new)
+    mech.hooks.new_anon_page(cpu, new)
+    mech.set_pte_at(
+        cpu, mm, base, Pte(new.pfn, writable and vma.writable(), writable or orig_pte.dirty)
+    )
+    mech.page_remove_rmap(cpu, old)
+    mech.put_page(cpu, old, 1 if old.reserved else 2)
+    lock.release(cpu)

@@ -1,0 +1,57 @@
+"""fork(2) for an address space. Linux: kernel/fork.c:dup_mmap, mm/memory.c:copy_page_range."""
+
+from __future__ import annotations
+
+from uemu.events import Forked
+from uemu.mm.mechanism import Mechanism
+from uemu.mm.mm_struct import MmStruct
+from uemu.mm.pte import Pte, SwapEntry
+from uemu.mm.vma import Vm
+from uemu.step import Cpu, Op
+
+
+def dup_mmap(mech: Mechanism, cpu: Cpu, src: MmStruct, name: str) -> Op[MmStruct]:
+    """Return a child of ``src``: its VMAs, and each entry as the policy decides.
+
+    The parent's TLBs are flushed once, at the end, before mmap_lock is
+    released.
+    """
+    lock = src.mmap_lock
+    yield lock.write_step("dup_mmap", f"{mech.hooks.lock_name} for writing")
+    lock.down_write(cpu)
+    mech.hooks.fork_begin(cpu, src)
+    dst = mech.mm_alloc(name, src)
+    for vma in src.vmas:
+        if Vm.DONTCOPY in vma.vm_flags:
+            continue
+        dst.insert_vma(vma.copy())
+        if Vm.WIPEONFORK in vma.vm_flags:
+            continue
+        for base in src.bases_in(vma.vm_start, vma.vm_end):
+            pte = src.pte(base).peek()
+            if isinstance(pte, Pte):
+                yield from mech.hooks.copy_present_pte(cpu, src, dst, vma, base)
+            elif isinstance(pte, SwapEntry):
+                yield src.page_table_lock.step("copy_one_pte", "share the swap entry")
+                mech.set_pte_at(cpu, dst, base, cpu.read(src.pte(base)))
+    if src.vmas:
+        start, end = src.vmas[0].vm_start, src.vmas[-1].vm_end
+        yield from mech.flush_tlb_range(cpu, src, start, end)
+    mech.hooks.fork_end(cpu, src)
+    lock.up_write(cpu)
+    mech.emit(Forked(cpu.name, src.id, dst.id))
+    return dst
+
+
+def share_page(
+    mech: Mechanism, cpu: Cpu, dst: MmStruct, base: int, pte: Pte
+) -> None:
+    """Map the page of ``pte`` in ``dst`` too. Atomic: call inside a step.
+
+    The zero page is mapped without being counted. Linux: the tail of copy_one_pte.
+    """
+    page = mech.page_of(pte)
+    if not page.reserved:
+        mech.get_page(cpu, page)
+        mech.page_dup_rmap(cpu, page)
+    mech.set_pte_at(cpu, dst, base, pte)

@@ -1,0 +1,134 @@
+"""get_user_pages and pin_user_pages, slow and fast. Linux: mm/gup.c (x86: arch/x86/mm/gup.c).
+
+gup-fast takes no lock: with interrupts off it reads the entry, takes the
+reference, and whatever check follows is the policy's. A TLB flush by IPI
+waits for it, which is what its safety against munmap rests on.
+"""
+
+from __future__ import annotations
+
+import errno
+
+from uemu.abi import GUP_PIN_COUNTING_BIAS, Foll, page_range
+from uemu.errors import Fault, InvariantError
+from uemu.mm.fault import handle_mm_fault
+from uemu.mm.hooks import GupCall, NeedFault
+from uemu.mm.mechanism import Mechanism
+from uemu.mm.mm_struct import MmStruct
+from uemu.mm.page import Page
+from uemu.mm.vma import Vm, Vma
+from uemu.step import Cpu, Op, Step
+
+RETRIES = 1000
+"""How often one page may be looked up in vain before gup is said to livelock."""
+
+_IRQS_OFF = Step("get_user_pages_fast", "interrupts off")
+
+
+def gup_grab(mech: Mechanism, cpu: Cpu, page: Page, foll: Foll) -> None:
+    """Hold a page with a get or a pin. Linux: try_grab_page(). Atomic: call inside a step."""
+    if Foll.PIN in foll:
+        if cpu.add(page.refcount, GUP_PIN_COUNTING_BIAS) <= GUP_PIN_COUNTING_BIAS:
+            raise InvariantError("pinned-page-freed", f"{page!r} was free when it was pinned")
+    else:
+        mech.get_page(cpu, page)
+
+
+def gup_release(mech: Mechanism, cpu: Cpu, page: Page, foll: Foll) -> None:
+    """Give back what `gup_grab` took. Linux: unpin_user_page(), put_page()."""
+    mech.put_page(cpu, page, GUP_PIN_COUNTING_BIAS if Foll.PIN in foll else 1)
+
+
+def hold_user_pages(
+    mech: Mechanism, cpu: Cpu, mm: MmStruct, addr: int, length: int, call: GupCall
+) -> Op[list[Page]]:
+    """Hold the pages under ``[addr, addr + length)`` the way an API does.
+
+    Fast as far as it goes, the rest slow; on an error nothing stays held.
+
+    Raises:
+        Fault: EFAULT, not mapped or not allowed.
+
+    Linux: mm/gup.c:internal_get_user_pages_fast, get_user_pages_unlocked.
+    """
+    foll = call.foll
+    bases = list(page_range(addr, length))
+    pages: list[Page] = []
+    if call.fast:
+        pages = yield from lockless_pages_from_mm(mech, cpu, mm, bases, foll)
+    if len(pages) == len(bases):
+        return pages
+    lock = mm.mmap_lock
+    yield lock.read_step("get_user_pages", f"{mech.hooks.lock_name} for reading")
+    lock.down_read(cpu)
+    mech.hooks.gup_mark_mm(cpu, mm, foll)
+    try:
+        for base in bases[len(pages) :]:
+            pages.append((yield from _get_user_page(mech, cpu, mm, base, foll)))
+    except Fault:
+        for page in pages:
+            gup_release(mech, cpu, page, foll)
+        raise
+    finally:
+        lock.up_read(cpu)
+    return pages
+
+
+def _get_user_page(
+    mech: Mechanism, cpu: Cpu, mm: MmStruct, base: int, foll: Foll
+) -> Op[Page]:
+    """One turn of __get_user_pages: follow_page, faultin_page, again."""
+    vma = mm.find_vma(base)
+    if vma is None or not _gup_allowed(vma, foll):
+        raise Fault(errno.EFAULT, base, "get_user_pages")
+    for _ in range(RETRIES):
+        found = yield from mech.hooks.follow_page_pte(cpu, mm, vma, base, foll)
+        if isinstance(found, Page):
+            return found
+        write = found is NeedFault.WRITE
+        yield from handle_mm_fault(
+            mech, cpu, mm, vma, base, write=write, unshare=found is NeedFault.UNSHARE
+        )
+        if write and not vma.writable():
+            # COW is broken; without VM_WRITE the entry stays read-only, and the
+            # next lookup goes as a read. Linux: VM_FAULT_WRITE in __get_user_pages.
+            foll &= ~Foll.WRITE
+    raise InvariantError("livelock", f"get_user_pages retried {RETRIES} times at {base:#x}")
+
+
+def _gup_allowed(vma: Vma, foll: Foll) -> bool:
+    """Linux: mm/gup.c:check_vma_flags."""
+    if Foll.WRITE in foll:
+        if Vm.WRITE in vma.vm_flags:
+            return True
+        return Foll.FORCE in foll and vma.is_cow_mapping()
+    return Vm.READ in vma.vm_flags or (Foll.FORCE in foll and Vm.MAYWRITE in vma.vm_flags)
+
+
+def lockless_pages_from_mm(
+    mech: Mechanism, cpu: Cpu, mm: MmStruct, bases: list[int], foll: Foll
+) -> Op[list[Page]]:
+    """Hold as many pages as can be had without a lock, from the first on.
+
+    Linux: mm/gup.c:lockless_pages_from_mm (v5.11), the fast half of
+    arch/x86/mm/gup.c:get_user_pages_fast (v2.6.27).
+    """
+    hooks = mech.hooks
+    token = yield from hooks.gup_fast_begin(cpu, mm, foll)
+    if token is None:
+        return []
+    yield _IRQS_OFF
+    cpu.write(cpu.irqs_off, True)
+    hooks.gup_mark_mm(cpu, mm, foll)
+    pages: list[Page] = []
+    for base in bases:
+        page = yield from hooks.gup_fast_pte(cpu, mm, base, foll)
+        if page is None:
+            break
+        pages.append(page)
+    cpu.write(cpu.irqs_off, False)
+    if not (yield from hooks.gup_fast_end(cpu, mm, foll, token)):
+        for page in pages:
+            gup_release(mech, cpu, page, foll)
+        return []
+    return pages

@@ -1,0 +1,95 @@
+"""Locks as cells, and the steps that wait for them.
+
+A lock is taken inside the step that waited for it, together with the first
+thing done under it, and given back together with the last: an acquisition
+commutes to the right and a release to the left, so no order is lost.
+A hold that fits into one step is not written down at all: while the step
+runs nobody else does, and the step itself was enabled only when free.
+"""
+
+from __future__ import annotations
+
+from uemu.step import Cell, Cpu, Step
+
+
+class SpinLock:
+    """A spinlock; the cell holds whether somebody has it across steps."""
+
+    __slots__ = ("_steps", "held")
+
+    def __init__(self, name: tuple[object, ...]) -> None:
+        self.held: Cell[bool] = Cell(name, False)
+        self._steps: dict[tuple[str, str], Step] = {}
+
+    def is_free(self) -> bool:
+        """Whether nobody holds it across steps."""
+        return not self.held.value
+
+    def step(self, fn: str, what: str) -> Step:
+        """The label of an action under this lock: it waits until the lock is free."""
+        step = self._steps.get((fn, what))
+        if step is None:
+            step = self._steps[fn, what] = Step(fn, what, self.is_free)
+        return step
+
+    def enter(self, cpu: Cpu) -> None:
+        """Use it for the rest of this step only. Atomic: call inside its step."""
+        cpu.read(self.held)
+
+    def acquire(self, cpu: Cpu) -> None:
+        """Keep it over the coming steps. Atomic: call inside its step."""
+        cpu.write(self.held, True)
+
+    def release(self, cpu: Cpu) -> None:
+        """Give it back."""
+        cpu.write(self.held, False)
+
+
+class RwSem:
+    """A sleeping lock for many readers or one writer. Linux: struct rw_semaphore.
+
+    The cell holds the number of readers, or -1 for a writer. Not modelled:
+    fairness, a queued writer that stops new readers.
+    """
+
+    __slots__ = ("_steps", "state")
+
+    def __init__(self, name: tuple[object, ...]) -> None:
+        self.state: Cell[int] = Cell(name, 0)
+        self._steps: dict[tuple[str, str, bool], Step] = {}
+
+    def _no_writer(self) -> bool:
+        return self.state.value >= 0
+
+    def _is_free(self) -> bool:
+        return self.state.value == 0
+
+    def read_step(self, fn: str, what: str) -> Step:
+        """The label of an action that first takes it for reading."""
+        step = self._steps.get((fn, what, False))
+        if step is None:
+            step = self._steps[fn, what, False] = Step(fn, what, self._no_writer)
+        return step
+
+    def write_step(self, fn: str, what: str) -> Step:
+        """The label of an action that first takes it for writing."""
+        step = self._steps.get((fn, what, True))
+        if step is None:
+            step = self._steps[fn, what, True] = Step(fn, what, self._is_free)
+        return step
+
+    def down_read(self, cpu: Cpu) -> None:
+        """Become a reader. Atomic: call inside a `read_step`."""
+        cpu.add(self.state, 1)
+
+    def up_read(self, cpu: Cpu) -> None:
+        """Stop reading; any task may do it for another."""
+        cpu.add(self.state, -1)
+
+    def down_write(self, cpu: Cpu) -> None:
+        """Become the writer. Atomic: call inside a `write_step`."""
+        cpu.write(self.state, -1)
+
+    def up_write(self, cpu: Cpu) -> None:
+        """Stop writing."""
+        cpu.write(self.state, 0)

@@ -1,0 +1,201 @@
+"""What every kernel here shares: pages, page tables, and the means to change them.
+
+The functions of `uemu.mm` take the `Mechanism` first and ask its ``hooks``
+(the policy) wherever kernels differ. Those marked "Atomic: call inside a
+step" do not yield.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from uemu.errors import InvariantError
+from uemu.events import MmCreated, MmGone, MmId, PageCopied, PageFreed, PteSet, TlbFlushed
+from uemu.mm.frames import FrameStore
+from uemu.mm.mm_struct import MmStruct
+from uemu.mm.mmu import MmuPort
+from uemu.mm.page import Page
+from uemu.mm.pte import AnyPte, Pte
+from uemu.step import Cpu, Op, Step
+
+if TYPE_CHECKING:
+    from uemu.mm.hooks import PolicyHooks
+
+SECTOR = 512
+"""The grain in which accesses to a frame's bytes conflict."""
+
+
+class Mechanism:
+    """Physical memory, the address spaces and the ports they are applied to.
+
+    Attributes:
+        hooks: the policy.
+        frames: where the bytes are.
+        mmu: what page tables are applied to.
+        emit: takes each event.
+        pages: live page records by pfn.
+        mms: live address spaces by number.
+        ipi_waits_for_gup_fast: whether a TLB flush by IPI waits for CPUs that
+            run with interrupts off, as on x86; elsewhere it may not.
+    """
+
+    def __init__(
+        self,
+        hooks: PolicyHooks,
+        frames: FrameStore,
+        mmu: MmuPort,
+        emit: Callable[[Any], None],
+        *,
+        ipi_waits_for_gup_fast: bool = True,
+    ) -> None:
+        self.hooks = hooks
+        self.frames = frames
+        self.mmu = mmu
+        self.emit = emit
+        self.pages: dict[int, Page] = {}
+        self.mms: dict[MmId, MmStruct] = {}
+        self.ipi_waits_for_gup_fast = ipi_waits_for_gup_fast
+        self._zero_page: Page | None = None
+        self._next_mm: MmId = 0
+
+    # Address spaces -----------------------------------------------------------
+
+    def mm_alloc(self, name: str, parent: MmStruct | None = None) -> MmStruct:
+        """Begin an address space; it maps nothing yet."""
+        mm = MmStruct(self._next_mm, name)
+        self._next_mm += 1
+        self.mms[mm.id] = mm
+        if parent is not None:
+            mm.next_addr = parent.next_addr
+        self.mmu.mm_created(mm.id, parent.id if parent else None)
+        self.emit(MmCreated(mm.id, name, parent.id if parent else None))
+        return mm
+
+    def mm_free(self, mm: MmStruct) -> None:
+        """End an address space that maps nothing any more."""
+        mm.gone = True
+        del self.mms[mm.id]
+        self.mmu.mm_gone(mm.id)
+        self.emit(MmGone(mm.id))
+
+    # Pages --------------------------------------------------------------------
+
+    def alloc_page(self, near: int) -> Page:
+        """Take a frame with undefined contents and one reference. Linux: alloc_page_vma()."""
+        pfn = self.frames.alloc(near)
+        page = self.pages[pfn] = Page(pfn)
+        return page
+
+    def zero_page(self) -> Page:
+        """The page of zeros that is mapped on a read of untouched memory. Linux: ZERO_PAGE(0)."""
+        if self._zero_page is None:
+            pfn = self.frames.alloc(0)
+            self.frames.zero(pfn)
+            self._zero_page = self.pages[pfn] = Page(pfn, reserved=True)
+        return self._zero_page
+
+    def page_of(self, pte: Pte) -> Page:
+        """The page a present entry names. Linux: pte_page()."""
+        return self.pages[pte.pfn]
+
+    def get_page(self, cpu: Cpu, page: Page) -> None:
+        """Take a reference. Linux: get_page()."""
+        if cpu.add(page.refcount, 1) <= 1:
+            raise InvariantError("pinned-page-freed", f"{page!r} was free when it was taken")
+
+    def put_page(self, cpu: Cpu, page: Page, n: int = 1) -> None:
+        """Drop ``n`` references; the last frees the frame. Linux: put_page()."""
+        left = cpu.add(page.refcount, -n)
+        if page.reserved or left > 0:
+            return
+        if left < 0 or page.mapcount.peek():
+            raise InvariantError("refcount-leak", f"{page!r} lost a reference it did not have")
+        del self.pages[page.pfn]
+        self.frames.free(page.pfn)
+        self.emit(PageFreed(page.pfn))
+
+    def touch_frame(self, cpu: Cpu, pfn: int, offset: int, length: int, *, write: bool) -> None:
+        """Let an explorer know that bytes of a frame are accessed."""
+        if cpu.recording:
+            for sector in range(offset // SECTOR, (offset + length - 1) // SECTOR + 1):
+                cpu.touch(("data", pfn, sector), write=write)
+
+    def copy_page(self, cpu: Cpu, mm: MmStruct, base: int, dst: Page, src: Page, fn: str) -> None:
+        """Copy a frame. Linux: copy_user_highpage(). Atomic: call inside a step.
+
+        Not modelled: stores that land while the copy is half done.
+        """
+        if cpu.recording:
+            self.touch_frame(cpu, src.pfn, 0, 4096, write=False)
+        self.frames.copy(dst.pfn, src.pfn)
+        self.emit(PageCopied(cpu.name, mm.id, base, src.pfn, dst.pfn, fn))
+
+    # Reverse mapping ----------------------------------------------------------
+
+    def page_add_new_anon_rmap(self, cpu: Cpu, page: Page) -> None:
+        """Count the first PTE that maps a fresh page. Linux: page_add_new_anon_rmap()."""
+        cpu.write(page.mapcount, 1)
+
+    def page_dup_rmap(self, cpu: Cpu, page: Page) -> None:
+        """Count one more PTE. Linux: page_dup_rmap()."""
+        cpu.add(page.mapcount, 1)
+
+    def page_remove_rmap(self, cpu: Cpu, page: Page) -> None:
+        """Count one PTE less. Linux: page_remove_rmap()."""
+        if not page.reserved:
+            cpu.add(page.mapcount, -1)
+
+    def mappers(self, cpu: Cpu, pfn: int) -> tuple[tuple[MmId, int], ...]:
+        """The (mm, base) that map a frame now."""
+        cpu.touch(("rmap", pfn), write=False)
+        return tuple(
+            (mm.id, base)
+            for mm in self.mms.values()
+            for base, cell in mm.ptes.items()
+            if isinstance(pte := cell.peek(), Pte) and pte.pfn == pfn
+        )
+
+    # Page table entries ---------------------------------------------------------
+
+    def set_pte_at(self, cpu: Cpu, mm: MmStruct, base: int, pte: AnyPte) -> None:
+        """Write an entry. Linux: set_pte_at(). Atomic: call inside a step."""
+        cell = mm.pte(base)
+        old = cell.value
+        cpu.write(cell, pte)
+        old_pfn = old.pfn if type(old) is Pte else None
+        pfn = pte.pfn if type(pte) is Pte else None
+        if cpu.recording:
+            # Who maps a frame is what the oracle asks when a device writes it.
+            for touched in (old_pfn, pfn):
+                if touched is not None and pfn != old_pfn:
+                    cpu.touch(("rmap", touched), write=True)
+        self.mmu.set_pte(mm.id, base, old, pte)
+        self.emit(
+            PteSet(cpu.name, mm.id, base, old_pfn, pfn, type(pte) is Pte and pte.write)
+        )
+
+    def flush_tlb_range(self, cpu: Cpu, mm: MmStruct, start: int, end: int) -> Op[None]:
+        """Make every CPU of ``mm`` forget its translations of ``[start, end)``.
+
+        The calling CPU flushes its own TLB in the step under way and sends an
+        IPI to each other CPU that runs ``mm``; each of them is a step, which
+        waits while that CPU has interrupts off.
+
+        Linux: arch/x86/mm/tlb.c:flush_tlb_others.
+        """
+        targets = self.mmu.cpus_of(mm.id)
+        if not targets:
+            return
+        self.mmu.flush(cpu, cpu, mm.id, start, end)
+        for target in targets:
+            if target is not cpu:
+                yield Step("flush_tlb_others", f"IPI to {target.name}", self._ipi_enabled(target))
+                cpu.read(target.irqs_off)
+                self.mmu.flush(cpu, target, mm.id, start, end)
+                self.emit(TlbFlushed(cpu.name, mm.id, target.name, start, end))
+
+    def _ipi_enabled(self, target: Cpu) -> Callable[[], bool] | None:
+        if not self.ipi_waits_for_gup_fast:
+            return None
+        return lambda: not target.irqs_off.peek()

@@ -1,0 +1,108 @@
+"""One address space. Linux: struct mm_struct."""
+
+from __future__ import annotations
+
+import bisect
+
+from uemu.abi import PAGE_SIZE
+from uemu.events import MmId
+from uemu.mm.locks import RwSem, SpinLock
+from uemu.mm.pte import AnyPte
+from uemu.mm.vma import Vma
+from uemu.step import Cell
+
+MMAP_BASE = 0x1000_0000_0000
+"""Where the first mapping of an emulated process goes, in bytes."""
+
+
+class MmStruct:
+    """One address space.
+
+    Attributes:
+        id: its number; events speak of it by this.
+        name: "parent", "child" ...: what people call it.
+        vmas: sorted, disjoint. mmap_lock.
+        ptes: page-aligned address to the cell of its entry; an address that
+            was never touched has no cell yet. page_table_lock, but gup-fast
+            reads without it.
+        mmap_lock: mmap_sem before v5.8. Faults and gup read, the rest writes.
+        page_table_lock: one for the whole mm.
+        has_pinned: true once any page was pinned; never cleared again.
+            Linux: mm->has_pinned (v5.9), MMF_HAS_PINNED after.
+    Invariants:
+        check_pte  a present entry lies inside a VMA and names a live page.
+    """
+
+    __slots__ = ("_extra", "gone", "has_pinned", "id", "mmap_lock", "name", "next_addr",
+                 "page_table_lock", "ptes", "vmas")  # fmt: skip
+
+    def __init__(self, id: MmId, name: str) -> None:
+        self.id = id
+        self.name = name
+        self.vmas: list[Vma] = []
+        self.ptes: dict[int, Cell[AnyPte]] = {}
+        self.mmap_lock = RwSem(("mmap_lock", id))
+        self.page_table_lock = SpinLock(("page_table_lock", id))
+        self.has_pinned: Cell[bool] = Cell(("has_pinned", id), False)
+        self.next_addr = MMAP_BASE
+        self.gone = False
+        self._extra: dict[str, Cell[int]] = {}
+
+    def pte(self, base: int) -> Cell[AnyPte]:
+        """The cell of the entry for ``base`` (page-aligned, bytes)."""
+        cell = self.ptes.get(base)
+        if cell is None:
+            cell = self.ptes[base] = Cell(("pte", self.id, base), None)
+        return cell
+
+    def extra(self, name: str) -> Cell[int]:
+        """A word that one policy adds to every mm (``"write_protect_seq"``), 0 at first."""
+        cell = self._extra.get(name)
+        if cell is None:
+            cell = self._extra[name] = Cell((name, self.id), 0)
+        return cell
+
+    def find_vma(self, addr: int) -> Vma | None:
+        """The VMA that contains ``addr``, if any."""
+        i = bisect.bisect_right(self.vmas, addr, key=lambda vma: vma.vm_start) - 1
+        if i >= 0 and addr < self.vmas[i].vm_end:
+            return self.vmas[i]
+        return None
+
+    def insert_vma(self, vma: Vma) -> None:
+        """Add a VMA that overlaps no other."""
+        bisect.insort(self.vmas, vma, key=lambda v: v.vm_start)
+
+    def split_at(self, addr: int) -> None:
+        """Make ``addr`` a boundary between VMAs. Linux: split_vma()."""
+        vma = self.find_vma(addr)
+        if vma is not None and vma.vm_start < addr:
+            upper = vma.copy()
+            vma.vm_end = upper.vm_start = addr
+            self.insert_vma(upper)
+
+    def vmas_in(self, start: int, end: int) -> list[Vma]:
+        """The VMAs that lie inside ``[start, end)`` once it is split at both ends."""
+        self.split_at(start)
+        self.split_at(end)
+        return [vma for vma in self.vmas if start <= vma.vm_start and vma.vm_end <= end]
+
+    def covers(self, start: int, end: int) -> bool:
+        """Whether ``[start, end)`` is mapped without a hole."""
+        while start < end:
+            vma = self.find_vma(start)
+            if vma is None:
+                return False
+            start = vma.vm_end
+        return True
+
+    def bases_in(self, start: int, end: int) -> list[int]:
+        """The addresses in ``[start, end)`` that have an entry now, ascending."""
+        if (end - start) // PAGE_SIZE < len(self.ptes):
+            inside = (b for b in range(start, end, PAGE_SIZE) if b in self.ptes)
+        else:
+            inside = (b for b in sorted(self.ptes) if start <= b < end)
+        return [base for base in inside if self.ptes[base].peek() is not None]
+
+    def __repr__(self) -> str:
+        return f"<mm {self.id} {self.name}>"

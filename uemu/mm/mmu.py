@@ -1,0 +1,109 @@
+"""What page tables are applied to: the port, and the simulated MMU.
+
+The simulated MMU has a TLB per CPU. A CPU that touched a page keeps its old
+translation until it is flushed or the access faults; one that never did
+walks the page table and sees the new entry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from uemu.abi import PAGE_MASK
+from uemu.events import MmId
+from uemu.mm.mm_struct import MmStruct
+from uemu.mm.pte import AnyPte, Pte
+from uemu.step import Cell, Cpu
+
+
+class MmuPort(Protocol):
+    """What the mechanism tells the hardware, or the real processes that stand for it."""
+
+    def mm_created(self, mm: MmId, parent: MmId | None) -> None:
+        """An address space begins; after a fork it starts as a copy of ``parent``."""
+        ...
+
+    def mm_gone(self, mm: MmId) -> None:
+        """An address space ended."""
+        ...
+
+    def set_pte(self, mm: MmId, base: int, old: AnyPte, new: AnyPte) -> None:
+        """An entry changed. Translations may stay stale until `flush`."""
+        ...
+
+    def cpus_of(self, mm: MmId) -> Sequence[Cpu]:
+        """The CPUs that may hold translations of this mm and want an IPI each."""
+        ...
+
+    def flush(self, cpu: Cpu, target: Cpu, mm: MmId, start: int, end: int) -> None:
+        """Drop what ``target`` holds of ``[start, end)``; ``cpu`` asks for it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class PageFault:
+    """An access trapped.
+
+    Attributes:
+        addr: the address, in bytes.
+        write: whether it was a store.
+    """
+
+    addr: int
+    write: bool
+
+
+class SimulatedMmu:
+    """A TLB per CPU in front of the page tables."""
+
+    def __init__(self) -> None:
+        self._cpus: dict[MmId, tuple[Cpu, ...]] = {}
+        self._tlbs: dict[tuple[str, MmId], dict[int, Cell[Pte | None]]] = {}
+
+    def run_on(self, cpu: Cpu, mm: MmId) -> None:
+        """Let ``cpu`` run threads of ``mm``. Linux: cpumask_set_cpu(cpu, mm_cpumask(mm))."""
+        self._cpus[mm] = (*self._cpus.get(mm, ()), cpu)
+
+    def mm_created(self, mm: MmId, parent: MmId | None) -> None:
+        """Nothing to do: no CPU has run it yet."""
+
+    def mm_gone(self, mm: MmId) -> None:
+        """Forget the CPUs of an address space that ended."""
+        for cpu in self._cpus.pop(mm, ()):
+            self._tlbs.pop((cpu.name, mm), None)
+
+    def set_pte(self, mm: MmId, base: int, old: AnyPte, new: AnyPte) -> None:
+        """Nothing to do: page walks read the entry itself."""
+
+    def cpus_of(self, mm: MmId) -> Sequence[Cpu]:
+        """The CPUs that run threads of this mm."""
+        return self._cpus.get(mm, ())
+
+    def flush(self, cpu: Cpu, target: Cpu, mm: MmId, start: int, end: int) -> None:
+        """Drop what ``target`` holds of ``[start, end)``."""
+        for base, cell in self._tlbs.get((target.name, mm), {}).items():
+            if start <= base < end:
+                cpu.write(cell, None)
+
+    def translate(self, cpu: Cpu, mm: MmStruct, addr: int, *, write: bool) -> int | PageFault:
+        """Return the pfn an access by ``cpu`` reaches, or the fault it takes.
+
+        Atomic: call inside a step.
+        """
+        base = addr & PAGE_MASK
+        tlb = self._tlbs.setdefault((cpu.name, mm.id), {})
+        cell = tlb.get(base)
+        if cell is None:
+            cell = tlb[base] = Cell(("tlb", cpu.name, mm.id, base), None)
+        entry = cpu.read(cell)
+        if entry is not None and (entry.write or not write):
+            return entry.pfn
+        pte = cpu.read(mm.pte(base))
+        if isinstance(pte, Pte) and (pte.write or not write):
+            cpu.write(cell, pte)
+            return pte.pfn
+        # Intel SDM 3A, 4.10.4.1: a page fault invalidates the translation it met.
+        cpu.write(cell, None)
+        return PageFault(addr, write)

@@ -1,0 +1,38 @@
+"""mprotect(2). Linux: mm/mprotect.c:mprotect_fixup, change_pte_range."""
+
+from __future__ import annotations
+
+import errno
+
+from uemu.errors import Fault
+from uemu.mm.mechanism import Mechanism
+from uemu.mm.mm_struct import MmStruct
+from uemu.mm.pte import Pte
+from uemu.mm.vma import Vm
+from uemu.step import Cpu, Op
+
+
+def mprotect(
+    mech: Mechanism, cpu: Cpu, mm: MmStruct, start: int, end: int, prot: int
+) -> Op[None]:
+    """Set the protection of ``[start, end)`` to ``prot`` (PROT_*).
+
+    Raises:
+        Fault: ENOMEM, part of the range is not mapped.
+    """
+    lock = mm.mmap_lock
+    yield lock.write_step("do_mprotect", f"{mech.hooks.lock_name} for writing")
+    lock.down_write(cpu)
+    if not mm.covers(start, end):
+        lock.up_write(cpu)
+        raise Fault(errno.ENOMEM, start, "mprotect of what is not mapped")
+    for vma in mm.vmas_in(start, end):
+        vma.vm_flags = (vma.vm_flags & ~(Vm.READ | Vm.WRITE)) | Vm.from_prot(prot)
+        for base in mm.bases_in(vma.vm_start, vma.vm_end):
+            yield mm.page_table_lock.step("change_pte_range", "new protection")
+            mm.page_table_lock.enter(cpu)
+            pte = cpu.read(mm.pte(base))
+            if isinstance(pte, Pte):
+                mech.set_pte_at(cpu, mm, base, mech.hooks.pte_modify(cpu, vma, pte))
+    yield from mech.flush_tlb_range(cpu, mm, start, end)
+    lock.up_write(cpu)

@@ -1,0 +1,76 @@
+"""Taking mappings away: munmap(2), MADV_DONTNEED, exit.
+
+Linux: mm/memory.c:zap_pte_range, mm/mmap.c:do_munmap, exit_mmap.
+"""
+
+from __future__ import annotations
+
+import errno
+
+from uemu.errors import Fault
+from uemu.events import Unmapped
+from uemu.mm.mechanism import Mechanism
+from uemu.mm.mm_struct import MmStruct
+from uemu.mm.page import Page
+from uemu.mm.pte import Pte
+from uemu.step import Cpu, Op
+
+
+def zap_page_range(mech: Mechanism, cpu: Cpu, mm: MmStruct, start: int, end: int) -> Op[None]:
+    """Drop every entry in ``[start, end)``: clear, flush, and only then free.
+
+    Precondition: mmap_lock is held. Linux: mmu_gather orders the three.
+    """
+    gathered: list[Page] = []
+    for base in mm.bases_in(start, end):
+        yield mm.page_table_lock.step("zap_pte_range", "clear the entry")
+        mm.page_table_lock.enter(cpu)
+        pte = cpu.read(mm.pte(base))
+        mech.set_pte_at(cpu, mm, base, None)
+        if isinstance(pte, Pte) and not (page := mech.page_of(pte)).reserved:
+            mech.page_remove_rmap(cpu, page)
+            gathered.append(page)
+    yield from mech.flush_tlb_range(cpu, mm, start, end)
+    for page in gathered:
+        mech.put_page(cpu, page)
+    mech.emit(Unmapped(cpu.name, mm.id, start, end))
+
+
+def munmap(mech: Mechanism, cpu: Cpu, mm: MmStruct, start: int, end: int) -> Op[None]:
+    """Unmap ``[start, end)``; holes in it are no error, as in munmap(2)."""
+    lock = mm.mmap_lock
+    yield lock.write_step("do_munmap", f"{mech.hooks.lock_name} for writing")
+    lock.down_write(cpu)
+    for vma in mm.vmas_in(start, end):
+        yield from zap_page_range(mech, cpu, mm, vma.vm_start, vma.vm_end)
+        mm.vmas.remove(vma)
+    lock.up_write(cpu)
+
+
+def madvise_dontneed(
+    mech: Mechanism, cpu: Cpu, mm: MmStruct, start: int, end: int
+) -> Op[None]:
+    """Drop the contents of ``[start, end)``, keep the mapping.
+
+    Raises:
+        Fault: ENOMEM, part of the range is not mapped.
+    """
+    lock = mm.mmap_lock
+    yield lock.read_step("madvise_dontneed", f"{mech.hooks.lock_name} for reading")
+    lock.down_read(cpu)
+    if not mm.covers(start, end):
+        lock.up_read(cpu)
+        raise Fault(errno.ENOMEM, start, "madvise of what is not mapped")
+    yield from zap_page_range(mech, cpu, mm, start, end)
+    lock.up_read(cpu)
+
+
+def exit_mmap(mech: Mechanism, cpu: Cpu, mm: MmStruct) -> Op[None]:
+    """Tear an address space down; nobody runs in it any more.
+
+    References that devices hold keep their frames.
+    """
+    for vma in list(mm.vmas):
+        yield from zap_page_range(mech, cpu, mm, vma.vm_start, vma.vm_end)
+    mm.vmas.clear()
+    mech.mm_free(mm)

@@ -1,0 +1,289 @@
+"""The oracle: watches events, says which property was violated, and tells the story.
+
+Structure first: it follows which mm maps a frame that a device holds. When
+the device accesses the frame, or a request is over, it compares frames and
+then bytes. "Sees" means: would read it now through its PTE.
+
+Stores by processes it is not told of (a real program's stores to a page it
+may write) are invisible to it; what needs them is judged for puppets and
+simulation only: foreign-dma-read, secret-leak, lost-store.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from uemu.abi import PAGE_MASK, PAGE_SIZE
+from uemu.events import (
+    DeviceRead,
+    DeviceWrote,
+    EventBus,
+    Forked,
+    Held,
+    IoChecked,
+    IoStarted,
+    MmCreated,
+    MmGone,
+    MmId,
+    PageCopied,
+    PageFreed,
+    PteSet,
+    Stored,
+    Unmapped,
+    Waited,
+)
+from uemu.oracle.violations import StoryLine, Violation
+
+
+@dataclass(slots=True)
+class _Buffer:
+    """One held page of an I/O, and what became of its bytes.
+
+    Attributes:
+        written: offset in the frame to the byte a device wrote there last.
+        foreign: offset in the frame to the mm that stored there, if another.
+        own: addresses the holder stored to since the device wrote them.
+        excused: the holder itself took the mapping away.
+        read: what the device read last, from `Held.offset` on, or None.
+    """
+
+    held: Held
+    written: dict[int, int] = field(default_factory=dict)
+    foreign: dict[int, MmId] = field(default_factory=dict)
+    own: set[int] = field(default_factory=set)
+    excused: bool = False
+    read: dict[int, int] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _Io:
+    started: IoStarted
+    mm: MmId
+    buffers: list[_Buffer]
+    story: list[StoryLine]
+    said: set[tuple[str, MmId]] = field(default_factory=set)
+
+
+class Oracle:
+    """Judges one machine.
+
+    Attributes:
+        violations: what was found, in order.
+    """
+
+    def __init__(self, events: EventBus) -> None:
+        self.violations: list[Violation] = []
+        self._names: dict[MmId, str] = {}
+        self._ptes: dict[tuple[MmId, int], tuple[int, bool]] = {}
+        self._ios: dict[int, _Io] = {}
+        self._by_pfn: dict[int, list[_Io]] = {}
+        self._by_mm: dict[MmId, list[_Io]] = {}
+        events.subscribe(MmCreated, self._mm_created)
+        events.subscribe(MmGone, self._mm_gone)
+        events.subscribe(Forked, self._forked)
+        events.subscribe(PteSet, self._pte_set)
+        events.subscribe(PageCopied, self._page_copied)
+        events.subscribe(PageFreed, self._page_freed)
+        events.subscribe(Unmapped, self._unmapped)
+        events.subscribe(Stored, self._stored)
+        events.subscribe(IoStarted, self._io_started)
+        events.subscribe(DeviceWrote, self._device_wrote)
+        events.subscribe(DeviceRead, self._device_read)
+        events.subscribe(IoChecked, self._io_checked)
+        events.subscribe(Waited, self._waited)
+
+    # Address spaces ----------------------------------------------------------------------
+
+    def _mm_created(self, event: MmCreated) -> None:
+        self._names[event.mm] = event.name
+
+    def _mm_gone(self, event: MmGone) -> None:
+        for io in self._by_mm.get(event.mm, ()):
+            for buffer in io.buffers:
+                buffer.excused = True
+
+    def _forked(self, event: Forked) -> None:
+        for io in self._by_mm.get(event.mm, ()):
+            child = self._names[event.child]
+            self._tell(io, "forked", event.mm, event.cpu, None, f"fork makes {child}")
+
+    def _pte_set(self, event: PteSet) -> None:
+        key = event.mm, event.base
+        if event.pfn is None:
+            self._ptes.pop(key, None)
+        else:
+            self._ptes[key] = event.pfn, event.write
+        if not self._by_pfn:
+            return
+        for io in self._by_pfn.get(event.pfn, ()) if event.pfn is not None else ():
+            access = "writable" if event.write else "read-only"
+            text = f"maps pfn {event.pfn} {access}"
+            self._tell(io, "mapped", event.mm, event.cpu, event.base, text)
+        if event.old_pfn is not None and event.old_pfn != event.pfn:
+            for io in self._by_pfn.get(event.old_pfn, ()):
+                text = f"no longer maps pfn {event.old_pfn}"
+                self._tell(io, "left", event.mm, event.cpu, event.base, text)
+
+    def _page_copied(self, event: PageCopied) -> None:
+        for io in self._by_pfn.get(event.src, ()):
+            text = f"{event.fn} copies pfn {event.src} to pfn {event.dst}"
+            self._tell(io, "copied", event.mm, event.cpu, event.base, text)
+
+    def _page_freed(self, event: PageFreed) -> None:
+        for io in self._by_pfn.get(event.pfn, ()):
+            text = f"pfn {event.pfn} was freed while a device holds it"
+            self._violate("pinned-page-freed", io, io.mm, io.buffers[0].held.addr, 0, text)
+
+    def _unmapped(self, event: Unmapped) -> None:
+        for io in self._by_mm.get(event.mm, ()):
+            for buffer in io.buffers:
+                if event.start <= buffer.held.addr < event.end:
+                    buffer.excused = True
+                    self._tell(io, "unmapped", event.mm, event.cpu, buffer.held.addr,
+                               "takes its own buffer away")  # fmt: skip
+
+    # CPUs --------------------------------------------------------------------------------
+
+    def _stored(self, event: Stored) -> None:
+        offset = event.addr % PAGE_SIZE
+        told = set()
+        for io in self._by_pfn.get(event.pfn, ()):
+            for buffer in io.buffers:
+                if buffer.held.pfn != event.pfn:
+                    continue
+                for at in range(offset, offset + len(event.data)):
+                    if event.mm == io.mm:
+                        buffer.foreign.pop(at, None)
+                    else:
+                        buffer.foreign[at] = event.mm
+            self._tell(io, "stored", event.mm, event.cpu, event.addr,
+                       f"stores into pfn {event.pfn}")  # fmt: skip
+            told.add(io.started.io)
+        base = event.addr & PAGE_MASK
+        for io in self._by_mm.get(event.mm, ()):
+            for buffer in io.buffers:
+                if buffer.held.addr & PAGE_MASK != base:
+                    continue
+                buffer.own.update(range(event.addr, event.addr + len(event.data)))
+                if io.started.io not in told:
+                    self._tell(io, "stored", event.mm, event.cpu, event.addr,
+                               f"stores into pfn {event.pfn}")  # fmt: skip
+
+    # Devices -----------------------------------------------------------------------------
+
+    def _io_started(self, event: IoStarted) -> None:
+        mm = event.held[0].mm
+        io = _Io(event, mm, [_Buffer(held) for held in event.held], [])
+        self._ios[event.io] = io
+        self._by_mm.setdefault(mm, []).append(io)
+        for pfn in {held.pfn: None for held in event.held}:
+            self._by_pfn.setdefault(pfn, []).append(io)
+        how = "pins" if event.pinned else "gets"
+        pfns = ", ".join(str(held.pfn) for held in event.held[:4])
+        more = " ..." if len(event.held) > 4 else ""
+        text = f"{event.api} {how} pfn {pfns}{more}"
+        self._tell(io, "pinned" if event.pinned else "got", mm, event.cpu,
+                   event.held[0].addr, text)  # fmt: skip
+
+    def _device_wrote(self, event: DeviceWrote) -> None:
+        io = self._ios[event.io]
+        addr = io.buffers[0].held.addr
+        for buffer in io.buffers:
+            held = buffer.held
+            if held.pfn != event.pfn:
+                continue
+            if held.offset <= event.offset < held.offset + held.length:
+                addr = held.addr + event.offset - held.offset
+                for at, byte in enumerate(event.data, event.offset):
+                    buffer.written[at] = byte
+                    buffer.foreign.pop(at, None)
+                buffer.own.difference_update(range(addr, addr + len(event.data)))
+        self._tell(io, "device-wrote", None, "device", None,
+                   f"writes {len(event.data)} bytes into pfn {event.pfn}")  # fmt: skip
+        for (mm, base), (pfn, _) in self._ptes.items():
+            if pfn == event.pfn and mm != io.mm:
+                where = base + event.offset
+                text = (f"{self._names[mm]} sees what the device wrote for"
+                        f" {self._names[io.mm]}")  # fmt: skip
+                self._violate("dma-write-seen-by-other", io, mm, where, len(event.data), text,
+                              pfn=pfn)  # fmt: skip
+
+    def _device_read(self, event: DeviceRead) -> None:
+        io = self._ios[event.io]
+        self._tell(io, "device-read", None, "device", None,
+                   f"reads {len(event.data)} bytes of pfn {event.pfn}")  # fmt: skip
+        for buffer in io.buffers:
+            held = buffer.held
+            if held.pfn != event.pfn or not held.offset <= event.offset < held.offset + held.length:
+                continue
+            buffer.read = dict(enumerate(event.data, event.offset))
+            alien = [at for at in buffer.read if at in buffer.foreign]
+            if alien:
+                mm = buffer.foreign[alien[0]]
+                kind, reader = "foreign-dma-read", "the device"
+                if io.started.api == "vmsplice":
+                    kind, reader = "secret-leak", self._names[io.mm]
+                text = (f"{reader} receives bytes that {self._names[mm]} stored, through the"
+                        f" buffer of {self._names[io.mm]}")  # fmt: skip
+                self._violate(kind, io, io.mm, held.addr + alien[0] - held.offset, len(alien),
+                              text, pfn=held.pfn)  # fmt: skip
+
+    def _io_checked(self, event: IoChecked) -> None:
+        io = self._ios[event.io]
+        for buffer, (pfn, data) in zip(io.buffers, event.seen, strict=True):
+            if not buffer.excused and pfn != buffer.held.pfn and pfn is not None:
+                self._compare(io, buffer, pfn, data)
+            buffer.read = {}
+        if event.final:
+            del self._ios[event.io]
+            self._by_mm[io.mm].remove(io)
+            for held_pfn in {held.pfn: None for held in io.started.held}:
+                self._by_pfn[held_pfn].remove(io)
+                if not self._by_pfn[held_pfn]:
+                    del self._by_pfn[held_pfn]
+
+    def _compare(self, io: _Io, buffer: _Buffer, pfn: int, data: bytes) -> None:
+        """The holder's PTE left the frame: are the bytes there nevertheless?"""
+        held = buffer.held
+        to_addr = held.addr - held.offset
+        seen = dict(enumerate(data, held.offset))
+        lost = [at for at, byte in buffer.written.items()
+                if seen[at] != byte and to_addr + at not in buffer.own]  # fmt: skip
+        if lost:
+            text = (f"{self._names[io.mm]} does not see what the device wrote into pfn"
+                    f" {held.pfn}: it now maps pfn {pfn}")  # fmt: skip
+            self._violate("lost-dma-write", io, io.mm, to_addr + lost[0], len(lost), text,
+                          pfn=held.pfn)  # fmt: skip
+        if io.started.long_term:
+            stale = [at for at, byte in buffer.read.items() if seen[at] != byte]
+            if stale:
+                text = (f"the device reads pfn {held.pfn}, which {self._names[io.mm]} no longer"
+                        f" maps: it now maps pfn {pfn}")  # fmt: skip
+                self._violate("stale-dma-read", io, io.mm, to_addr + stale[0], len(stale), text,
+                              pfn=held.pfn)  # fmt: skip
+
+    def _waited(self, event: Waited) -> None:
+        if event.done:
+            line = StoryLine("waited", event.mm, event.cpu, None, f"{event.fn}: {event.what}")
+            text = f"{event.fn} waited for I/O: {event.what}"
+            self.violations.append(Violation("fork-blocked", event.mm, 0, 0, None, text, (line,)))
+
+    # Telling -----------------------------------------------------------------------------
+
+    def _tell(
+        self, io: _Io, event: str, mm: MmId | None, cpu: str, address: int | None, text: str
+    ) -> None:
+        who = self._names[mm] if mm is not None else "the device"
+        io.story.append(StoryLine(event, mm, cpu, address, f"{who}: {text}"))
+
+    def _violate(
+        self, kind: str, io: _Io, mm: MmId, address: int, length: int, text: str,
+        *, pfn: int | None = None,
+    ) -> None:  # fmt: skip
+        """Note a violation; the same kind for the same mm and I/O is said once."""
+        if (kind, mm) in io.said:
+            return
+        io.said.add((kind, mm))
+        self.violations.append(
+            Violation(kind, mm, address, length, pfn, text, tuple(io.story))
+        )

@@ -1,0 +1,73 @@
+"""The properties, and what a violation of one says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from uemu.events import MmId
+
+KINDS: Final[dict[str, str]] = {
+    "lost-dma-write": "bytes a device wrote into a held buffer are not what the holder reads"
+    " there once the request completed, though it did not unmap, replace or overwrite them",
+    "dma-write-seen-by-other": "another process sees, in private memory, bytes a device wrote"
+    " for the holder after the two parted by fork",
+    "foreign-dma-read": "a device reading memory for one process receives bytes another process"
+    " stored after they parted",
+    "stale-dma-read": "a long-term reference no longer refers to the page the process has"
+    " mapped, so a device reads old data",
+    "secret-leak": "a process reads, through a reference it kept, bytes another process stored"
+    " after they parted",
+    "torn-fork-copy": "the child's copy of one page is no state that page had in the parent",
+    "lost-store": "a store by a thread is missing from its own process afterwards",
+    "fork-blocked": "fork, or a fault, waited for I/O and went on",
+    "deadlock": "an operation waits for what can never come",
+    "livelock": "an operation retries for ever",
+    "dirty-lost": "a device's write is dropped because its page was swapped out as clean",
+    "pinned-page-freed": "a frame was freed while something still referred to it",
+    "refcount-leak": "a page's counts do not agree with who refers to it",
+    "not-exclusive": "a page was pinned that more than one process may map",
+}
+"""Every kind of violation and what it means, in the order reports list them."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoryLine:
+    """One event of a violation's story.
+
+    Attributes:
+        event: what kind ("pinned", "forked", "stored" ...).
+        mm: the address space it happened in, if any.
+        cpu: the thread or task, or "device".
+        address: the user address, if any.
+        text: the event in words.
+    """
+
+    event: str
+    mm: MmId | None
+    cpu: str
+    address: int | None
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """A property that does not hold, and how it came about.
+
+    Attributes:
+        kind: a key of `KINDS`.
+        mm: the address space that suffers.
+        address: the user address, in bytes, or 0.
+        length: how many bytes differ, from ``address`` on.
+        pfn: the frame the device holds, or None.
+        message: one sentence.
+        story: what led to it, in order.
+    """
+
+    kind: str
+    mm: MmId
+    address: int
+    length: int
+    pfn: int | None
+    message: str
+    story: tuple[StoryLine, ...]

@@ -1,0 +1,105 @@
+"""Linux 2.6.29, the baseline of the debate: do_wp_page asks the mapcount.
+
+fork write-protects both entries and shares the page. On a write fault the
+page is reused if one PTE maps it, else the *writer* gets a copy; references
+that devices hold are not looked at.
+
+Holds:   a store by one process is never seen by another.
+Breaks:  a device write in flight over fork is lost by the process that
+         started it when it stores first (lost-dma-write), and seen by its
+         child (dma-write-seen-by-other); a device that reads memory receives
+         the child's bytes when the parent left the page first
+         (foreign-dma-read).
+Costs:   nothing at fork; gup-fast takes one atomic per page.
+Relies:  gup-fast runs with interrupts off, so that munmap's TLB flush waits.
+Source:  Linux v2.6.29, mm/memory.c:copy_one_pte, do_wp_page, follow_page;
+         mm/swapfile.c:reuse_swap_page; arch/x86/mm/gup.c:gup_pte_range.
+         The race: Message-ID <20090311183748.GK27823@random.random>
+         (A. Arcangeli, 2009-03-11), document 003.
+Not modelled: swap, so reuse_swap_page() is page_mapcount() == 1; the page
+         lock is taken and given back inside one step, nobody else uses it.
+"""
+
+from __future__ import annotations
+
+from uemu.abi import Foll
+from uemu.mm.fault import wp_page_copy, wp_page_reuse
+from uemu.mm.fork import share_page
+from uemu.mm.gup import gup_grab
+from uemu.mm.hooks import NeedFault, PolicyHooks
+from uemu.mm.mm_struct import MmStruct
+from uemu.mm.page import Page, page_mapcount
+from uemu.mm.pte import Pte
+from uemu.mm.vma import Vma
+from uemu.step import Cpu, Op, Step
+
+
+class Linux2_6_29(PolicyHooks):
+    """W asks the mapcount; F shares; G is a plain get."""
+
+    name = "linux-2.6.29"
+    year = 2009
+    summary = "fork shares, a write fault asks the mapcount, gup takes a plain reference"
+    read_fault_maps_zero_page = False
+    has_wipeonfork = False
+    lock_name = "mmap_sem"
+
+    def copy_present_pte(
+        self, cpu: Cpu, src: MmStruct, dst: MmStruct, vma: Vma, base: int
+    ) -> Op[None]:
+        """Write-protect both, share. Linux: mm/memory.c:copy_one_pte."""
+        yield src.page_table_lock.step("copy_one_pte", "share read-only")
+        src.page_table_lock.enter(cpu)
+        pte = cpu.read(src.pte(base))
+        if not isinstance(pte, Pte):
+            return
+        if vma.is_cow_mapping() and pte.write:
+            pte = pte.wrprotect()
+            self.mech.set_pte_at(cpu, src, base, pte)
+        share_page(self.mech, cpu, dst, base, pte)
+
+    def do_wp_page(
+        self, cpu: Cpu, mm: MmStruct, vma: Vma, base: int, *, unshare: bool = False
+    ) -> Op[None]:
+        """Reuse if one PTE maps it, else copy. Linux: mm/memory.c:do_wp_page."""
+        lock = mm.page_table_lock
+        yield lock.step("do_wp_page", "mapcount == 1 ?")
+        lock.enter(cpu)
+        pte = cpu.read(mm.pte(base))
+        if not isinstance(pte, Pte) or pte.write:
+            return
+        page = self.mech.page_of(pte)
+        if not page.reserved and self.reuse_swap_page(cpu, page):
+            wp_page_reuse(self.mech, cpu, mm, vma, base, pte)
+        else:
+            yield from wp_page_copy(self.mech, cpu, mm, vma, base, pte, page)
+
+    def reuse_swap_page(self, cpu: Cpu, page: Page) -> bool:
+        """Whether no other PTE maps the page. Linux: mm/swapfile.c:reuse_swap_page."""
+        return page_mapcount(cpu, page) == 1
+
+    def follow_page_pte(
+        self, cpu: Cpu, mm: MmStruct, vma: Vma, base: int, foll: Foll
+    ) -> Op[Page | NeedFault]:
+        """A read takes whatever is mapped. Linux: mm/memory.c:follow_page."""
+        lock = mm.page_table_lock
+        yield lock.step("follow_page", "hold the page")
+        lock.enter(cpu)
+        pte = cpu.read(mm.pte(base))
+        write = Foll.WRITE in foll
+        if not isinstance(pte, Pte) or (write and not pte.write):
+            return NeedFault.WRITE if write else NeedFault.READ
+        page = self.mech.page_of(pte)
+        gup_grab(self.mech, cpu, page, foll)
+        return page
+
+    def gup_fast_pte(self, cpu: Cpu, mm: MmStruct, base: int, foll: Foll) -> Op[Page | None]:
+        """Read the entry, take the reference. Linux: arch/x86/mm/gup.c:gup_pte_range."""
+        yield Step("gup_pte_range", "writable ?" if Foll.WRITE in foll else "present ?")
+        pte = cpu.read(mm.pte(base))
+        if not isinstance(pte, Pte) or (Foll.WRITE in foll and not pte.write):
+            return None
+        page = self.mech.page_of(pte)
+        yield Step("get_page", f"hold pfn {pte.pfn}")
+        gup_grab(self.mech, cpu, page, foll)
+        return page

@@ -1,0 +1,173 @@
+"""Linux 5.19: PG_anon_exclusive says whose page it is.
+
+An anonymous page that one mm alone maps carries PG_anon_exclusive. An
+exclusive page is reused on a write fault without another question, whoever
+holds it. fork clears the bit and shares, unless the page may be pinned: then
+the child gets a copy and the bit stays. A read-only pin of a page that is not
+exclusive first unshares it.
+
+Holds:   every FOLL_PIN, read or write, stays with the page its owner sees,
+         over fork, mprotect and a child that comes and goes.
+Breaks:  what only gets (O_DIRECT up to 6.4, vmsplice to this day) is lost
+         over fork as in 5.9 (lost-dma-write).
+Costs:   as 5.9, and an unshare copy for a read-only pin of a shared page.
+Relies:  write_protect_seq: fork makes it odd, gup-fast with FOLL_PIN fails if
+         it was odd or moved (since v5.11).
+Source:  Linux v5.19, mm/memory.c, mm/gup.c, include/linux/rmap.h; document
+         001, the cover letter of the series (D. Hildenbrand, 2022-04-28).
+         Since Linux kernel commits 6c287605fd56 ("mm: remember exclusively
+         mapped anonymous pages with PG_anon_exclusive"), c89357e27f20 ("mm:
+         support GUP-triggered unsharing of anonymous pages"), a7f226604170
+         ("mm/gup: trigger FAULT_FLAG_UNSHARE when R/O-pinning a possibly
+         shared anonymous page"), 57efa1fe5957 ("mm/gup: prevent gup_fast
+         from racing with COW during fork").
+Not modelled: swap, KSM, migration, huge pages; pages in LRU pagevecs; the
+         page lock (its trylock cannot fail here).
+"""
+
+from __future__ import annotations
+
+from uemu.abi import Foll
+from uemu.errors import InvariantError
+from uemu.mm.fault import wp_page_copy, wp_page_reuse
+from uemu.mm.fork import share_page
+from uemu.mm.gup import gup_grab, gup_release
+from uemu.mm.hooks import NeedFault
+from uemu.mm.mm_struct import MmStruct
+from uemu.mm.page import Page, page_count
+from uemu.mm.pte import Pte
+from uemu.mm.vma import Vma
+from uemu.policy.linux_5_9 import Linux5_9, copy_present_page
+from uemu.step import Cpu, Op, Step
+
+WRITE_PROTECT_SEQ = "write_protect_seq"
+
+
+class Linux5_19(Linux5_9):
+    """W asks PG_anon_exclusive, then page_count; read-only pins unshare."""
+
+    name = "linux-5.19"
+    year = 2022
+    summary = "PG_anon_exclusive decides reuse; read-only pins unshare; O_DIRECT is a get"
+
+    def new_anon_page(self, cpu: Cpu, page: Page) -> None:
+        """page_add_new_anon_rmap() marks the page exclusive."""
+        cpu.write(page.anon_exclusive, True)
+
+    # fork -------------------------------------------------------------------------------
+
+    def fork_begin(self, cpu: Cpu, src: MmStruct) -> None:
+        """raw_write_seqcount_begin(&src_mm->write_protect_seq)."""
+        cpu.add(src.extra(WRITE_PROTECT_SEQ), 1)
+
+    def fork_end(self, cpu: Cpu, src: MmStruct) -> None:
+        """raw_write_seqcount_end(&src_mm->write_protect_seq)."""
+        cpu.add(src.extra(WRITE_PROTECT_SEQ), 1)
+
+    def copy_present_pte(
+        self, cpu: Cpu, src: MmStruct, dst: MmStruct, vma: Vma, base: int
+    ) -> Op[None]:
+        """Clear the bit and share, or copy. Linux: page_try_dup_anon_rmap()."""
+        lock = src.page_table_lock
+        yield lock.step("page_try_dup_anon_rmap", "exclusive and pinned ?")
+        lock.enter(cpu)
+        pte = cpu.read(src.pte(base))
+        if not isinstance(pte, Pte):
+            return
+        page = self.mech.page_of(pte)
+        if not page.reserved and cpu.read(page.anon_exclusive):
+            if self.page_needs_cow_for_dma(cpu, src, page):
+                copy_present_page(self, cpu, dst, vma, base, page)
+                return
+            cpu.write(page.anon_exclusive, False)
+        if vma.is_cow_mapping() and pte.write:
+            lock.acquire(cpu)
+            yield Step("copy_present_pte", "share read-only")
+            pte = pte.wrprotect()
+            self.mech.set_pte_at(cpu, src, base, pte)
+            lock.release(cpu)
+        share_page(self.mech, cpu, dst, base, pte)
+
+    # write fault ------------------------------------------------------------------------
+
+    def do_wp_page(
+        self, cpu: Cpu, mm: MmStruct, vma: Vma, base: int, *, unshare: bool = False
+    ) -> Op[None]:
+        """Exclusive: reuse. Else reuse what has one reference, which becomes exclusive."""
+        lock = mm.page_table_lock
+        yield lock.step("do_wp_page", "exclusive ?")
+        lock.enter(cpu)
+        pte = cpu.read(mm.pte(base))
+        if not isinstance(pte, Pte) or pte.write:
+            return
+        page = self.mech.page_of(pte)
+        if page.reserved or not (cpu.read(page.anon_exclusive) or self.take_over(cpu, page)):
+            yield from wp_page_copy(
+                self.mech, cpu, mm, vma, base, pte, page, writable=not unshare
+            )
+        elif not unshare:
+            wp_page_reuse(self.mech, cpu, mm, vma, base, pte)
+
+    def take_over(self, cpu: Cpu, page: Page) -> bool:
+        """Mark a page exclusive that has no other reference. Linux: page_move_anon_rmap()."""
+        if page_count(cpu, page) != 1:
+            return False
+        cpu.write(page.anon_exclusive, True)
+        return True
+
+    # mm/gup.c ----------------------------------------------------------------------------
+
+    def must_unshare(self, cpu: Cpu, pte: Pte, page: Page, foll: Foll) -> bool:
+        """Whether a read-only pin needs an exclusive page first. Linux: gup_must_unshare()."""
+        if Foll.WRITE in foll or Foll.PIN not in foll or page.reserved:
+            return False
+        return not cpu.read(page.anon_exclusive)
+
+    def sanity_check_pinned(self, cpu: Cpu, page: Page, foll: Foll) -> None:
+        """A pinned anonymous page is exclusive. Linux: sanity_check_pinned_pages()."""
+        if Foll.PIN in foll and not page.reserved and not cpu.read(page.anon_exclusive):
+            raise InvariantError("not-exclusive", f"{page!r} is pinned and not exclusive")
+
+    def follow_page_pte(
+        self, cpu: Cpu, mm: MmStruct, vma: Vma, base: int, foll: Foll
+    ) -> Op[Page | NeedFault]:
+        """As in 5.9, after unsharing where that is needed."""
+        lock = mm.page_table_lock
+        yield lock.step("follow_page_pte", "hold the page")
+        lock.enter(cpu)
+        pte = cpu.read(mm.pte(base))
+        write = Foll.WRITE in foll
+        if not isinstance(pte, Pte) or (write and not pte.write):
+            return NeedFault.WRITE if write else NeedFault.READ
+        page = self.mech.page_of(pte)
+        if not pte.write and self.must_unshare(cpu, pte, page, foll):
+            return NeedFault.UNSHARE
+        gup_grab(self.mech, cpu, page, foll)
+        self.sanity_check_pinned(cpu, page, foll)
+        return page
+
+    def gup_fast_begin(self, cpu: Cpu, mm: MmStruct, foll: Foll) -> Op[int | None]:
+        """Refuse while fork runs. Linux: lockless_pages_from_mm."""
+        if Foll.PIN not in foll:
+            return 0
+        yield Step("lockless_pages_from_mm", "write_protect_seq even ?")
+        seq = cpu.read(mm.extra(WRITE_PROTECT_SEQ))
+        return None if seq & 1 else seq
+
+    def gup_fast_pte(self, cpu: Cpu, mm: MmStruct, base: int, foll: Foll) -> Op[Page | None]:
+        """As in 5.9, and leave to the slow path what must be unshared."""
+        page = yield from super().gup_fast_pte(cpu, mm, base, foll)
+        if page is None:
+            return None
+        pte = cpu.read(mm.pte(base))
+        if isinstance(pte, Pte) and not pte.write and self.must_unshare(cpu, pte, page, foll):
+            gup_release(self.mech, cpu, page, foll)
+            return None
+        return page
+
+    def gup_fast_end(self, cpu: Cpu, mm: MmStruct, foll: Foll, token: int) -> Op[bool]:
+        """Drop the pins if fork ran meanwhile."""
+        if Foll.PIN not in foll:
+            return True
+        yield Step("lockless_pages_from_mm", "write_protect_seq same ?")
+        return cpu.read(mm.extra(WRITE_PROTECT_SEQ)) == token

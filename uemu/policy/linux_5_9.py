@@ -1,0 +1,159 @@
+"""Linux 5.9: do_wp_page asks page_count; fork copies what may be pinned.
+
+Only a page that has one reference in all is reused on a write fault, so any
+reference, whoever's, makes the writer take a copy. fork copies for the child
+at once a page that may be pinned (FOLL_PIN counts 1024) in an mm that ever
+pinned one; the parent's entry is then left alone. O_DIRECT still takes a
+plain get, which fork does not see.
+
+Holds:   pins, over fork; a device never receives another process's bytes.
+Breaks:  an O_DIRECT read in flight over fork is lost when its owner stores
+         (lost-dma-write), even when the child is gone already; mprotect to
+         read-only and back does the same with no fork at all, to pins too.
+Costs:   COW copies wherever anybody holds a reference; at fork a page copy
+         for each page that may be pinned.
+Relies:  gup-fast racing with fork is not excluded before 5.11.
+Source:  Linux v5.9, mm/memory.c:do_wp_page, copy_present_page; mm/gup.c.
+         Since Linux kernel commits 09854ba94c6a ("mm: do_wp_page()
+         simplification"), a308c71bf1e6, 008cfe4418b3, 70e806e4e645 ("mm: Do
+         early cow for pinned pages during fork() for ptes"), f3c64eda3e50
+         ("mm: avoid early COW write protect games during fork()").
+Not modelled: KSM; the page lock (its trylock cannot fail here); the
+         preallocated page and the -EAGAIN turn it needs; huge pages.
+"""
+
+from __future__ import annotations
+
+from uemu.abi import Foll
+from uemu.mm.fault import wp_page_copy, wp_page_reuse
+from uemu.mm.fork import share_page
+from uemu.mm.gup import gup_grab, gup_release
+from uemu.mm.hooks import APIS, GupCall, NeedFault, PolicyHooks
+from uemu.mm.mm_struct import MmStruct
+from uemu.mm.page import Page, page_count, page_mapcount, page_maybe_dma_pinned
+from uemu.mm.pte import Pte
+from uemu.mm.vma import Vma
+from uemu.step import Cpu, Op, Step
+
+PINNING = ("io_uring", "rdma", "vfio")
+"""The APIs that use pin_user_pages() by then; O_DIRECT and vmsplice get."""
+
+
+class Linux5_9(PolicyHooks):
+    """W asks page_count; F copies what may be pinned; G as in 2.6.29, or a pin."""
+
+    name = "linux-5.9"
+    year = 2020
+    summary = "a write fault asks page_count; fork copies pinned pages; O_DIRECT is a get"
+
+    def gup_kind(self, api: str, *, write: bool) -> GupCall:
+        """FOLL_PIN | FOLL_LONGTERM for registrations, FOLL_GET for the rest."""
+        if api not in PINNING:
+            return super().gup_kind(api, write=write)
+        foll = Foll.PIN | Foll.LONGTERM
+        if write or APIS[api].always_write:
+            foll |= Foll.WRITE
+        return GupCall(foll, APIS[api].fast)
+
+    # fork: mm/memory.c ----------------------------------------------------------------
+
+    def copy_present_pte(
+        self, cpu: Cpu, src: MmStruct, dst: MmStruct, vma: Vma, base: int
+    ) -> Op[None]:
+        """Copy what may be pinned, share the rest. Linux: copy_present_pte."""
+        lock = src.page_table_lock
+        yield lock.step("copy_present_pte", "may be pinned ?")
+        lock.enter(cpu)
+        pte = cpu.read(src.pte(base))
+        if not isinstance(pte, Pte):
+            return
+        page = self.mech.page_of(pte)
+        if not page.reserved and self.page_needs_cow_for_dma(cpu, src, page):
+            copy_present_page(self, cpu, dst, vma, base, page)
+            return
+        if vma.is_cow_mapping() and pte.write:
+            lock.acquire(cpu)
+            yield Step("copy_present_pte", "share read-only")
+            pte = pte.wrprotect()
+            self.mech.set_pte_at(cpu, src, base, pte)
+            lock.release(cpu)
+        share_page(self.mech, cpu, dst, base, pte)
+
+    def page_needs_cow_for_dma(self, cpu: Cpu, mm: MmStruct, page: Page) -> bool:
+        """Whether fork must copy. Linux: the test in copy_present_page."""
+        return cpu.read(mm.has_pinned) and page_maybe_dma_pinned(cpu, page)
+
+    # write fault: mm/memory.c:do_wp_page -------------------------------------------------
+
+    def do_wp_page(
+        self, cpu: Cpu, mm: MmStruct, vma: Vma, base: int, *, unshare: bool = False
+    ) -> Op[None]:
+        """Reuse only what nobody else refers to."""
+        lock = mm.page_table_lock
+        yield lock.step("do_wp_page", "page_count == 1 ?")
+        lock.enter(cpu)
+        pte = cpu.read(mm.pte(base))
+        if not isinstance(pte, Pte) or pte.write:
+            return
+        page = self.mech.page_of(pte)
+        if page.reserved or page_count(cpu, page) != 1 or page_mapcount(cpu, page) != 1:
+            yield from wp_page_copy(self.mech, cpu, mm, vma, base, pte, page)
+            return
+        # "the only map reference, and the only page count reference"
+        lock.acquire(cpu)
+        yield Step("wp_page_reuse", "make it writable")
+        wp_page_reuse(self.mech, cpu, mm, vma, base, pte)
+        lock.release(cpu)
+
+    # mm/gup.c ---------------------------------------------------------------------------
+
+    def gup_mark_mm(self, cpu: Cpu, mm: MmStruct, foll: Foll) -> None:
+        """Set mm->has_pinned before the first pin."""
+        if Foll.PIN in foll and not cpu.read(mm.has_pinned):
+            cpu.write(mm.has_pinned, True)
+
+    def follow_page_pte(
+        self, cpu: Cpu, mm: MmStruct, vma: Vma, base: int, foll: Foll
+    ) -> Op[Page | NeedFault]:
+        """A read takes whatever is mapped. Linux: follow_page_pte."""
+        lock = mm.page_table_lock
+        yield lock.step("follow_page_pte", "hold the page")
+        lock.enter(cpu)
+        pte = cpu.read(mm.pte(base))
+        write = Foll.WRITE in foll
+        if not isinstance(pte, Pte) or (write and not pte.write):
+            return NeedFault.WRITE if write else NeedFault.READ
+        page = self.mech.page_of(pte)
+        gup_grab(self.mech, cpu, page, foll)
+        return page
+
+    def gup_fast_pte(self, cpu: Cpu, mm: MmStruct, base: int, foll: Foll) -> Op[Page | None]:
+        """Hold the page and see that the entry did not move. Linux: gup_pte_range."""
+        yield Step("gup_pte_range", "writable ?" if Foll.WRITE in foll else "present ?")
+        pte = cpu.read(mm.pte(base))
+        if not isinstance(pte, Pte) or (Foll.WRITE in foll and not pte.write):
+            return None
+        page = self.mech.page_of(pte)
+        yield Step("try_grab_compound_head", f"hold pfn {pte.pfn}")
+        gup_grab(self.mech, cpu, page, foll)
+        yield Step("gup_pte_range", "pte_same ?")
+        if cpu.read(mm.pte(base)) != pte:
+            gup_release(self.mech, cpu, page, foll)
+            return None
+        return page
+
+
+def copy_present_page(
+    hooks: PolicyHooks, cpu: Cpu, dst: MmStruct, vma: Vma, base: int, page: Page
+) -> None:
+    """Give the child its copy of a page now, writable. Atomic: call inside a step.
+
+    The parent's entry is not touched, so the copy is no snapshot of what the
+    parent's other CPUs store meanwhile. Linux: mm/memory.c:copy_present_page.
+    """
+    mech = hooks.mech
+    new = mech.alloc_page(base)
+    mech.copy_page(cpu, dst, base, new, page, "copy_present_page")
+    mech.page_add_new_anon_rmap(cpu, new)
+    hooks.new_anon_page(cpu, new)
+    mech.set_pte_at(cpu, dst, base, Pte(new.pfn, vma.writable(), True))

@@ -1,0 +1,37 @@
+"""Linux 6.5: 5.19, and O_DIRECT pins.
+
+Block, iomap and legacy direct I/O take their pages with FOLL_PIN, so that
+fork copies them for the child: the first mainline kernel on which an
+O_DIRECT read in flight survives fork.
+
+Holds:   O_DIRECT reads and writes, and every registration, over fork.
+Breaks:  vmsplice still gets: what its reader receives may be old.
+Costs:   at fork a page copy for each page under direct I/O.
+Source:  Linux v6.5, lib/iov_iter.c:iov_iter_extract_pages, block/bio.c.
+         Since Linux kernel commits a7e689dd1c06 ("block: Convert
+         bio_iov_iter_get_pages to use iov_iter_extract_pages") and
+         1ccf164ec866 ("block: Use iov_iter_extract_pages() and page pinning
+         in direct-io.c").
+Not modelled: FUSE, which still gets in 6.5; what linux-5.19 does not model;
+         that mprotect makes an exclusive page writable at once (since v6.0).
+"""
+
+from __future__ import annotations
+
+from uemu.abi import Foll
+from uemu.mm.hooks import APIS, GupCall
+from uemu.policy.linux_5_19 import Linux5_19
+
+
+class Linux6_5(Linux5_19):
+    """5.19 with O_DIRECT among those who pin."""
+
+    name = "linux-6.5"
+    year = 2023
+    summary = "as linux-5.19, and O_DIRECT pins: a read in flight survives fork"
+
+    def gup_kind(self, api: str, *, write: bool) -> GupCall:
+        """O_DIRECT is FOLL_PIN, the rest as before."""
+        if api != "o_direct":
+            return super().gup_kind(api, write=write)
+        return GupCall(Foll.PIN | (Foll.WRITE if write else Foll(0)), APIS[api].fast)

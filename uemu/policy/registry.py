@@ -1,0 +1,34 @@
+"""The policies by name."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Final
+
+from uemu.mm.hooks import PolicyHooks
+from uemu.policy.arcangeli_2009_v2 import Arcangeli2009V2
+from uemu.policy.linux_2_6_29 import Linux2_6_29
+from uemu.policy.linux_5_9 import Linux5_9
+from uemu.policy.linux_5_19 import Linux5_19
+from uemu.policy.linux_6_5 import Linux6_5
+
+POLICIES: Final[dict[str, type[PolicyHooks]]] = {
+    policy.name: policy
+    for policy in (Linux2_6_29, Arcangeli2009V2, Linux5_9, Linux5_19, Linux6_5)
+}
+
+NEWEST: Final = "linux-6.5"
+"""The policy of the newest kernel."""
+
+
+def make_policy(name: str) -> PolicyHooks:
+    """Return a fresh policy for ``NAME`` or ``NAME:VARIANT``.
+
+    Raises:
+        ValueError: unknown; the message names the nearest known ones.
+    """
+    base, _, variant = name.partition(":")
+    if base not in POLICIES:
+        near = difflib.get_close_matches(base, POLICIES, n=3, cutoff=0.4) or list(POLICIES)
+        raise ValueError(f"unknown policy {base!r}; nearest: {', '.join(near)}")
+    return POLICIES[base](variant)

@@ -1,0 +1,188 @@
+"""Steps, operations, cells and CPUs: how kernel code is written here.
+
+A kernel operation is a generator. It yields a `Step` *before* each atomic
+action and performs the action when it is resumed: run to its end it is the
+kernel of a live machine, advanced one step at a time it is a model.
+
+Everything two CPUs can touch is a `Cell`, and kernel code reaches a cell
+through the `Cpu` it runs on, never directly. A plain `Cpu` goes straight to
+the cell; a `RecordingCpu` also notes what it touched, which is how an
+explorer learns which steps conflict.
+
+Rules for code that yields:
+
+R1  the label first, the effect after.
+R2  before the first yield neither change nor read shared state.
+R3  what was read before a yield is stale after it: look again or hold a lock.
+R4  a wait is a Step with ``enabled``, never a loop that yields; the step that
+    waited reads, as its first action, the cells its condition looked at.
+R5  one step is one hold of a spinlock or one atomic instruction; where code
+    without that lock could look in between, cut the hold in two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """The label of one atomic action that is about to happen.
+
+    Attributes:
+        fn: the kernel function it belongs to, under that kernel's name.
+        what: the action in a few words, for drawings.
+        enabled: None, or whether the action can happen now. It may look at
+            cells with ``peek`` and must have no effect.
+    """
+
+    fn: str
+    what: str = ""
+    enabled: Callable[[], bool] | None = None
+
+    def is_enabled(self) -> bool:
+        """Whether the action can happen now."""
+        return self.enabled is None or self.enabled()
+
+
+Op = Generator[Step, None, T]
+"""A kernel operation that returns a ``T``."""
+
+
+class Cell(Generic[T]):
+    """One word of shared state.
+
+    Attributes:
+        name: a stable, printable, hashable name: ``("pte", mm, base)``.
+        value: what it holds; only a Cpu and diagnostics go here directly.
+    """
+
+    __slots__ = ("name", "value")
+
+    def __init__(self, name: tuple[Any, ...], value: T) -> None:
+        self.name = name
+        self.value = value
+
+    def peek(self) -> T:
+        """Look without being a CPU: for ``enabled`` conditions, checks, drawings."""
+        return self.value
+
+    def __repr__(self) -> str:
+        return f"Cell({self.name}: {self.value!r})"
+
+
+class Cpu:
+    """A CPU under sequential consistency.
+
+    Attributes:
+        name: the thread or task that runs on it; a column of a drawing.
+        irqs_off: true while interrupts are disabled, so that an IPI waits.
+    """
+
+    __slots__ = ("irqs_off", "name")
+
+    recording = False
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.irqs_off: Cell[bool] = Cell(("irqs_off", name), False)
+
+    def read(self, cell: Cell[T]) -> T:
+        """Load from a cell."""
+        return cell.value
+
+    def write(self, cell: Cell[T], value: T) -> None:
+        """Store to a cell."""
+        cell.value = value
+
+    def rmw(self, cell: Cell[T], f: Callable[[T], T]) -> T:
+        """Replace a cell's value atomically (a locked instruction); the old one."""
+        old = cell.value
+        cell.value = f(old)
+        return old
+
+    def add(self, cell: Cell[int], n: int) -> int:
+        """Add atomically and return the new value. Linux: atomic_add_return()."""
+        cell.value += n
+        return cell.value
+
+    def mb(self) -> None:
+        """A full memory barrier. Linux: smp_mb()."""
+
+    def touch(self, name: tuple[Any, ...], *, write: bool) -> None:
+        """Say that shared state outside any cell (a frame's bytes) is accessed."""
+
+    def __repr__(self) -> str:
+        return f"Cpu({self.name})"
+
+
+class RecordingCpu(Cpu):
+    """A CPU that notes the cells it touches.
+
+    Attributes:
+        reads, writes: names of the cells touched since `take_accesses`.
+    """
+
+    __slots__ = ("reads", "writes")
+
+    recording = True
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.reads: dict[tuple[Any, ...], None] = {}
+        self.writes: dict[tuple[Any, ...], None] = {}
+
+    def read(self, cell: Cell[T]) -> T:
+        self.reads[cell.name] = None
+        return cell.value
+
+    def write(self, cell: Cell[T], value: T) -> None:
+        self.writes[cell.name] = None
+        cell.value = value
+
+    def rmw(self, cell: Cell[T], f: Callable[[T], T]) -> T:
+        self.writes[cell.name] = None
+        return super().rmw(cell, f)
+
+    def add(self, cell: Cell[int], n: int) -> int:
+        self.writes[cell.name] = None
+        return super().add(cell, n)
+
+    def touch(self, name: tuple[Any, ...], *, write: bool) -> None:
+        (self.writes if write else self.reads)[name] = None
+
+    def take_accesses(self) -> tuple[frozenset[tuple[Any, ...]], frozenset[tuple[Any, ...]]]:
+        """What was touched since the last call: (read, written), and forget it."""
+        taken = frozenset(self.reads), frozenset(self.writes)
+        self.reads.clear()
+        self.writes.clear()
+        return taken
+
+
+class Stuck(Exception):
+    """Raised by `run` when an operation stands before a step that is not enabled."""
+
+    def __init__(self, step: Step) -> None:
+        super().__init__(f"{step.fn}: {step.what}")
+        self.step = step
+
+
+def run(op: Op[T]) -> T:
+    """Run an operation to its end with nothing in between.
+
+    Raises:
+        Stuck: a step is not enabled; the operation is closed.
+    """
+    try:
+        while True:
+            step = next(op)
+            if step.enabled is not None and not step.enabled():
+                op.close()
+                raise Stuck(step)
+    except StopIteration as stop:
+        result: T = stop.value
+        return result
