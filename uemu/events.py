@@ -11,6 +11,7 @@ an mm *sees* carries the bytes, so that whoever judges needs no page table.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
@@ -194,14 +195,14 @@ class EventBus:
     """Hands each event to those who asked for its class, in the order they asked.
 
     Attributes:
-        log: every event so far, or None when nobody keeps one.
+        log: the last ``keep`` events.
     """
 
     __slots__ = ("_handlers", "log")
 
-    def __init__(self, *, keep_log: bool = True) -> None:
+    def __init__(self, *, keep: int = 4096) -> None:
         self._handlers: dict[type, tuple[Callable[[Any], None], ...]] = {}
-        self.log: list[Event] | None = [] if keep_log else None
+        self.log: deque[Event] = deque(maxlen=keep)
 
     def subscribe(self, kind: type[E], handler: Callable[[E], None]) -> None:
         """Call ``handler`` with each event of exactly the class ``kind``."""
@@ -209,7 +210,6 @@ class EventBus:
 
     def emit(self, event: Event) -> None:
         """Publish one event."""
-        if self.log is not None:
-            self.log.append(event)
+        self.log.append(event)
         for handler in self._handlers.get(type(event), ()):
             handler(event)

@@ -18,7 +18,7 @@ from uemu.mm.mechanism import Mechanism
 from uemu.mm.mm_struct import MmStruct
 from uemu.mm.page import Page
 from uemu.mm.pte import Pte
-from uemu.mm.vma import Vma
+from uemu.mm.vma import Vm, Vma
 from uemu.step import Cpu, Op
 
 
@@ -179,4 +179,4 @@ class PolicyHooks(ABC):
         A private mapping's vm_page_prot has no write bit, so that the next
         store faults and do_wp_page decides. Linux: mm/mprotect.c:change_pte_range.
         """
-        return pte.wrprotect()
+        return pte.wrprotect()._replace(user=Vm.READ in vma.vm_flags)

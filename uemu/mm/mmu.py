@@ -101,7 +101,7 @@ class SimulatedMmu:
         if entry is not None and (entry.write or not write):
             return entry.pfn
         pte = cpu.read(mm.pte(base))
-        if isinstance(pte, Pte) and (pte.write or not write):
+        if isinstance(pte, Pte) and pte.user and (pte.write or not write):
             cpu.write(cell, pte)
             return pte.pfn
         # Intel SDM 3A, 4.10.4.1: a page fault invalidates the translation it met.

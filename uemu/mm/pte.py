@@ -13,19 +13,21 @@ class Pte(NamedTuple):
         write: _PAGE_RW.
         dirty: _PAGE_DIRTY as the kernel sets it; what a CPU sets by itself on
             a store to a writable page is not modelled.
+        user: false for a page of a PROT_NONE mapping, _PAGE_PROTNONE.
     """
 
     pfn: int
     write: bool
     dirty: bool = False
+    user: bool = True
 
     def wrprotect(self) -> Pte:
         """The same entry without _PAGE_RW."""
-        return Pte(self.pfn, False, self.dirty)
+        return self._replace(write=False)
 
     def mkwrite(self) -> Pte:
         """The same entry with _PAGE_RW."""
-        return Pte(self.pfn, True, self.dirty)
+        return self._replace(write=True)
 
 
 class SwapEntry(NamedTuple):

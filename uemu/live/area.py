@@ -1,0 +1,148 @@
+"""Control areas: memory the tracer shares with one traced process.
+
+Each thread of the process has a slot: a page of code, a page that tells the
+code what to do, a page of bytes on their way. The layout is C's
+(``native/uemu_native.h``). All areas lie in one memfd and at one address.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import mmap
+import os
+
+from uemu.abi import PAGE_SIZE, RemoteAddr
+from uemu.errors import HostError
+from uemu.host import native
+
+AREA_BASE = RemoteAddr(0x0FFF_0000_0000)
+"""Where a process has its area, in bytes: below all emulated memory."""
+
+ENTRIES = native.entries()
+
+
+class Slot:
+    """One thread's slot.
+
+    Attributes:
+        index: its number in the area.
+        struct: what the code in it is told.
+        code: the address of its code page in the process, in bytes.
+        resume, calls, syscall: addresses of those entry points.
+        stopped: where a thread reports to be after ``syscall; int3``.
+    """
+
+    __slots__ = ("_buffer", "_map", "calls", "code", "index", "resume", "stopped", "struct",
+                 "syscall")  # fmt: skip
+
+    def __init__(self, area: mmap.mmap, index: int) -> None:
+        self.index = index
+        self._map = area
+        native.write_stub(area, index * PAGE_SIZE)
+        self.struct = native.slot_at(area, native.SLOT_AT + index * PAGE_SIZE)
+        self._buffer = native.BUFFER_AT + index * PAGE_SIZE
+        self.code = AREA_BASE + index * PAGE_SIZE
+        self.resume = self.code + ENTRIES.resume
+        self.calls = self.code + ENTRIES.calls
+        self.syscall = self.code + ENTRIES.syscall
+        self.stopped = self.syscall + 3
+
+    def entry(self, name: str) -> int:
+        """The address of another entry point: ``store8``, ``load_bytes`` ..."""
+        offset: int = getattr(ENTRIES, name)
+        return self.code + offset
+
+    def queue(self, calls: list[native.Call]) -> None:
+        """Tell the slot which calls to make next, MAX_CALLS at most."""
+        struct = self.struct
+        struct.count = len(calls)
+        for queued, call in zip(struct.calls, calls, strict=False):
+            queued.nr = call[0]
+            queued.args = call[1:]
+
+    def result(self, index: int) -> int:
+        """What the call numbered ``index`` returned."""
+        value: int = self.struct.calls[index].ret
+        return value
+
+    def put(self, data: bytes) -> None:
+        """Lay bytes into the buffer page."""
+        self._map[self._buffer : self._buffer + len(data)] = data
+
+    def get(self, length: int) -> bytes:
+        """Take bytes out of the buffer page."""
+        return self._map[self._buffer : self._buffer + length]
+
+
+class Area:
+    """One process's area.
+
+    Attributes:
+        offset: where it lies in the memfd, in bytes.
+    """
+
+    def __init__(self, fd: int, offset: int) -> None:
+        self.offset = offset
+        self._map = mmap.mmap(fd, native.AREA_SIZE, offset=offset)
+        self._map.madvise(mmap.MADV_DONTFORK)
+        self._slots: dict[int, Slot] = {}
+
+    def take(self, index: int | None = None) -> Slot:
+        """Take a free slot, or the one numbered ``index``.
+
+        Raises:
+            HostError: a process has too many threads.
+        """
+        free = (i for i in range(native.SLOTS) if i not in self._slots)
+        chosen = next(free, None) if index is None else index
+        if chosen is None:
+            raise HostError(
+                "start one more thread in a puppet",
+                f"{native.SLOTS} are the most",
+                "Spread the threads over several processes.",
+            )
+        slot = self._slots[chosen] = Slot(self._map, chosen)
+        return slot
+
+    def give_back(self, slot: Slot) -> None:
+        """Let the next thread have a slot."""
+        native.forget_slot(slot.struct)
+        self._slots.pop(slot.index, None)
+
+    def close(self) -> None:
+        """Unmap it; the memory goes when the process does."""
+        for slot in list(self._slots.values()):
+            self.give_back(slot)
+        with contextlib.suppress(BufferError):
+            self._map.close()
+
+
+class Areas:
+    """All areas of one tracer, in one memfd.
+
+    Attributes:
+        fd: the memfd.
+    """
+
+    def __init__(self) -> None:
+        self.fd = os.memfd_create("uemu-control", os.MFD_CLOEXEC)
+        self._free: list[int] = []
+        self._size = 0
+
+    def open(self) -> Area:
+        """Begin an area for a new process, zeroed."""
+        if self._free:
+            offset = self._free.pop()
+        else:
+            offset, self._size = self._size, self._size + native.AREA_SIZE
+            os.ftruncate(self.fd, self._size)
+        return Area(self.fd, offset)
+
+    def close_area(self, area: Area) -> None:
+        """Take an area back whose process is gone."""
+        area.close()
+        self._free.append(area.offset)
+
+    def close(self) -> None:
+        """Give the memfd back."""
+        os.close(self.fd)

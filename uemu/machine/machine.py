@@ -1,0 +1,170 @@
+"""A machine: a policy, real processes, devices, and what went wrong."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, NamedTuple, TypeVar
+
+from uemu.errors import Blocked, InvariantError
+from uemu.events import Event, EventBus
+from uemu.host.memfd import MemfdFrames
+from uemu.kernel import Kernel
+from uemu.live.mmu import LiveMmu
+from uemu.live.puppet import FRAMES_FD, PuppetThread, Stage
+from uemu.live.runner import Runner
+from uemu.live.tracer import Tracer
+from uemu.machine.dma import Dma
+from uemu.machine.process import Call, Caller, Process
+from uemu.mm.pte import Pte
+from uemu.oracle.judge import Oracle
+from uemu.oracle.violations import Violation
+from uemu.policy.registry import NEWEST, make_policy
+from uemu.step import Op
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class PageInfo(NamedTuple):
+    """A page's record at one moment.
+
+    Attributes:
+        pfn: the frame's number.
+        refcount: references; a pin counts 1024.
+        mapcount: page table entries that map it.
+        flags: names of the flags that are set.
+    """
+
+    pfn: int
+    refcount: int
+    mapcount: int
+    flags: tuple[str, ...]
+
+
+class Machine:
+    """Real processes under one kernel's rules; a context manager.
+
+    Args:
+        policy: ``NAME`` or ``NAME:VARIANT``, as `uemu policies` lists them.
+
+    Raises:
+        ValueError: no such policy.
+        HostError: this machine cannot trace processes.
+
+    Attributes:
+        policy: the policy's name.
+        dma: the devices.
+    """
+
+    def __init__(self, policy: str = NEWEST) -> None:
+        hooks = make_policy(policy)
+        self.policy = policy
+        self._events = EventBus()
+        self._oracle = Oracle(self._events)
+        self.tracer = Tracer()
+        self.runner = Runner(self._events.emit)
+        frames = MemfdFrames()
+        try:
+            self.stage = self.tracer.call(lambda: _build(hooks, frames, self._events))
+        except BaseException:
+            self.tracer.close()
+            frames.close()
+            raise
+        self.dma = Dma(self)
+        # A machine nobody closes takes its processes with it all the same.
+        self._close = weakref.finalize(self, _close, self.tracer, self.stage, frames)
+
+    def spawn(self, name: str = "") -> Process:
+        """Start a real process with nothing mapped. The first is called "parent"."""
+        label = name or ("parent" if not self.stage.processes else
+                         f"process-{len(self.stage.processes)}")  # fmt: skip
+        return Process(self, self.tracer.call(lambda: self.stage.spawn(label)))
+
+    @property
+    def violations(self) -> list[Violation]:
+        """What went wrong so far, in order."""
+        return list(self._oracle.violations)
+
+    @property
+    def timeline(self) -> list[Event]:
+        """The last events, oldest first."""
+        return self.tracer.call(lambda: list(self._events.log))
+
+    def frame_of(self, caller: Caller, addr: int) -> int | None:
+        """The pfn a process maps at ``addr``, or None."""
+        pte = caller._puppet.process.mm.pte(addr & ~0xFFF).peek()
+        return pte.pfn if isinstance(pte, Pte) else None
+
+    def page(self, pfn: int) -> PageInfo:
+        """A page's record.
+
+        Raises:
+            KeyError: no page has that number now.
+        """
+        page = self.stage.kernel.mech.pages[pfn]
+        return PageInfo(pfn, page.refcount.peek(), page.mapcount.peek(), page.flags_set())
+
+    def check(self) -> None:
+        """Check the emulated kernel's invariants.
+
+        Raises:
+            InvariantError: one does not hold: a bug in uemu or in the policy.
+        """
+        self.tracer.call(lambda: self.stage.kernel.check(at_rest=True))
+
+    def start(
+        self,
+        label: str,
+        puppet: PuppetThread,
+        op: Callable[[Stage], Op[T]],
+        wrap: Callable[[T], R],
+    ) -> Call[R]:
+        """Begin an operation on a thread."""
+        return self.tracer.call(lambda: self._start(label, puppet, op, wrap))
+
+    def _start(
+        self,
+        label: str,
+        puppet: PuppetThread,
+        op: Callable[[Stage], Op[T]],
+        wrap: Callable[[T], R],
+    ) -> Call[R]:
+        self.stage.check_alive(puppet)
+        busy = self.runner.parked_on(puppet.cpu.name)
+        if busy is not None:
+            raise Blocked(label, f"its thread is still in {busy.label}")
+        task = self.runner.start(label, puppet.cpu.name, puppet.process.mm.id, op(self.stage))
+        if isinstance(task.error, InvariantError):
+            broken = task.error
+            self._oracle.violations.append(
+                Violation(broken.kind, puppet.process.mm.id, 0, 0, None, str(broken), ())
+            )
+        return Call(self, task, wrap)
+
+    def close(self) -> None:
+        """End every process of the machine and free its frames."""
+        self._close()
+
+    def __enter__(self) -> Machine:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _build(hooks: Any, frames: MemfdFrames, events: EventBus) -> Stage:
+    mmu = LiveMmu(frames, FRAMES_FD)
+    return Stage(Kernel(hooks, frames, mmu, events), mmu, frames.fd)
+
+
+def _close(tracer: Tracer, stage: Stage, frames: MemfdFrames) -> None:
+    tracer.call(stage.close)
+    tracer.close()
+    frames.close()

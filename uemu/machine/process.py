@@ -1,0 +1,212 @@
+"""Real processes and threads, as a test or a demo drives them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from uemu.abi import PROT_READ, PROT_WRITE
+from uemu.errors import Blocked
+from uemu.live.puppet import PuppetProcess, PuppetThread
+from uemu.live.runner import Task
+from uemu.step import Op
+
+if TYPE_CHECKING:
+    from uemu.machine.machine import Machine
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class Call(Generic[R]):
+    """A call that was begun and may still wait.
+
+    Attributes:
+        done: whether it is over.
+    """
+
+    def __init__(self, machine: Machine, task: Task[T], wrap: Callable[[T], R]) -> None:
+        self._machine = machine
+        self._task = task
+        self._wrap = wrap
+
+    @property
+    def done(self) -> bool:
+        """Whether it is over."""
+        return self._machine.tracer.call(lambda: self._task.done)
+
+    def result(self) -> R:
+        """What the call returns, or raises.
+
+        Raises:
+            Blocked: it still waits, and nothing else can run.
+        """
+        return self._machine.tracer.call(self._collect)
+
+    def _collect(self) -> R:
+        self._machine.runner.wake()
+        if not self._task.done:
+            step = self._task.step
+            raise Blocked(self._task.label, f"{step.fn}: {step.what}" if step else "?")
+        return self._wrap(self._task.result())
+
+
+def _same(value: T) -> T:
+    return value
+
+
+class Caller:
+    """What a thread of a program can do; a `Process` speaks for its first thread.
+
+    Addresses and lengths are in bytes. Every method raises `uemu.Fault` where
+    the emulated kernel refuses, `uemu.ProcessDied` when the process is gone,
+    `uemu.Blocked` when the call waits for what nothing else can bring about.
+    """
+
+    def __init__(self, machine: Machine, puppet: PuppetThread) -> None:
+        self._machine = machine
+        self._puppet = puppet
+
+    @property
+    def tid(self) -> int:
+        """The thread id."""
+        return self._puppet.tid
+
+    @property
+    def begin(self) -> Begin:
+        """The same calls, started without waiting for their end."""
+        return Begin(self)
+
+    def store(self, addr: int, data: bytes) -> None:
+        """Store ``data`` with real instructions.
+
+        One mov for 1, 2, 4 or 8 bytes, else ``rep movsb``.
+        """
+        self.begin.store(addr, data).result()
+
+    def load(self, addr: int, length: int) -> bytes:
+        """Load ``length`` bytes with real instructions."""
+        return self.begin.load(addr, length).result()
+
+    def fork(self, name: str = "child") -> Process:
+        """fork(2). The child is stopped and waits for its orders."""
+        return self.begin.fork(name).result()
+
+    def mmap(self, length: int, prot: int = PROT_READ | PROT_WRITE) -> int:
+        """Map private anonymous memory; return its address."""
+        return self._start("mmap", lambda s: s.mmap(self._puppet, length, prot), _same).result()
+
+    def munmap(self, addr: int, length: int) -> None:
+        """munmap(2)."""
+        self._start("munmap", lambda s: s.munmap(self._puppet, addr, length), _same).result()
+
+    def mprotect(self, addr: int, length: int, prot: int) -> None:
+        """mprotect(2)."""
+        self._change("mprotect", "mprotect", addr, length, prot)
+
+    def madvise(self, addr: int, length: int, advice: int) -> None:
+        """madvise(2): MADV_DONTFORK, DOFORK, WIPEONFORK, KEEPONFORK, DONTNEED."""
+        self._change("madvise", "madvise", addr, length, advice)
+
+    def _change(self, label: str, operation: str, *args: int) -> None:
+        puppet = self._puppet
+
+        def op(stage: Any) -> Op[None]:
+            act = getattr(stage.kernel, operation)
+            result: Op[None] = stage.change(puppet, act(puppet.cpu, puppet.process.mm, *args))
+            return result
+
+        self._start(label, op, _same).result()
+
+    def _start(
+        self, label: str, op: Callable[[Any], Op[T]], wrap: Callable[[T], R]
+    ) -> Call[R]:
+        return self._machine.start(label, self._puppet, op, wrap)
+
+
+class Begin:
+    """Calls that return a `Call` at once, for what a policy may make wait."""
+
+    def __init__(self, caller: Caller) -> None:
+        self._caller = caller
+
+    def store(self, addr: int, data: bytes) -> Call[None]:
+        """Begin a store."""
+        if not data:
+            raise ValueError("store needs at least one byte")
+        caller = self._caller
+        return caller._start("store", lambda s: s.store(caller._puppet, addr, data), _same)
+
+    def load(self, addr: int, length: int) -> Call[bytes]:
+        """Begin a load."""
+        if length <= 0:
+            raise ValueError(f"load needs a positive length, not {length}")
+        caller = self._caller
+        return caller._start("load", lambda s: s.load(caller._puppet, addr, length), _same)
+
+    def fork(self, name: str = "child") -> Call[Process]:
+        """Begin a fork."""
+        caller = self._caller
+        machine = caller._machine
+        return caller._start(
+            "fork", lambda s: s.fork(caller._puppet, name), lambda p: Process(machine, p)
+        )
+
+
+class Thread(Caller):
+    """A real thread."""
+
+    def __repr__(self) -> str:
+        return f"<Thread {self._puppet.cpu.name} tid {self.tid}>"
+
+
+class Process(Caller):
+    """A real process."""
+
+    def __init__(self, machine: Machine, puppet: PuppetProcess) -> None:
+        super().__init__(machine, puppet.leader)
+        self._process = puppet
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._process.pid
+
+    @property
+    def name(self) -> str:
+        """What reports call it."""
+        return self._process.name
+
+    @property
+    def alive(self) -> bool:
+        """Whether it still runs."""
+        return self._machine.tracer.call(self._is_alive)
+
+    def _is_alive(self) -> bool:
+        self._machine.stage.reap()
+        return self._process.death is None
+
+    def thread(self, name: str = "") -> Thread:
+        """Start a real thread (clone(2) with CLONE_THREAD)."""
+        machine = self._machine
+        label = name or f"{self.name}-{len(self._process.threads)}"
+
+        def clone() -> Thread:
+            machine.stage.check_alive(self._puppet)
+            return Thread(machine, machine.stage.clone_thread(self._process, label))
+
+        return machine.tracer.call(clone)
+
+    def exit(self, status: int = 0) -> None:
+        """exit_group(2): it and its threads end; what devices hold stays held."""
+        machine = self._machine
+
+        def leave() -> None:
+            machine.stage.check_alive(self._puppet)
+            machine.stage.exit(self._process, status)
+            machine.runner.wake()
+
+        machine.tracer.call(leave)
+
+    def __repr__(self) -> str:
+        return f"<Process {self.name} pid {self.pid}>"
