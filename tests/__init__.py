@@ -1,0 +1,1 @@
+"""The tests of uemu; README.md says what goes where."""
