@@ -44,7 +44,9 @@ def run(console: Console, policy: str, pause: bool) -> int:
             print_policy(console, each)
             _tell(console, each, pause, file.fileno(), file.name)
     console.print()
-    console.print(f"Every order of events, not this one alone:  uemu explore {name} --policy {policy}")
+    console.print(
+        f"Every order of events, not this one alone:  uemu explore {name} --policy {policy}"
+    )
     return 0
 
 

@@ -38,7 +38,9 @@ def run(console: Console, policy: str, pause: bool) -> int:
         with tempfile.TemporaryFile(prefix="uemu-demo-") as file:
             _tell(console, each, pause, file.fileno())
     console.print()
-    console.print(f"Every order of events, not this one alone:  uemu explore {name} --policy {policy}")
+    console.print(
+        f"Every order of events, not this one alone:  uemu explore {name} --policy {policy}"
+    )
     return 0
 
 

@@ -102,9 +102,7 @@ class Telling:
 
     def _frame(self, pfn: int) -> FrameView:
         info = self.machine.page(pfn)
-        contents = {
-            at: readable(self.machine.read_frame(pfn, at, SHOWN)) for at in self.offsets
-        }
+        contents = {at: readable(self.machine.read_frame(pfn, at, SHOWN)) for at in self.offsets}
         return FrameView(pfn, contents, info.refcount, info.mapcount, info.flags)
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, TypeVar
 
 MmId = int
 
@@ -188,28 +188,48 @@ class Waited(NamedTuple):
 Event = Any
 """One of the classes of this module."""
 
+P = ParamSpec("P")
 E = TypeVar("E")
 
 
 class EventBus:
     """Hands each event to those who asked for its class, in the order they asked.
 
-    Attributes:
-        log: the last ``keep`` events.
+    An event travels as its class and its fields, and becomes an object only
+    for those who look at the log: a fault publishes three of them.
     """
 
-    __slots__ = ("_handlers", "log")
+    __slots__ = ("_handlers", "_log")
 
     def __init__(self, *, keep: int = 4096) -> None:
-        self._handlers: dict[type, tuple[Callable[[Any], None], ...]] = {}
-        self.log: deque[Event] = deque(maxlen=keep)
+        self._handlers: dict[Any, tuple[Callable[..., None], ...]] = {}
+        self._log: deque[tuple[Any, tuple[Any, ...]]] = deque(maxlen=keep)
 
-    def subscribe(self, kind: type[E], handler: Callable[[E], None]) -> None:
-        """Call ``handler`` with each event of exactly the class ``kind``."""
+    def subscribe(self, kind: Callable[P, Any], handler: Callable[P, None]) -> None:
+        """Call ``handler`` with the fields of each event of the class ``kind``."""
         self._handlers[kind] = (*self._handlers.get(kind, ()), handler)
 
+    def watch(self, kind: type[E], handler: Callable[[E], None]) -> None:
+        """Call ``handler`` with each event of the class ``kind`` as an object."""
+        self.subscribe(kind, lambda *fields: handler(kind(*fields)))
+
+    if TYPE_CHECKING:
+
+        def publish(self, kind: Callable[P, Any], *fields: P.args, **_: P.kwargs) -> None:
+            """Announce an event of class ``kind``; all fields are positional."""
+
+    else:
+
+        def publish(self, kind, *fields):
+            """Announce an event of class ``kind``; all fields are positional."""
+            self._log.append((kind, fields))
+            for handler in self._handlers.get(kind, ()):
+                handler(*fields)
+
     def emit(self, event: Event) -> None:
-        """Publish one event."""
-        self.log.append(event)
-        for handler in self._handlers.get(type(event), ()):
-            handler(event)
+        """Announce an event that is an object already."""
+        self.publish(type(event), *event)
+
+    def log(self) -> list[Event]:
+        """The last events, oldest first."""
+        return [kind(*fields) for kind, fields in self._log]

@@ -51,7 +51,7 @@ from uemu.mm.mprotect import mprotect
 from uemu.mm.munmap import exit_mmap, madvise_dontneed, munmap
 from uemu.mm.page import Page
 from uemu.mm.pte import Pte
-from uemu.mm.vma import Vm, Vma
+from uemu.mm.vma import Vm, Vma, vm_flags_of
 from uemu.step import Cpu, Op, Step
 
 SECTOR = 512
@@ -101,7 +101,7 @@ class Kernel:
         self.mmu = mmu
         self.events = events
         self.mech = Mechanism(
-            hooks, frames, mmu, events.emit, ipi_waits_for_gup_fast=ipi_waits_for_gup_fast
+            hooks, frames, mmu, events, ipi_waits_for_gup_fast=ipi_waits_for_gup_fast
         )
         hooks.mech = self.mech
         self.dma = DmaEngine(frames)
@@ -131,12 +131,13 @@ class Kernel:
             Fault: EINVAL, the length is not positive.
         """
         yield mm.mmap_lock.write_step("mmap", "a new VMA")
+        mm.mmap_lock.enter(cpu)
         if length <= 0:
             raise Fault(errno.EINVAL, 0, f"mmap of {length} bytes")
         size = (length + PAGE_SIZE - 1) & PAGE_MASK
         addr = mm.next_addr
         mm.next_addr = addr + size + PAGE_SIZE
-        mm.insert_vma(Vma(addr, addr + size, Vm.from_prot(prot) | Vm.MAYWRITE))
+        mm.insert_vma(Vma(addr, addr + size, vm_flags_of(prot) | Vm.MAYWRITE))
         return addr
 
     def munmap(self, cpu: Cpu, mm: MmStruct, addr: int, length: int) -> Op[None]:
@@ -168,15 +169,16 @@ class Kernel:
             yield from madvise_dontneed(self.mech, cpu, mm, start, end)
             return
         changes = {
-            MADV_DONTFORK: (Vm.DONTCOPY, Vm(0)),
-            MADV_DOFORK: (Vm(0), Vm.DONTCOPY),
+            MADV_DONTFORK: (Vm.DONTCOPY, 0),
+            MADV_DOFORK: (0, Vm.DONTCOPY),
         }
         if self.hooks.has_wipeonfork:
-            changes[MADV_WIPEONFORK] = (Vm.WIPEONFORK, Vm(0))
-            changes[MADV_KEEPONFORK] = (Vm(0), Vm.WIPEONFORK)
+            changes[MADV_WIPEONFORK] = (Vm.WIPEONFORK, 0)
+            changes[MADV_KEEPONFORK] = (0, Vm.WIPEONFORK)
         if advice not in changes:
             raise Fault(errno.EINVAL, addr, f"madvise {advice} under {self.hooks.name}")
         yield mm.mmap_lock.write_step("madvise_behavior", "new VMA flags")
+        mm.mmap_lock.enter(cpu)
         if not mm.covers(start, end):
             raise Fault(errno.ENOMEM, addr, "madvise of what is not mapped")
         on, off = changes[advice]
@@ -255,7 +257,7 @@ class Kernel:
 
     def dma_write(self, cpu: Cpu, io: Io, start: int, data: bytes) -> Op[None]:
         """The device stores ``data`` at byte ``start`` of the buffer it holds."""
-        yield self._looking(io, "dma", f"{_brief(data)} -> pfn {_pfns(io)}")
+        yield self._moving(io, f"{_brief(data)} -> pfn {_pfns(io)}")
         for segment in io.segments:
             # Who sees the frame at this moment is part of what happens.
             cpu.touch(("rmap", segment.pfn), write=False)
@@ -267,7 +269,7 @@ class Kernel:
 
     def dma_read(self, cpu: Cpu, io: Io, start: int, length: int) -> Op[bytes]:
         """The device loads ``length`` bytes from byte ``start`` of the buffer it holds."""
-        yield self._looking(io, "dma", f"device <- pfn {_pfns(io)}")
+        yield self._moving(io, f"device <- pfn {_pfns(io)}")
         read = []
         for chunk, piece in self.dma.read(io, start, length):
             self.mech.touch_frame(cpu, chunk.pfn, chunk.offset, chunk.length, write=False)
@@ -276,6 +278,16 @@ class Kernel:
         if isinstance(io, Registration):
             self.io_check(cpu, io, final=False)
         return b"".join(read)
+
+    def _moving(self, io: Io, what: str) -> Step:
+        """The label of a device's access: it waits for nobody.
+
+        With a registration each access is a request of its own, after which
+        the holder looks, in the same step.
+        """
+        if isinstance(io, Registration):
+            return self._looking(io, "dma", what)
+        return Step("dma", what)
 
     def _looking(self, io: Io, fn: str, what: str) -> Step:
         """The label of a step that also looks at the buffer as its holder does.

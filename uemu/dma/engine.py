@@ -109,9 +109,7 @@ class DmaEngine:
     live: dict[int, Io] = field(default_factory=dict)
     _next: int = 0
 
-    def start(
-        self, segments: list[Segment], direction: Direction, owner: object
-    ) -> Transfer:
+    def start(self, segments: list[Segment], direction: Direction, owner: object) -> Transfer:
         """Begin one request; its bytes move when `write` or `read` is called."""
         transfer = Transfer(self._number(), tuple(segments), owner, direction=direction)
         self.live[transfer.number] = transfer

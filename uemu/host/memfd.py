@@ -41,7 +41,9 @@ class MemfdFrames:
         try:
             self.fd = os.memfd_create("uemu-frames", os.MFD_CLOEXEC)
         except OSError as error:
-            raise HostError("create a memfd", str(error), "uemu needs Linux 5.6 or later.") from error
+            raise HostError(
+                "create a memfd", str(error), "uemu needs Linux 5.6 or later."
+            ) from error
         self._map = self._map_whole()
         for advice in (mmap.MADV_DONTFORK, mmap.MADV_DONTDUMP):
             self._map.madvise(advice)
@@ -79,6 +81,11 @@ class MemfdFrames:
     def offset_of(self, pfn: int) -> int:
         """Where a frame's bytes are in the memfd, in bytes."""
         return self._slots[pfn] << PAGE_SHIFT
+
+    @property
+    def size(self) -> int:
+        """How many bytes of frames there can be."""
+        return len(self._map)
 
     @property
     def nr_used(self) -> int:

@@ -36,6 +36,9 @@ BUFFER_AT: Final[int] = lib.UEMU_BUFFER_AT
 AREA_SIZE: Final[int] = lib.UEMU_AREA_SIZE
 MAX_CALLS: Final[int] = lib.UEMU_MAX_CALLS
 
+TRACE: Final = "trace a process of our own (ptrace)"
+"""What a HostError says was tried when ptrace is refused."""
+
 PUPPET: Final = Path(__file__).resolve().parent.parent / "_puppet"
 
 
@@ -78,9 +81,9 @@ Call = tuple[int, int, int, int, int, int, int]
 go: Callable[[int, int, int, Event], int] = lib.uemu_go
 """Let ``tid`` go on at ``ip`` (0: where it is) with a signal (0: none), and wait."""
 
-go_call: Callable[
-    [int, int, SlotStruct, int, int, int, int, int, int, int, int, Event], int
-] = lib.uemu_go_call
+go_call: Callable[[int, int, SlotStruct, int, int, int, int, int, int, int, int, Event], int] = (
+    lib.uemu_go_call
+)
 """Let ``tid`` make one call in its stub, go on at ``ip``, and wait."""
 
 wait: Callable[[Event, int], int] = lib.uemu_wait
@@ -153,9 +156,9 @@ def spawn_error(path: str, errno: int) -> HostError:
     import errno as e
 
     why = os.strerror(errno)
-    if errno in (e.EPERM, e.EACCES, e.ENOSYS):
+    if errno in (e.EPERM, e.ENOSYS):
         return HostError(
-            "trace a process of our own (ptrace)",
+            TRACE,
             why,
             "Something forbids it: kernel.yama.ptrace_scope = 3, a seccomp filter (Docker: run"
             " with --cap-add SYS_PTRACE or --security-opt seccomp=unconfined), or another tracer."
@@ -163,6 +166,8 @@ def spawn_error(path: str, errno: int) -> HostError:
         )
     if errno in (e.EAGAIN, e.ENOMEM):
         return HostError("start a process", why, "Raise `ulimit -u` or free some memory.")
+    if errno in (e.EMFILE, e.EINVAL):
+        return HostError("start a process", why, "Raise `ulimit -n` to 256 or more.")
     return HostError(f"start {path}", why, "Reinstall uemu: its native parts are incomplete.")
 
 

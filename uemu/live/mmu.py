@@ -101,14 +101,6 @@ class LiveMmu:
         pending, placed = applied.pending, applied.placed
         if not pending:
             return []
-        if len(pending) == 1:
-            base, pte = pending.popitem()
-            target = self._target(pte)
-            before = placed.get(base, HIDDEN)
-            if before == target:
-                return []
-            placed[base] = target
-            return [self._call(base, 1, before[0], target)]
         changes = []
         for base in sorted(pending):
             target = self._target(pending[base])
@@ -118,6 +110,24 @@ class LiveMmu:
                 changes.append((base, before[0], target))
         pending.clear()
         return self._merge(changes)
+
+    def take_call(self, mm: MmId) -> Call | None:
+        """The one call that a fault leads to, or None: ask `take_calls`."""
+        applied = self._mms[mm]
+        pending = applied.pending
+        if len(pending) != 1:
+            return None
+        base, pte = pending.popitem()
+        if type(pte) is not Pte or not pte.user:
+            pending[base] = pte
+            return None
+        offset = self._frames.offset_of(pte.pfn)
+        prot = RW if pte.write else PROT_READ
+        before = applied.placed.get(base, HIDDEN)
+        applied.placed[base] = (offset, prot)
+        if before[0] == offset:
+            return (SYS_MPROTECT, base, PAGE_SIZE, prot, 0, 0, 0)
+        return (SYS_MMAP, base, PAGE_SIZE, prot, SHARED_FIXED, self._fd, offset)
 
     def _target(self, pte: AnyPte) -> Placed:
         if type(pte) is not Pte:

@@ -140,17 +140,13 @@ class Stage:
             raise HostError("start a puppet", str(error), "Something killed it.") from error
         return self._enter(pid, name, self.kernel.mm_create(name), area, slot)
 
-    def _enter(
-        self, pid: int, name: str, mm: MmStruct, area: Area, slot: Slot
-    ) -> PuppetProcess:
+    def _enter(self, pid: int, name: str, mm: MmStruct, area: Area, slot: Slot) -> PuppetProcess:
         process = PuppetProcess(pid, name, mm, area)
         self.processes[pid] = process
         self._add_thread(process, pid, name, slot)
         return process
 
-    def _add_thread(
-        self, process: PuppetProcess, tid: int, name: str, slot: Slot
-    ) -> PuppetThread:
+    def _add_thread(self, process: PuppetProcess, tid: int, name: str, slot: Slot) -> PuppetThread:
         thread = PuppetThread(tid, process, name, slot)
         process.threads[tid] = self._by_tid[tid] = thread
         return thread
@@ -377,10 +373,10 @@ class Stage:
             for step in kernel.fault(cpu, mm, event.addr, write=write):
                 if step.enabled is not None and not step.enabled():
                     yield step
-            calls = mmu.take_calls(mm.id)
-            if len(calls) == 1:
-                err = go_call(tid, resume, struct, ip, *calls[0], event)
-            elif calls:
+            call = mmu.take_call(mm.id)
+            if call is not None:
+                err = go_call(tid, resume, struct, ip, *call, event)
+            elif calls := mmu.take_calls(mm.id):
                 slot.queue(calls)
                 struct.ip = ip
                 err = go(tid, resume, 0, event)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, NamedTuple, TypeVar
 
+from uemu.abi import PAGE_MASK
 from uemu.errors import Blocked, InvariantError
 from uemu.events import Event, EventBus
 from uemu.host.memfd import MemfdFrames
@@ -77,7 +78,7 @@ class Machine:
         self._close = weakref.finalize(self, _close, self.tracer, self.stage, frames)
 
     def spawn(self, name: str = "") -> Process:
-        """Start a real process with nothing mapped. The first is called "parent"."""
+        """Start a real process with nothing mapped, the first one called "parent"."""
         label = name or ("parent" if not self.stage.processes else
                          f"process-{len(self.stage.processes)}")  # fmt: skip
         return Process(self, self.tracer.call(lambda: self.stage.spawn(label)))
@@ -90,12 +91,30 @@ class Machine:
     @property
     def timeline(self) -> list[Event]:
         """The last events, oldest first."""
-        return self.tracer.call(lambda: list(self._events.log))
+        return self.tracer.call(lambda: self._events.log())
 
     def frame_of(self, caller: Caller, addr: int) -> int | None:
         """The pfn a process maps at ``addr``, or None."""
-        pte = caller._puppet.process.mm.pte(addr & ~0xFFF).peek()
-        return pte.pfn if isinstance(pte, Pte) else None
+        entry = self.entry_of(caller, addr)
+        return entry[0] if entry is not None else None
+
+    def entry_of(self, caller: Caller, addr: int) -> tuple[int, bool] | None:
+        """The page table entry for ``addr``: (pfn, writable), or None."""
+        pte = caller._puppet.process.mm.pte(addr & PAGE_MASK).peek()
+        return (pte.pfn, pte.write) if isinstance(pte, Pte) else None
+
+    def name_of(self, mm: int) -> str:
+        """What reports call the process with address space ``mm``."""
+        return self._oracle.name_of(mm)
+
+    @property
+    def pfns(self) -> list[int]:
+        """The numbers of all page frames in use."""
+        return list(self.stage.kernel.mech.pages)
+
+    def read_frame(self, pfn: int, offset: int, length: int) -> bytes:
+        """Bytes of a page frame, as a device would see them."""
+        return self.stage.kernel.frames.read(pfn, offset, length)
 
     def page(self, pfn: int) -> PageInfo:
         """A page's record.

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from uemu.abi import PROT_READ, PROT_WRITE
 from uemu.errors import Blocked
-from uemu.live.puppet import PuppetProcess, PuppetThread
+from uemu.kernel import Kernel
+from uemu.live.puppet import PuppetProcess, PuppetThread, Stage
 from uemu.live.runner import Task
-from uemu.step import Op
+from uemu.mm.mm_struct import MmStruct
+from uemu.step import Cpu, Op
 
 if TYPE_CHECKING:
     from uemu.machine.machine import Machine
@@ -89,7 +91,7 @@ class Caller:
         return self.begin.load(addr, length).result()
 
     def fork(self, name: str = "child") -> Process:
-        """fork(2). The child is stopped and waits for its orders."""
+        """Call fork(2); the child is stopped and waits for its orders."""
         return self.begin.fork(name).result()
 
     def mmap(self, length: int, prot: int = PROT_READ | PROT_WRITE) -> int:
@@ -102,25 +104,18 @@ class Caller:
 
     def mprotect(self, addr: int, length: int, prot: int) -> None:
         """mprotect(2)."""
-        self._change("mprotect", "mprotect", addr, length, prot)
+        self._change("mprotect", lambda k, cpu, mm: k.mprotect(cpu, mm, addr, length, prot))
 
     def madvise(self, addr: int, length: int, advice: int) -> None:
         """madvise(2): MADV_DONTFORK, DOFORK, WIPEONFORK, KEEPONFORK, DONTNEED."""
-        self._change("madvise", "madvise", addr, length, advice)
+        self._change("madvise", lambda k, cpu, mm: k.madvise(cpu, mm, addr, length, advice))
 
-    def _change(self, label: str, operation: str, *args: int) -> None:
+    def _change(self, label: str, op: Callable[[Kernel, Cpu, MmStruct], Op[None]]) -> None:
         puppet = self._puppet
+        mm = puppet.process.mm
+        self._start(label, lambda s: s.change(puppet, op(s.kernel, puppet.cpu, mm)), _same).result()
 
-        def op(stage: Any) -> Op[None]:
-            act = getattr(stage.kernel, operation)
-            result: Op[None] = stage.change(puppet, act(puppet.cpu, puppet.process.mm, *args))
-            return result
-
-        self._start(label, op, _same).result()
-
-    def _start(
-        self, label: str, op: Callable[[Any], Op[T]], wrap: Callable[[T], R]
-    ) -> Call[R]:
+    def _start(self, label: str, op: Callable[[Stage], Op[T]], wrap: Callable[[T], R]) -> Call[R]:
         return self._machine.start(label, self._puppet, op, wrap)
 
 

@@ -29,9 +29,9 @@ def do_user_fault(mech: Mechanism, cpu: Cpu, mm: MmStruct, addr: int, *, write: 
     lock = mm.mmap_lock
     yield lock.read_step("do_page_fault", "take mmap_lock")
     lock.down_read(cpu)
-    mech.emit(FaultTaken(cpu.name, mm.id, addr, write))
+    mech.publish(FaultTaken, cpu.name, mm.id, addr, write)
     vma = mm.find_vma(addr)
-    if vma is None or (Vm.WRITE if write else Vm.READ) not in vma.vm_flags:
+    if vma is None or not vma.vm_flags & (Vm.WRITE if write else Vm.READ):
         lock.up_read(cpu)
         raise Fault(errno.EFAULT, addr, "a store" if write else "a load")
     yield from handle_mm_fault(mech, cpu, mm, vma, addr & PAGE_MASK, write=write)

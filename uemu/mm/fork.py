@@ -22,10 +22,10 @@ def dup_mmap(mech: Mechanism, cpu: Cpu, src: MmStruct, name: str) -> Op[MmStruct
     mech.hooks.fork_begin(cpu, src)
     dst = mech.mm_alloc(name, src)
     for vma in src.vmas:
-        if Vm.DONTCOPY in vma.vm_flags:
+        if vma.vm_flags & Vm.DONTCOPY:
             continue
         dst.insert_vma(vma.copy())
-        if Vm.WIPEONFORK in vma.vm_flags:
+        if vma.vm_flags & Vm.WIPEONFORK:
             continue
         for base in src.bases_in(vma.vm_start, vma.vm_end):
             pte = src.pte(base).peek()
@@ -33,19 +33,18 @@ def dup_mmap(mech: Mechanism, cpu: Cpu, src: MmStruct, name: str) -> Op[MmStruct
                 yield from mech.hooks.copy_present_pte(cpu, src, dst, vma, base)
             elif isinstance(pte, SwapEntry):
                 yield src.page_table_lock.step("copy_one_pte", "share the swap entry")
+                src.page_table_lock.enter(cpu)
                 mech.set_pte_at(cpu, dst, base, cpu.read(src.pte(base)))
     if src.vmas:
         start, end = src.vmas[0].vm_start, src.vmas[-1].vm_end
         yield from mech.flush_tlb_range(cpu, src, start, end)
     mech.hooks.fork_end(cpu, src)
     lock.up_write(cpu)
-    mech.emit(Forked(cpu.name, src.id, dst.id))
+    mech.publish(Forked, cpu.name, src.id, dst.id)
     return dst
 
 
-def share_page(
-    mech: Mechanism, cpu: Cpu, dst: MmStruct, base: int, pte: Pte
-) -> None:
+def share_page(mech: Mechanism, cpu: Cpu, dst: MmStruct, base: int, pte: Pte) -> None:
     """Map the page of ``pte`` in ``dst`` too. Atomic: call inside a step.
 
     The zero page is mapped without being counted. Linux: the tail of copy_one_pte.

@@ -74,9 +74,7 @@ def hold_user_pages(
     return pages
 
 
-def _get_user_page(
-    mech: Mechanism, cpu: Cpu, mm: MmStruct, base: int, foll: Foll
-) -> Op[Page]:
+def _get_user_page(mech: Mechanism, cpu: Cpu, mm: MmStruct, base: int, foll: Foll) -> Op[Page]:
     """One turn of __get_user_pages: follow_page, faultin_page, again."""
     vma = mm.find_vma(base)
     if vma is None or not _gup_allowed(vma, foll):
@@ -98,11 +96,9 @@ def _get_user_page(
 
 def _gup_allowed(vma: Vma, foll: Foll) -> bool:
     """Linux: mm/gup.c:check_vma_flags."""
-    if Foll.WRITE in foll:
-        if Vm.WRITE in vma.vm_flags:
-            return True
-        return Foll.FORCE in foll and vma.is_cow_mapping()
-    return Vm.READ in vma.vm_flags or (Foll.FORCE in foll and Vm.MAYWRITE in vma.vm_flags)
+    force = Foll.FORCE in foll and vma.is_cow_mapping()
+    wanted = Vm.WRITE if Foll.WRITE in foll else Vm.READ
+    return vma.vm_flags & wanted != 0 or force
 
 
 def lockless_pages_from_mm(

@@ -179,4 +179,4 @@ class PolicyHooks(ABC):
         A private mapping's vm_page_prot has no write bit, so that the next
         store faults and do_wp_page decides. Linux: mm/mprotect.c:change_pte_range.
         """
-        return pte.wrprotect()._replace(user=Vm.READ in vma.vm_flags)
+        return pte.wrprotect()._replace(user=vma.vm_flags & Vm.READ != 0)

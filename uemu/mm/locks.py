@@ -19,7 +19,7 @@ class SpinLock:
 
     def __init__(self, name: tuple[object, ...]) -> None:
         self.held: Cell[bool] = Cell(name, False)
-        self._steps: dict[tuple[str, str], Step] = {}
+        self._steps: dict[str, Step] = {}
 
     def is_free(self) -> bool:
         """Whether nobody holds it across steps."""
@@ -27,9 +27,9 @@ class SpinLock:
 
     def step(self, fn: str, what: str) -> Step:
         """The label of an action under this lock: it waits until the lock is free."""
-        step = self._steps.get((fn, what))
-        if step is None:
-            step = self._steps[fn, what] = Step(fn, what, self.is_free)
+        step = self._steps.get(what)
+        if step is None or step.fn is not fn:
+            step = self._steps[what] = Step(fn, what, self.is_free)
         return step
 
     def enter(self, cpu: Cpu) -> None:
@@ -52,11 +52,11 @@ class RwSem:
     fairness, a queued writer that stops new readers.
     """
 
-    __slots__ = ("_steps", "state")
+    __slots__ = ("_read_steps", "state")
 
     def __init__(self, name: tuple[object, ...]) -> None:
         self.state: Cell[int] = Cell(name, 0)
-        self._steps: dict[tuple[str, str, bool], Step] = {}
+        self._read_steps: dict[str, Step] = {}
 
     def _no_writer(self) -> bool:
         return self.state.value >= 0
@@ -66,17 +66,18 @@ class RwSem:
 
     def read_step(self, fn: str, what: str) -> Step:
         """The label of an action that first takes it for reading."""
-        step = self._steps.get((fn, what, False))
-        if step is None:
-            step = self._steps[fn, what, False] = Step(fn, what, self._no_writer)
+        step = self._read_steps.get(what)
+        if step is None or step.fn is not fn:
+            step = self._read_steps[what] = Step(fn, what, self._no_writer)
         return step
 
     def write_step(self, fn: str, what: str) -> Step:
         """The label of an action that first takes it for writing."""
-        step = self._steps.get((fn, what, True))
-        if step is None:
-            step = self._steps[fn, what, True] = Step(fn, what, self._is_free)
-        return step
+        return Step(fn, what, self._is_free)
+
+    def enter(self, cpu: Cpu) -> None:
+        """Be the writer for the rest of this step only. Atomic: call inside a `write_step`."""
+        cpu.write(self.state, 0)
 
     def down_read(self, cpu: Cpu) -> None:
         """Become a reader. Atomic: call inside a `read_step`."""

@@ -8,10 +8,10 @@ step" do not yield.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from uemu.errors import InvariantError
-from uemu.events import MmCreated, MmGone, MmId, PageCopied, PageFreed, PteSet, TlbFlushed
+from uemu.events import EventBus, MmCreated, MmGone, MmId, PageCopied, PageFreed, PteSet, TlbFlushed
 from uemu.mm.frames import FrameStore
 from uemu.mm.mm_struct import MmStruct
 from uemu.mm.mmu import MmuPort
@@ -33,7 +33,7 @@ class Mechanism:
         hooks: the policy.
         frames: where the bytes are.
         mmu: what page tables are applied to.
-        emit: takes each event.
+        publish: announces an event.
         pages: live page records by pfn.
         mms: live address spaces by number.
         ipi_waits_for_gup_fast: whether a TLB flush by IPI waits for CPUs that
@@ -45,14 +45,14 @@ class Mechanism:
         hooks: PolicyHooks,
         frames: FrameStore,
         mmu: MmuPort,
-        emit: Callable[[Any], None],
+        events: EventBus,
         *,
         ipi_waits_for_gup_fast: bool = True,
     ) -> None:
         self.hooks = hooks
         self.frames = frames
         self.mmu = mmu
-        self.emit = emit
+        self.publish = events.publish
         self.pages: dict[int, Page] = {}
         self.mms: dict[MmId, MmStruct] = {}
         self.ipi_waits_for_gup_fast = ipi_waits_for_gup_fast
@@ -69,7 +69,7 @@ class Mechanism:
         if parent is not None:
             mm.next_addr = parent.next_addr
         self.mmu.mm_created(mm.id, parent.id if parent else None)
-        self.emit(MmCreated(mm.id, name, parent.id if parent else None))
+        self.publish(MmCreated, mm.id, name, parent.id if parent else None)
         return mm
 
     def mm_free(self, mm: MmStruct) -> None:
@@ -77,7 +77,7 @@ class Mechanism:
         mm.gone = True
         del self.mms[mm.id]
         self.mmu.mm_gone(mm.id)
-        self.emit(MmGone(mm.id))
+        self.publish(MmGone, mm.id)
 
     # Pages --------------------------------------------------------------------
 
@@ -113,7 +113,7 @@ class Mechanism:
             raise InvariantError("refcount-leak", f"{page!r} lost a reference it did not have")
         del self.pages[page.pfn]
         self.frames.free(page.pfn)
-        self.emit(PageFreed(page.pfn))
+        self.publish(PageFreed, page.pfn)
 
     def touch_frame(self, cpu: Cpu, pfn: int, offset: int, length: int, *, write: bool) -> None:
         """Let an explorer know that bytes of a frame are accessed."""
@@ -128,8 +128,9 @@ class Mechanism:
         """
         if cpu.recording:
             self.touch_frame(cpu, src.pfn, 0, 4096, write=False)
-        self.frames.copy(dst.pfn, src.pfn)
-        self.emit(PageCopied(cpu.name, mm.id, base, src.pfn, dst.pfn, fn))
+        dst_pfn, src_pfn = dst.pfn, src.pfn
+        self.frames.copy(dst_pfn, src_pfn)
+        self.publish(PageCopied, cpu.name, mm.id, base, src_pfn, dst_pfn, fn)
 
     # Reverse mapping ----------------------------------------------------------
 
@@ -171,9 +172,8 @@ class Mechanism:
                 if touched is not None and pfn != old_pfn:
                     cpu.touch(("rmap", touched), write=True)
         self.mmu.set_pte(mm.id, base, old, pte)
-        self.emit(
-            PteSet(cpu.name, mm.id, base, old_pfn, pfn, type(pte) is Pte and pte.write)
-        )
+        write = type(pte) is Pte and pte.write
+        self.publish(PteSet, cpu.name, mm.id, base, old_pfn, pfn, write)
 
     def flush_tlb_range(self, cpu: Cpu, mm: MmStruct, start: int, end: int) -> Op[None]:
         """Make every CPU of ``mm`` forget its translations of ``[start, end)``.
@@ -193,7 +193,7 @@ class Mechanism:
                 yield Step("flush_tlb_others", f"IPI to {target.name}", self._ipi_enabled(target))
                 cpu.read(target.irqs_off)
                 self.mmu.flush(cpu, target, mm.id, start, end)
-                self.emit(TlbFlushed(cpu.name, mm.id, target.name, start, end))
+                self.publish(TlbFlushed, cpu.name, mm.id, target.name, start, end)
 
     def _ipi_enabled(self, target: Cpu) -> Callable[[], bool] | None:
         if not self.ipi_waits_for_gup_fast:

@@ -33,13 +33,25 @@ class MmStruct:
         check_pte  a present entry lies inside a VMA and names a live page.
     """
 
-    __slots__ = ("_extra", "gone", "has_pinned", "id", "mmap_lock", "name", "next_addr",
-                 "page_table_lock", "ptes", "vmas")  # fmt: skip
+    __slots__ = (
+        "_extra",
+        "_last_vma",
+        "gone",
+        "has_pinned",
+        "id",
+        "mmap_lock",
+        "name",
+        "next_addr",
+        "page_table_lock",
+        "ptes",
+        "vmas",
+    )
 
     def __init__(self, id: MmId, name: str) -> None:
         self.id = id
         self.name = name
         self.vmas: list[Vma] = []
+        self._last_vma: Vma | None = None
         self.ptes: dict[int, Cell[AnyPte]] = {}
         self.mmap_lock = RwSem(("mmap_lock", id))
         self.page_table_lock = SpinLock(("page_table_lock", id))
@@ -63,11 +75,20 @@ class MmStruct:
         return cell
 
     def find_vma(self, addr: int) -> Vma | None:
-        """The VMA that contains ``addr``, if any."""
+        """The VMA that contains ``addr``, if any; the last one found is tried first."""
+        last = self._last_vma
+        if last is not None and last.vm_start <= addr < last.vm_end:
+            return last
         i = bisect.bisect_right(self.vmas, addr, key=lambda vma: vma.vm_start) - 1
         if i >= 0 and addr < self.vmas[i].vm_end:
+            self._last_vma = self.vmas[i]
             return self.vmas[i]
         return None
+
+    def remove_vma(self, vma: Vma) -> None:
+        """Take a VMA out."""
+        self.vmas.remove(vma)
+        self._last_vma = None
 
     def insert_vma(self, vma: Vma) -> None:
         """Add a VMA that overlaps no other."""

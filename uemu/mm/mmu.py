@@ -30,7 +30,7 @@ class MmuPort(Protocol):
         ...
 
     def set_pte(self, mm: MmId, base: int, old: AnyPte, new: AnyPte) -> None:
-        """An entry changed. Translations may stay stale until `flush`."""
+        """An entry changed, and translations may stay stale until `flush`."""
         ...
 
     def cpus_of(self, mm: MmId) -> Sequence[Cpu]:

@@ -8,13 +8,11 @@ from uemu.errors import Fault
 from uemu.mm.mechanism import Mechanism
 from uemu.mm.mm_struct import MmStruct
 from uemu.mm.pte import Pte
-from uemu.mm.vma import Vm
+from uemu.mm.vma import Vm, vm_flags_of
 from uemu.step import Cpu, Op
 
 
-def mprotect(
-    mech: Mechanism, cpu: Cpu, mm: MmStruct, start: int, end: int, prot: int
-) -> Op[None]:
+def mprotect(mech: Mechanism, cpu: Cpu, mm: MmStruct, start: int, end: int, prot: int) -> Op[None]:
     """Set the protection of ``[start, end)`` to ``prot`` (PROT_*).
 
     Raises:
@@ -27,7 +25,7 @@ def mprotect(
         lock.up_write(cpu)
         raise Fault(errno.ENOMEM, start, "mprotect of what is not mapped")
     for vma in mm.vmas_in(start, end):
-        vma.vm_flags = (vma.vm_flags & ~(Vm.READ | Vm.WRITE)) | Vm.from_prot(prot)
+        vma.vm_flags = (vma.vm_flags & ~(Vm.READ | Vm.WRITE)) | vm_flags_of(prot)
         for base in mm.bases_in(vma.vm_start, vma.vm_end):
             yield mm.page_table_lock.step("change_pte_range", "new protection")
             mm.page_table_lock.enter(cpu)

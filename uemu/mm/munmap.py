@@ -33,7 +33,7 @@ def zap_page_range(mech: Mechanism, cpu: Cpu, mm: MmStruct, start: int, end: int
     yield from mech.flush_tlb_range(cpu, mm, start, end)
     for page in gathered:
         mech.put_page(cpu, page)
-    mech.emit(Unmapped(cpu.name, mm.id, start, end))
+    mech.publish(Unmapped, cpu.name, mm.id, start, end)
 
 
 def munmap(mech: Mechanism, cpu: Cpu, mm: MmStruct, start: int, end: int) -> Op[None]:
@@ -43,13 +43,11 @@ def munmap(mech: Mechanism, cpu: Cpu, mm: MmStruct, start: int, end: int) -> Op[
     lock.down_write(cpu)
     for vma in mm.vmas_in(start, end):
         yield from zap_page_range(mech, cpu, mm, vma.vm_start, vma.vm_end)
-        mm.vmas.remove(vma)
+        mm.remove_vma(vma)
     lock.up_write(cpu)
 
 
-def madvise_dontneed(
-    mech: Mechanism, cpu: Cpu, mm: MmStruct, start: int, end: int
-) -> Op[None]:
+def madvise_dontneed(mech: Mechanism, cpu: Cpu, mm: MmStruct, start: int, end: int) -> Op[None]:
     """Drop the contents of ``[start, end)``, keep the mapping.
 
     Raises:
@@ -72,5 +70,5 @@ def exit_mmap(mech: Mechanism, cpu: Cpu, mm: MmStruct) -> Op[None]:
     """
     for vma in list(mm.vmas):
         yield from zap_page_range(mech, cpu, mm, vma.vm_start, vma.vm_end)
-    mm.vmas.clear()
+        mm.remove_vma(vma)
     mech.mm_free(mm)

@@ -16,27 +16,32 @@ class Page:
         mapcount: PTEs that map the frame (the kernel's _mapcount plus 1).
         anon: anonymous memory; fixed before the page is first mapped.
         reserved: the zero page: neither counted, mapped-counted nor freed.
-        locked: PG_locked.
-        anon_exclusive: PG_anon_exclusive, for the policies that know it.
     Invariants:
         check_refs  refcount covers mapcount and what devices hold.
     """
 
-    __slots__ = ("_flags", "anon", "anon_exclusive", "locked", "mapcount", "pfn", "refcount",
-                 "reserved")  # fmt: skip
+    __slots__ = ("_flags", "anon", "mapcount", "pfn", "refcount", "reserved")
 
     def __init__(self, pfn: int, *, reserved: bool = False) -> None:
         self.pfn = pfn
         self.refcount: Cell[int] = Cell(("refcount", pfn), 1)
         self.mapcount: Cell[int] = Cell(("mapcount", pfn), 0)
-        self.locked: Cell[bool] = Cell(("PG_locked", pfn), False)
-        self.anon_exclusive: Cell[bool] = Cell(("PG_anon_exclusive", pfn), False)
         self.anon = not reserved
         self.reserved = reserved
         self._flags: dict[str, Cell[bool]] = {}
 
+    @property
+    def locked(self) -> Cell[bool]:
+        """PG_locked."""
+        return self.flag("PG_locked")
+
+    @property
+    def anon_exclusive(self) -> Cell[bool]:
+        """PG_anon_exclusive, for the policies that know it."""
+        return self.flag("PG_anon_exclusive")
+
     def flag(self, name: str) -> Cell[bool]:
-        """A flag that one policy adds (``"PG_gup"``), clear in a fresh page."""
+        """A page flag, clear in a fresh page; a policy may add its own (``"PG_gup"``)."""
         cell = self._flags.get(name)
         if cell is None:
             cell = self._flags[name] = Cell((name, self.pfn), False)
@@ -44,9 +49,7 @@ class Page:
 
     def flags_set(self) -> tuple[str, ...]:
         """The names of the flags that are set now, for drawings and reports."""
-        common = (("PG_locked", self.locked), ("PG_anon_exclusive", self.anon_exclusive))
-        own = sorted(self._flags.items())
-        return tuple(name for name, cell in (*common, *own) if cell.peek())
+        return tuple(name for name, cell in sorted(self._flags.items()) if cell.peek())
 
     def __repr__(self) -> str:
         counts = f"{self.refcount.peek()}/{self.mapcount.peek()}"

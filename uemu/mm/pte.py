@@ -1,4 +1,4 @@
-"""Page table entries. An entry is None (nothing mapped), a `Pte` or a `SwapEntry`."""
+"""Page table entries: None (nothing mapped), a `Pte` or a `SwapEntry`."""
 
 from __future__ import annotations
 

@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-import enum
 from dataclasses import dataclass, replace
+from typing import Final
 
 from uemu.abi import PROT_READ, PROT_WRITE
 
 
-class Vm(enum.IntFlag):
-    """vm_flags. Linux: VM_* of include/linux/mm.h; the values here are ours."""
+class Vm:
+    """vm_flags bits, plain integers. Linux: VM_* of include/linux/mm.h; the values are ours."""
 
-    READ = 0x1
-    WRITE = 0x2
-    MAYWRITE = 0x20
-    DONTCOPY = 0x20000
-    WIPEONFORK = 0x2000000
+    READ: Final = 0x1
+    WRITE: Final = 0x2
+    MAYWRITE: Final = 0x20
+    DONTCOPY: Final = 0x20000
+    WIPEONFORK: Final = 0x2000000
 
-    @classmethod
-    def from_prot(cls, prot: int) -> Vm:
-        """The access bits that PROT_* ask for (PROT_WRITE implies reading on x86)."""
-        flags = cls(0)
-        if prot & PROT_READ:
-            flags |= cls.READ
-        if prot & PROT_WRITE:
-            flags |= cls.READ | cls.WRITE
-        return flags
+
+def vm_flags_of(prot: int) -> int:
+    """The access bits that PROT_* ask for (PROT_WRITE implies reading on x86)."""
+    flags = 0
+    if prot & PROT_READ:
+        flags |= Vm.READ
+    if prot & PROT_WRITE:
+        flags |= Vm.READ | Vm.WRITE
+    return flags
 
 
 @dataclass(slots=True)
@@ -38,7 +38,7 @@ class Vma:
 
     vm_start: int
     vm_end: int
-    vm_flags: Vm
+    vm_flags: int
 
     def contains(self, addr: int) -> bool:
         """Whether ``addr`` lies inside."""
@@ -46,11 +46,11 @@ class Vma:
 
     def is_cow_mapping(self) -> bool:
         """Private and possibly writable. Linux: is_cow_mapping()."""
-        return bool(self.vm_flags & Vm.MAYWRITE)
+        return self.vm_flags & Vm.MAYWRITE != 0
 
     def writable(self) -> bool:
         """Whether the mm may store here."""
-        return Vm.WRITE in self.vm_flags
+        return self.vm_flags & Vm.WRITE != 0
 
     def copy(self) -> Vma:
         """A VMA of its own with the same contents."""

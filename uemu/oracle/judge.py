@@ -74,23 +74,27 @@ class Oracle:
     def __init__(self, events: EventBus) -> None:
         self.violations: list[Violation] = []
         self._names: dict[MmId, str] = {}
-        self._ptes: dict[tuple[MmId, int], tuple[int, bool]] = {}
+        self._ptes: dict[tuple[MmId, int], int] = {}
         self._ios: dict[int, _Io] = {}
         self._by_pfn: dict[int, list[_Io]] = {}
         self._by_mm: dict[MmId, list[_Io]] = {}
-        events.subscribe(MmCreated, self._mm_created)
-        events.subscribe(MmGone, self._mm_gone)
-        events.subscribe(Forked, self._forked)
+        events.watch(MmCreated, self._mm_created)
+        events.watch(MmGone, self._mm_gone)
+        events.watch(Forked, self._forked)
         events.subscribe(PteSet, self._pte_set)
         events.subscribe(PageCopied, self._page_copied)
-        events.subscribe(PageFreed, self._page_freed)
-        events.subscribe(Unmapped, self._unmapped)
-        events.subscribe(Stored, self._stored)
-        events.subscribe(IoStarted, self._io_started)
-        events.subscribe(DeviceWrote, self._device_wrote)
-        events.subscribe(DeviceRead, self._device_read)
-        events.subscribe(IoChecked, self._io_checked)
-        events.subscribe(Waited, self._waited)
+        events.watch(PageFreed, self._page_freed)
+        events.watch(Unmapped, self._unmapped)
+        events.watch(Stored, self._stored)
+        events.watch(IoStarted, self._io_started)
+        events.watch(DeviceWrote, self._device_wrote)
+        events.watch(DeviceRead, self._device_read)
+        events.watch(IoChecked, self._io_checked)
+        events.watch(Waited, self._waited)
+
+    def name_of(self, mm: MmId) -> str:
+        """What people call an address space."""
+        return self._names[mm]
 
     # Address spaces ----------------------------------------------------------------------
 
@@ -107,27 +111,26 @@ class Oracle:
             child = self._names[event.child]
             self._tell(io, "forked", event.mm, event.cpu, None, f"fork makes {child}")
 
-    def _pte_set(self, event: PteSet) -> None:
-        key = event.mm, event.base
-        if event.pfn is None:
-            self._ptes.pop(key, None)
+    def _pte_set(
+        self, cpu: str, mm: MmId, base: int, old_pfn: int | None, pfn: int | None, write: bool
+    ) -> None:
+        if pfn is None:
+            self._ptes.pop((mm, base), None)
         else:
-            self._ptes[key] = event.pfn, event.write
+            self._ptes[mm, base] = pfn
         if not self._by_pfn:
             return
-        for io in self._by_pfn.get(event.pfn, ()) if event.pfn is not None else ():
-            access = "writable" if event.write else "read-only"
-            text = f"maps pfn {event.pfn} {access}"
-            self._tell(io, "mapped", event.mm, event.cpu, event.base, text)
-        if event.old_pfn is not None and event.old_pfn != event.pfn:
-            for io in self._by_pfn.get(event.old_pfn, ()):
-                text = f"no longer maps pfn {event.old_pfn}"
-                self._tell(io, "left", event.mm, event.cpu, event.base, text)
+        if pfn is not None:
+            access = "writable" if write else "read-only"
+            for io in self._by_pfn.get(pfn, ()):
+                self._tell(io, "mapped", mm, cpu, base, f"maps pfn {pfn} {access}")
+        if old_pfn is not None and old_pfn != pfn:
+            for io in self._by_pfn.get(old_pfn, ()):
+                self._tell(io, "left", mm, cpu, base, f"no longer maps pfn {old_pfn}")
 
-    def _page_copied(self, event: PageCopied) -> None:
-        for io in self._by_pfn.get(event.src, ()):
-            text = f"{event.fn} copies pfn {event.src} to pfn {event.dst}"
-            self._tell(io, "copied", event.mm, event.cpu, event.base, text)
+    def _page_copied(self, cpu: str, mm: MmId, base: int, src: int, dst: int, fn: str) -> None:
+        for io in self._by_pfn.get(src, ()):
+            self._tell(io, "copied", mm, cpu, base, f"{fn} copies pfn {src} to pfn {dst}")
 
     def _page_freed(self, event: PageFreed) -> None:
         for io in self._by_pfn.get(event.pfn, ()):
@@ -200,7 +203,7 @@ class Oracle:
                 buffer.own.difference_update(range(addr, addr + len(event.data)))
         self._tell(io, "device-wrote", None, "device", None,
                    f"writes {len(event.data)} bytes into pfn {event.pfn}")  # fmt: skip
-        for (mm, base), (pfn, _) in self._ptes.items():
+        for (mm, base), pfn in self._ptes.items():
             if pfn == event.pfn and mm != io.mm:
                 where = base + event.offset
                 text = (f"{self._names[mm]} sees what the device wrote for"
@@ -284,6 +287,4 @@ class Oracle:
         if (kind, mm) in io.said:
             return
         io.said.add((kind, mm))
-        self.violations.append(
-            Violation(kind, mm, address, length, pfn, text, tuple(io.story))
-        )
+        self.violations.append(Violation(kind, mm, address, length, pfn, text, tuple(io.story)))

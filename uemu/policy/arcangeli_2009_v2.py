@@ -22,9 +22,37 @@ Not modelled: swap, so a present entry cannot become anything else while
          fork_pre_cow() copies; hugetlb; the page lock (its trylock cannot
          fail here); smp_mb() orders nothing under sequential consistency.
 Variants: norecheck, what L. Torvalds feared on 2009-03-11 19:01; nomb.
+
+Race: gup-fast-vs-fork uemu1:00011101111111100
+    -> lost-dma-write, dma-write-seen-by-other (norecheck)
+
+    #   io                   fork              note                  state
+    --  -------------------  ----------------  --------------------  -----------
+    0   get_user_pages_fast                    interrupts off        0: 1/1
+    1   gup_pte_range                          writable ?            0: 1/1
+    2   get_page                               hold pfn 0            0: 2/1
+    3                        dup_mmap          mmap_sem for writing  0: 2/1
+    4                        copy_one_pte      wrprotect the parent  0: 2/1
+    5                        copy_one_pte      PG_gup ?              0: 3/2
+    6   gup_pte_range                          SetPageGUP            0: 3/2g
+    7                        flush_tlb_others  IPI to io             0: 3/2g
+    8                        store             b'P' -> parent        0: 3/2g
+    9                        do_page_fault     take mmap_lock        0: 3/2g
+    10                       do_wp_page        mapcount == 1 ?       0: 4/2g
+    11                       cow_user_page     copy the frame        0: 4/2g 1/0
+    12                       wp_page_copy      pte_same ?            -: 4/2g 1/0
+    13                       flush_tlb_others  IPI to io             1: 2/1g 1/1
+    14                       store             b'P' -> parent        1: 2/1g 1/1
+    15  dma                                    b'D' -> pfn 0         1: 2/1g 1/1
+    16  put_page                               release pfn 0         1: 1/1g 1/1
+
+State: the frame the parent maps, then count/mapcount of pfn 0, 1, ...;
+g: PG_gup.
 """
 
 from __future__ import annotations
+
+from typing import ClassVar
 
 from uemu.abi import PAGE_SIZE, Foll
 from uemu.errors import InvariantError
@@ -45,8 +73,8 @@ class Arcangeli2009V2(Linux2_6_29):
     """2.6.29 with the patch "fork-o_direct-race" on top."""
 
     name = "arcangeli-2009-v2"
-    summary = "PG_gup marks held pages; fork copies a marked page that has extra references"
-    variants = {
+    summary = "PG_gup marks held pages; fork copies a marked page with extra references"
+    variants: ClassVar = {
         "norecheck": "gup-fast does not look at the entry again after SetPageGUP",
         "nomb": "neither side has its smp_mb()",
     }
@@ -108,6 +136,7 @@ class Arcangeli2009V2(Linux2_6_29):
         """Share, unless the page is marked and has references beyond its PTEs."""
         mech, lock = self.mech, src.page_table_lock
         yield lock.step("copy_one_pte", "wrprotect the parent")
+        lock.enter(cpu)
         pte = cpu.read(src.pte(base))
         if not isinstance(pte, Pte):
             return

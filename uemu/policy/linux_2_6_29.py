@@ -18,6 +18,39 @@ Source:  Linux v2.6.29, mm/memory.c:copy_one_pte, do_wp_page, follow_page;
          (A. Arcangeli, 2009-03-11), document 003.
 Not modelled: swap, so reuse_swap_page() is page_mapcount() == 1; the page
          lock is taken and given back inside one step, nobody else uses it.
+
+Race: lost-read uemu1:0001111122222222003333 -> lost-dma-write, dma-write-seen-by-other
+
+    #   io          fork              cpu               child       note             state
+    --  ----------  ----------------  ----------------  ----------  ---------------  --------------
+    0   get_user_                                                   interrupts off   0: 1/1 1/1
+        pages_fast
+    1   gup_pte_                                                    writable ?       0: 1/1 1/1
+        range
+    2   get_page                                                    hold pfn 0       0: 2/1 1/1
+    3               dup_mmap                                        mmap_sem for     0: 2/1 1/1
+                                                                    writing
+    4               copy_one_pte                                    share read-only  0: 3/2 1/1
+    5               copy_one_pte                                    share read-only  0: 3/2 2/2
+    6               flush_tlb_others                                IPI to io        0: 3/2 2/2
+    7               flush_tlb_others                                IPI to cpu       0: 3/2 2/2
+    8                                 store                         b'P' -> parent   0: 3/2 2/2
+    9                                 do_page_fault                 take mmap_lock   0: 3/2 2/2
+    10                                do_wp_page                    mapcount == 1 ?  0: 4/2 2/2
+    11                                cow_user_page                 copy the frame   0: 4/2 2/2 1/0
+    12                                wp_page_copy                  pte_same ?       -: 4/2 2/2 1/0
+    13                                flush_tlb_others              IPI to io        -: 4/2 2/2 1/0
+    14                                flush_tlb_others              IPI to fork      2: 2/1 2/2 1/1
+    15                                store                         b'P' -> parent   2: 2/1 2/2 1/1
+    16  dma                                                         b'D' -> pfn 0    2: 2/1 2/2 1/1
+    17  put_page                                                    release pfn 0    2: 1/1 2/2 1/1
+    18                                                  store       b'C' -> child    2: 1/1 2/2 1/1
+    19                                                  do_page_    take mmap_lock   2: 1/1 2/2 1/1
+                                                        fault
+    20                                                  do_wp_page  mapcount == 1 ?  2: 1/1 2/2 1/1
+    21                                                  store       b'C' -> child    2: 1/1 2/2 1/1
+
+State: the frame the parent maps, then count/mapcount of pfn 0, 1, ...
 """
 
 from __future__ import annotations
@@ -97,7 +130,9 @@ class Linux2_6_29(PolicyHooks):
         """Read the entry, take the reference. Linux: arch/x86/mm/gup.c:gup_pte_range."""
         yield Step("gup_pte_range", "writable ?" if Foll.WRITE in foll else "present ?")
         pte = cpu.read(mm.pte(base))
-        if not isinstance(pte, Pte) or (Foll.WRITE in foll and not pte.write):
+        if not isinstance(pte, Pte) or not pte.user:
+            return None
+        if Foll.WRITE in foll and not pte.write:
             return None
         page = self.mech.page_of(pte)
         yield Step("get_page", f"hold pfn {pte.pfn}")

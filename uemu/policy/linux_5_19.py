@@ -93,7 +93,7 @@ class Linux5_19(Linux5_9):
     def do_wp_page(
         self, cpu: Cpu, mm: MmStruct, vma: Vma, base: int, *, unshare: bool = False
     ) -> Op[None]:
-        """Exclusive: reuse. Else reuse what has one reference, which becomes exclusive."""
+        """Reuse what is exclusive, or has one reference and so becomes exclusive."""
         lock = mm.page_table_lock
         yield lock.step("do_wp_page", "exclusive ?")
         lock.enter(cpu)
@@ -102,9 +102,7 @@ class Linux5_19(Linux5_9):
             return
         page = self.mech.page_of(pte)
         if page.reserved or not (cpu.read(page.anon_exclusive) or self.take_over(cpu, page)):
-            yield from wp_page_copy(
-                self.mech, cpu, mm, vma, base, pte, page, writable=not unshare
-            )
+            yield from wp_page_copy(self.mech, cpu, mm, vma, base, pte, page, writable=not unshare)
         elif not unshare:
             wp_page_reuse(self.mech, cpu, mm, vma, base, pte)
 

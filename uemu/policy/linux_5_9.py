@@ -32,7 +32,7 @@ from uemu.mm.hooks import APIS, GupCall, NeedFault, PolicyHooks
 from uemu.mm.mm_struct import MmStruct
 from uemu.mm.page import Page, page_count, page_mapcount, page_maybe_dma_pinned
 from uemu.mm.pte import Pte
-from uemu.mm.vma import Vma
+from uemu.mm.vma import Vm, Vma
 from uemu.step import Cpu, Op, Step
 
 PINNING = ("io_uring", "rdma", "vfio")
@@ -131,7 +131,9 @@ class Linux5_9(PolicyHooks):
         """Hold the page and see that the entry did not move. Linux: gup_pte_range."""
         yield Step("gup_pte_range", "writable ?" if Foll.WRITE in foll else "present ?")
         pte = cpu.read(mm.pte(base))
-        if not isinstance(pte, Pte) or (Foll.WRITE in foll and not pte.write):
+        if not isinstance(pte, Pte) or not pte.user:
+            return None
+        if Foll.WRITE in foll and not pte.write:
             return None
         page = self.mech.page_of(pte)
         yield Step("try_grab_compound_head", f"hold pfn {pte.pfn}")
@@ -156,4 +158,5 @@ def copy_present_page(
     mech.copy_page(cpu, dst, base, new, page, "copy_present_page")
     mech.page_add_new_anon_rmap(cpu, new)
     hooks.new_anon_page(cpu, new)
-    mech.set_pte_at(cpu, dst, base, Pte(new.pfn, vma.writable(), True))
+    user = vma.vm_flags & Vm.READ != 0
+    mech.set_pte_at(cpu, dst, base, Pte(new.pfn, vma.writable(), True, user))

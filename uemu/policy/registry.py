@@ -13,8 +13,7 @@ from uemu.policy.linux_5_19 import Linux5_19
 from uemu.policy.linux_6_5 import Linux6_5
 
 POLICIES: Final[dict[str, type[PolicyHooks]]] = {
-    policy.name: policy
-    for policy in (Linux2_6_29, Arcangeli2009V2, Linux5_9, Linux5_19, Linux6_5)
+    policy.name: policy for policy in (Linux2_6_29, Arcangeli2009V2, Linux5_9, Linux5_19, Linux6_5)
 }
 
 NEWEST: Final = "linux-6.5"

@@ -1,0 +1,43 @@
+"""Types of options, and how wide help is."""
+
+from __future__ import annotations
+
+import argparse
+
+import pytest
+
+from tests.cli.conftest import Uemu
+from uemu.cli.parser import Parser, one_of, positive
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "", "one", "1.5"])
+def test_a_number_from_1_on(text: str) -> None:
+    assert positive("17") == 17
+    with pytest.raises(argparse.ArgumentTypeError, match="is not a number from 1 on"):
+        positive(text)
+
+
+def test_an_option_with_one_value_yet_tells_later_ones_from_unknown_ones() -> None:
+    parse = one_of("sc", "tso")
+    assert parse("sc") == "sc"
+    with pytest.raises(argparse.ArgumentTypeError, match="'tso' is not in this version of uemu"):
+        parse("tso")
+    with pytest.raises(argparse.ArgumentTypeError, match="'arm' is unknown; there is 'sc'"):
+        parse("arm")
+
+
+def test_options_are_not_abbreviated() -> None:
+    parser = Parser(prog="uemu")
+    parser.add_argument("--policy")
+    with pytest.raises(SystemExit) as stop:
+        parser.parse_args(["--pol", "linux-6.5"])
+    assert stop.value.code == 2
+
+
+@pytest.mark.parametrize("columns", ["60", "300"])
+def test_help_is_as_wide_as_the_terminal_but_no_wider_than_100(
+    uemu: Uemu, monkeypatch: pytest.MonkeyPatch, columns: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    lines = uemu("explore", "--help").out.splitlines()
+    assert max(map(len, lines)) <= min(int(columns), 100)

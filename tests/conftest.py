@@ -1,0 +1,31 @@
+"""Fixtures for every test: what a test needs of this machine, it has or is skipped."""
+
+from __future__ import annotations
+
+import functools
+import os
+
+import pytest
+
+
+@functools.cache
+def _why_not(need: str, *args: str) -> str | None:
+    from uemu.host import doctor
+
+    why: str | None = getattr(doctor, f"probe_{need}")(*args)
+    return why
+
+
+@pytest.fixture(autouse=True)
+def _needs(request: pytest.FixtureRequest) -> None:
+    """Skip a test whose ``needs_*`` marker this machine cannot meet; with force, fail it."""
+    forced = os.environ.get("UEMU_FORCE", "") not in ("", "0") or request.config.getoption(
+        "uemu_force", default=False
+    )
+    for need in ("ptrace", "memfd", "kernel"):
+        for marker in request.node.iter_markers(f"needs_{need}"):
+            why = _why_not(need, *marker.args)
+            if why is not None and forced:
+                pytest.fail(f"needs {need}: {why}", pytrace=False)
+            if why is not None:
+                pytest.skip(f"needs {need}: {why}")

@@ -1,0 +1,153 @@
+"""get_user_pages: what is held, fast or slow, and what is refused."""
+
+from __future__ import annotations
+
+import errno
+
+import pytest
+
+from tests.common import ALL_POLICIES, TinyWorld, one_page, run_steps, two_mms
+from uemu.abi import GUP_PIN_COUNTING_BIAS, PAGE_SIZE, PROT_NONE, PROT_READ, Foll
+from uemu.errors import Fault, InvariantError
+from uemu.mm.gup import gup_grab, gup_release, hold_user_pages, lockless_pages_from_mm
+from uemu.mm.hooks import GupCall
+from uemu.step import run
+
+every_policy = pytest.mark.parametrize("policy", ALL_POLICIES)
+WRITE = Foll.GET | Foll.WRITE
+
+
+def test_a_get_adds_one_and_a_pin_1024() -> None:
+    world, parent, buf = one_page()
+    mech, page = world.kernel.mech, parent.page(buf)
+    gup_grab(mech, world.device, page, Foll.GET)
+    assert page.refcount.peek() == 2
+    gup_grab(mech, world.device, page, Foll.PIN)
+    assert page.refcount.peek() == 2 + GUP_PIN_COUNTING_BIAS
+    gup_release(mech, world.device, page, Foll.PIN)
+    gup_release(mech, world.device, page, Foll.GET)
+    assert page.refcount.peek() == 1
+
+
+def test_pinning_a_free_page_is_caught() -> None:
+    world = TinyWorld("linux-6.5")
+    page = world.kernel.mech.alloc_page(0)
+    world.kernel.mech.put_page(world.device, page)
+    with pytest.raises(InvariantError, match="pinned-page-freed"):
+        gup_grab(world.kernel.mech, world.device, page, Foll.PIN)
+
+
+@every_policy
+def test_a_writable_page_is_held_without_a_lock(policy: str) -> None:
+    world, parent, buf = one_page(policy)
+    op = hold_user_pages(world.kernel.mech, parent.cpu, parent.mm, buf, 1, GupCall(WRITE, True))
+    pages, taken = run_steps(op)
+    assert pages == [parent.page(buf)]
+    assert taken[0] == "get_user_pages_fast"
+    assert not {"get_user_pages", "follow_page", "follow_page_pte"} & set(taken)
+
+
+@every_policy
+def test_a_caller_that_is_not_fast_takes_mmap_lock(policy: str) -> None:
+    world, parent, buf = one_page(policy)
+    op = hold_user_pages(world.kernel.mech, parent.cpu, parent.mm, buf, 1, GupCall(WRITE, False))
+    pages, taken = run_steps(op)
+    assert pages == [parent.page(buf)]
+    assert taken[0] == "get_user_pages"
+    assert parent.mm.mmap_lock.state.peek() == 0
+
+
+@every_policy
+def test_gup_fast_runs_with_interrupts_off_and_on_again(policy: str) -> None:
+    world, parent, buf = one_page(policy)
+    op = lockless_pages_from_mm(world.kernel.mech, parent.cpu, parent.mm, [buf], WRITE)
+    assert next(op).what == "interrupts off"
+    assert not parent.cpu.irqs_off.peek()
+    next(op)
+    assert parent.cpu.irqs_off.peek()
+    assert run(op) == [parent.page(buf)]
+    assert not parent.cpu.irqs_off.peek()
+
+
+@every_policy
+def test_a_write_gup_breaks_cow_first(policy: str) -> None:
+    world, parent, child, buf = two_mms(policy)
+    shared = parent.page(buf)
+    transfer = parent.read_disk(buf)
+    assert parent.page(buf) is not shared
+    assert child.page(buf) is shared
+    world.device_writes(transfer, b"D")
+    world.complete(transfer)
+    assert (parent.load(buf), child.load(buf)) == (b"D", b"I")
+    assert world.kinds() == set()
+    world.kernel.check(at_rest=True)
+
+
+@every_policy
+def test_gup_touches_what_nobody_touched_before(policy: str) -> None:
+    world = TinyWorld(policy)
+    parent = world.process()
+    buf = parent.mmap()
+    transfer = parent.read_disk(buf)
+    world.device_writes(transfer, b"D")
+    world.complete(transfer)
+    assert parent.load(buf, 2) == b"D\0"
+    world.kernel.check(at_rest=True)
+
+
+@every_policy
+def test_a_buffer_over_several_pages_is_held_page_by_page(policy: str) -> None:
+    world = TinyWorld(policy)
+    parent = world.process()
+    buf = parent.mmap(3)
+    parent.store(buf, b"I")  # the first page is there: fast, the others slow
+    transfer = parent.read_disk(buf + PAGE_SIZE - 512, PAGE_SIZE + 1024)
+    assert [s.length for s in transfer.segments] == [512, PAGE_SIZE, 512]
+    world.device_writes(transfer, b"D" * (PAGE_SIZE + 1024))
+    world.complete(transfer)
+    assert parent.load(buf + PAGE_SIZE - 513, PAGE_SIZE + 1026) == (
+        b"\0" + b"D" * (PAGE_SIZE + 1024) + b"\0"
+    )
+    world.kernel.check(at_rest=True)
+
+
+@every_policy
+def test_a_fault_in_the_middle_gives_everything_back(policy: str) -> None:
+    world, parent, buf = one_page(policy)
+    with pytest.raises(Fault) as caught:
+        parent.read_disk(buf, 2 * PAGE_SIZE)
+    assert (caught.value.errno, caught.value.addr) == (errno.EFAULT, buf + PAGE_SIZE)
+    assert parent.mm.mmap_lock.state.peek() == 0
+    world.kernel.check(at_rest=True)
+
+
+@every_policy
+def test_a_write_gup_needs_vm_write_and_a_read_gup_vm_read(policy: str) -> None:
+    _, parent, buf = one_page(policy)
+    parent.mprotect(buf, PROT_READ)
+    with pytest.raises(Fault):
+        parent.read_disk(buf)
+    parent.mprotect(buf, PROT_NONE)
+    with pytest.raises(Fault):
+        parent.write_disk(buf)
+
+
+@pytest.mark.parametrize("policy", ["linux-2.6.29", "linux-5.9", "linux-5.19", "linux-6.5"])
+def test_foll_force_writes_through_a_read_only_vma(policy: str) -> None:
+    world, parent, child, buf = two_mms(policy)
+    parent.mprotect(buf, PROT_READ)
+    call = GupCall(WRITE | Foll.FORCE, False)
+    (page,) = run(hold_user_pages(world.kernel.mech, parent.cpu, parent.mm, buf, 1, call))
+    assert page is parent.page(buf)
+    assert page is not child.page(buf)
+    assert not parent.pte(buf).write
+    gup_release(world.kernel.mech, parent.cpu, page, call.foll)
+    world.kernel.check(at_rest=True)
+
+
+def test_without_foll_force_it_does_not() -> None:
+    world, parent, buf = one_page()
+    parent.mprotect(buf, PROT_READ)
+    op = hold_user_pages(world.kernel.mech, parent.cpu, parent.mm, buf, 1, GupCall(WRITE, False))
+    with pytest.raises(Fault):
+        run(op)

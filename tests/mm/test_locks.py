@@ -1,0 +1,65 @@
+"""Locks as cells, and the steps that wait for them."""
+
+from __future__ import annotations
+
+from uemu.mm.locks import RwSem, SpinLock
+from uemu.step import Cpu, RecordingCpu
+
+CPU = Cpu("cpu")
+
+
+def test_a_spinlocks_step_waits_while_it_is_held_over_steps() -> None:
+    lock = SpinLock(("lock",))
+    step = lock.step("f", "do")
+    assert step.is_enabled()
+    lock.acquire(CPU)
+    assert not step.is_enabled()
+    lock.release(CPU)
+    assert step.is_enabled()
+
+
+def test_a_hold_inside_one_step_stops_nobody() -> None:
+    lock = SpinLock(("lock",))
+    lock.enter(CPU)
+    assert lock.is_free()
+
+
+def test_entering_reads_the_cell_that_the_step_waited_for() -> None:
+    lock, cpu = SpinLock(("lock",)), RecordingCpu("cpu")
+    lock.enter(cpu)
+    assert cpu.take_accesses() == (frozenset({("lock",)}), frozenset())
+    lock.acquire(cpu)
+    assert cpu.take_accesses()[1] == {("lock",)}
+
+
+def test_labels_are_made_once() -> None:
+    lock = SpinLock(("lock",))
+    assert lock.step("f", "do") is lock.step("f", "do")
+    assert lock.step("f", "do") is not lock.step("f", "something else")
+
+
+def test_readers_share_a_rwsem_and_keep_a_writer_out() -> None:
+    sem = RwSem(("sem",))
+    read, write = sem.read_step("f", "read"), sem.write_step("f", "write")
+    sem.down_read(CPU)
+    sem.down_read(CPU)
+    assert read.is_enabled()
+    assert not write.is_enabled()
+    sem.up_read(CPU)
+    assert not write.is_enabled()
+    sem.up_read(CPU)
+    assert write.is_enabled()
+
+
+def test_a_writer_keeps_everybody_out() -> None:
+    sem = RwSem(("sem",))
+    sem.down_write(CPU)
+    assert not sem.read_step("f", "read").is_enabled()
+    assert not sem.write_step("f", "write").is_enabled()
+    sem.up_write(CPU)
+    assert sem.read_step("f", "read").is_enabled()
+
+
+def test_a_read_step_and_a_write_step_of_one_name_differ() -> None:
+    sem = RwSem(("sem",))
+    assert sem.read_step("f", "x") is not sem.write_step("f", "x")

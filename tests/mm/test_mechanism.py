@@ -1,0 +1,110 @@
+"""References, the reverse mapping, entries, TLB flushes."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.common import TinyWorld, one_page, run_steps, two_mms
+from uemu.abi import PAGE_SIZE
+from uemu.errors import InvariantError
+from uemu.events import PageFreed, PteSet, TlbFlushed
+from uemu.mm.pte import Pte
+from uemu.step import RecordingCpu
+
+
+def test_the_last_put_page_frees_the_frame() -> None:
+    world = TinyWorld("linux-2.6.29")
+    mech, cpu = world.kernel.mech, world.device
+    page = mech.alloc_page(0)
+    mech.get_page(cpu, page)
+    mech.put_page(cpu, page)
+    assert world.log(PageFreed) == []
+    mech.put_page(cpu, page)
+    assert world.log(PageFreed) == [PageFreed(page.pfn)]
+    assert page.pfn not in mech.pages
+
+
+def test_getting_a_free_page_is_caught() -> None:
+    world = TinyWorld("linux-2.6.29")
+    mech, cpu = world.kernel.mech, world.device
+    page = mech.alloc_page(0)
+    mech.put_page(cpu, page)
+    with pytest.raises(InvariantError, match="pinned-page-freed"):
+        mech.get_page(cpu, page)
+
+
+def test_freeing_a_mapped_page_is_caught() -> None:
+    world, parent, buf = one_page()
+    with pytest.raises(InvariantError, match="refcount-leak"):
+        world.kernel.mech.put_page(world.device, parent.page(buf))
+
+
+def test_giving_back_more_than_there_is_is_caught() -> None:
+    world = TinyWorld("linux-2.6.29")
+    page = world.kernel.mech.alloc_page(0)
+    with pytest.raises(InvariantError, match="refcount-leak"):
+        world.kernel.mech.put_page(world.device, page, 2)
+
+
+def test_the_zero_page_is_one_and_never_freed() -> None:
+    world = TinyWorld("linux-5.9")
+    mech = world.kernel.mech
+    zero = mech.zero_page()
+    mech.put_page(world.device, zero, 5)
+    assert mech.zero_page() is zero
+    assert mech.frames.read(zero.pfn, 0, PAGE_SIZE) == bytes(PAGE_SIZE)
+
+
+def test_mappers_of_a_shared_page_are_both_mms() -> None:
+    world, parent, child, buf = two_mms()
+    pfn = parent.pte(buf).pfn
+    assert world.kernel.mech.mappers(world.device, pfn) == ((parent.mm.id, buf), (child.mm.id, buf))
+    child.exit()
+    assert world.kernel.mech.mappers(world.device, pfn) == ((parent.mm.id, buf),)
+
+
+def test_setting_an_entry_is_announced_with_what_was_there() -> None:
+    world, parent, buf = one_page()
+    old = parent.pte(buf)
+    world.kernel.mech.set_pte_at(parent.cpu, parent.mm, buf, old.wrprotect())
+    event = world.log(PteSet)[-1]
+    assert (event.old_pfn, event.pfn, event.write) == (old.pfn, old.pfn, False)
+
+
+def test_only_a_change_of_frame_touches_who_maps_it() -> None:
+    world, parent, buf = one_page()
+    cpu, old = RecordingCpu("cpu"), parent.pte(buf)
+    world.kernel.mech.set_pte_at(cpu, parent.mm, buf, old.wrprotect())
+    assert cpu.take_accesses()[1] == {("pte", parent.mm.id, buf)}
+    world.kernel.mech.set_pte_at(cpu, parent.mm, buf, None)
+    assert ("rmap", old.pfn) in cpu.take_accesses()[1]
+
+
+def test_a_flush_sends_an_ipi_to_every_other_cpu_of_the_mm() -> None:
+    world, parent, buf = one_page()
+    others = [world.cpu_of(parent.mm), world.cpu_of(parent.mm)]
+    mech = world.kernel.mech
+    _, taken = run_steps(mech.flush_tlb_range(parent.cpu, parent.mm, buf, buf + PAGE_SIZE))
+    assert taken == ["flush_tlb_others"] * 2
+    assert [event.target for event in world.log(TlbFlushed)] == [cpu.name for cpu in others]
+
+
+def test_a_flush_of_an_mm_that_runs_on_one_cpu_takes_no_step() -> None:
+    world, parent, buf = one_page()
+    flush = world.kernel.mech.flush_tlb_range(parent.cpu, parent.mm, buf, buf + PAGE_SIZE)
+    assert run_steps(flush) == (None, [])
+    world.kernel.mech.set_pte_at(parent.cpu, parent.mm, buf, Pte(parent.pte(buf).pfn, False))
+    assert world.mmu.translate(parent.cpu, parent.mm, buf, write=False) == parent.pte(buf).pfn
+
+
+@pytest.mark.parametrize("waits", [True, False])
+def test_an_ipi_waits_for_a_cpu_with_interrupts_off_where_that_is_so(waits: bool) -> None:
+    world = TinyWorld("linux-2.6.29", ipi_waits_for_gup_fast=waits)
+    parent = world.process()
+    other = world.cpu_of(parent.mm)
+    other.irqs_off.value = True
+    flush = world.kernel.mech.flush_tlb_range(parent.cpu, parent.mm, 0, PAGE_SIZE)
+    step = next(flush)
+    assert step.is_enabled() is not waits
+    other.irqs_off.value = False
+    assert step.is_enabled()

@@ -1,0 +1,10 @@
+"""The command line: ``uemu COMMAND``.
+
+`main`      the parser, exit codes, what becomes of errors.
+`parser`    options as argparse knows them, and how a wrong one is refused.
+`output`    consoles and JSON files.
+`names`     policies, scenarios and worlds by name.
+
+Each other module is one command: ``add_parser`` says what it takes, ``run``
+does it and returns the exit status.
+"""

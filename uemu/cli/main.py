@@ -1,0 +1,84 @@
+"""The command line's front: which command, what exit status, what becomes of errors.
+
+Exit status: 0; 1 there was a violation; 2 wrong use; 3 this machine cannot;
+70 uemu broke a rule of its own; 130 interrupted; 141 nobody reads the output.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import sys
+import traceback
+from typing import Final
+
+from uemu.cli import demo, doctor, explore, policies, replay, scenarios
+from uemu.cli.parser import Command, Parser, UsageError, error_text
+from uemu.errors import HostError, UemuError
+
+USAGE: Final = 2
+HOST_CANNOT: Final = 3
+INTERNAL: Final = 70
+INTERRUPTED: Final = 130
+NO_READER: Final = 141
+
+COMMANDS: Final = (demo, policies, scenarios, explore, replay, doctor)
+
+EPILOG = "exit status: 1 there was a violation, 2 wrong use, 3 this machine cannot (and why)"
+
+
+def make_parser() -> Parser:
+    """The parser of all commands."""
+    parser = Parser(
+        prog="uemu",
+        description="Watch a pinned page, a fork and a device go wrong, under the rules of"
+        " any kernel.",
+        epilog=EPILOG,
+    )
+    parser.add_argument("--version", action="version", version=f"uemu {version()}")
+    subparsers = parser.add_subparsers(metavar="COMMAND", dest="command", required=True)
+    for command in COMMANDS:
+        command.add_parser(subparsers)
+    return parser
+
+
+def version() -> str:
+    """The version that is installed."""
+    try:
+        return importlib.metadata.version("uemu")
+    except importlib.metadata.PackageNotFoundError:
+        return "(not installed)"
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run a command and return its exit status; `sys.argv` if none is given."""
+    try:
+        args = make_parser().parse_args(argv)
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else USAGE
+    command: Command = args.run
+    try:
+        status = command(args)
+        sys.stdout.flush()
+    except UsageError as error:
+        return _refuse(USAGE, str(error))
+    except HostError as error:
+        return _refuse(HOST_CANNOT, f"{error.what}: {error.why}", f"remedy: {error.remedy}")
+    except KeyboardInterrupt:
+        return _refuse(INTERRUPTED, "interrupted")
+    except BrokenPipeError:
+        # Whatever is still buffered has nowhere to go, not at exit either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return NO_READER
+    except UemuError as error:
+        return _refuse(INTERNAL, f"{type(error).__name__}: {error}")
+    except Exception:
+        # Status 1 would say that a violation was found.
+        traceback.print_exc()
+        return _refuse(INTERNAL, "this is a mistake in uemu, not in what you asked for")
+    return status
+
+
+def _refuse(status: int, *lines: str) -> int:
+    sys.stderr.write(error_text(*lines))
+    return status

@@ -1,0 +1,85 @@
+"""Policies, scenarios and schedules as they are typed, and the worlds they make."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass, field
+
+from uemu.cli.parser import UsageError
+from uemu.explore import Schedule
+from uemu.policy.registry import make_policy
+from uemu.report.way_back import replay_command
+from uemu.scenario.registry import find_scenario
+from uemu.scenario.script import Scenario
+from uemu.scenario.world import SimulatedWorld
+
+
+def check_policy(name: str) -> str:
+    """The name, if there is such a policy.
+
+    Raises:
+        UsageError: there is none; the message names the nearest.
+    """
+    try:
+        make_policy(name)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    return name
+
+
+def read_schedule(text: str) -> Schedule:
+    """A schedule from its text.
+
+    Raises:
+        UsageError: it is none; the message says where and why.
+    """
+    try:
+        return Schedule.parse(text)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+
+
+@dataclass(slots=True)
+class WorldMaker:
+    """Makes one scenario's world under one policy, again and again.
+
+    Attributes:
+        last: the world made last, for a look at it when its run is over.
+    """
+
+    scenario: Scenario
+    policy: str
+    ipi_wait: bool = True
+    last: SimulatedWorld | None = field(default=None, init=False)
+
+    @classmethod
+    def from_args(cls, args: argparse.Namespace) -> WorldMaker:
+        """What ``SCENARIO``, ``--policy`` and ``--no-ipi-wait`` ask for.
+
+        Raises:
+            UsageError: a name is unknown.
+        """
+        try:
+            scenario = find_scenario(args.scenario)
+        except ValueError as error:
+            raise UsageError(str(error)) from None
+        return cls(scenario, check_policy(args.policy), args.ipi_wait)
+
+    def __call__(self) -> SimulatedWorld:
+        """A fresh world."""
+        self.last = SimulatedWorld(self.scenario, self.policy, ipi_waits_for_gup_fast=self.ipi_wait)
+        return self.last
+
+    def __str__(self) -> str:
+        return f"{self.scenario.name} under {self.policy}"
+
+    def replay_command(self, schedule: object) -> str:
+        """The command that runs one of its schedules again."""
+        return replay_command(
+            self.scenario.name, self.policy, schedule, ipi_waits_for_gup_fast=self.ipi_wait
+        )
+
+    @property
+    def remark(self) -> str:
+        """What a drawing's title adds: the variant of the policy."""
+        return self.policy.partition(":")[2]

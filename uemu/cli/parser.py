@@ -1,0 +1,125 @@
+"""Options, and refusing wrong ones: exit status 2, one line that says what is wrong."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+import textwrap
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from uemu.policy.registry import NEWEST
+
+if TYPE_CHECKING:
+    Subparsers = argparse._SubParsersAction["Parser"]
+
+WIDEST = 100
+"""No line of uemu's own is wider, in characters, however wide the terminal."""
+
+BASELINE = "linux-2.6.29"
+"""The policy of commands that want to show the loss."""
+
+Command = Callable[[argparse.Namespace], int]
+
+
+class UsageError(Exception):
+    """What was asked for cannot be: the message says why, and what can."""
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that reports errors as uemu does, and takes no abbreviations."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**{"allow_abbrev": False, "formatter_class": _formatter, **kwargs})
+
+    def error(self, message: str) -> NoReturn:
+        """Say how it is used, then what was wrong, and exit with 2."""
+        self.print_usage(sys.stderr)
+        self.exit(2, error_text(message))
+
+
+def error_text(message: str, *more: str) -> str:
+    """An error as it goes to stderr; lines after the first are set off."""
+    lines = _wrap(f"uemu: error: {message}", "")
+    for line in more:
+        lines += _wrap(line, "  ")
+    return "\n".join(lines) + "\n"
+
+
+def _wrap(text: str, indent: str) -> list[str]:
+    # What somebody typed, or may paste, stays in one piece.
+    return textwrap.wrap(
+        text,
+        WIDEST,
+        initial_indent=indent,
+        subsequent_indent="  ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def _formatter(prog: str) -> argparse.HelpFormatter:
+    return argparse.HelpFormatter(prog, width=min(shutil.get_terminal_size().columns, WIDEST) - 2)
+
+
+class NotYet(argparse.Action):
+    """An option of the documented interface that this version does not have."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, **kwargs: Any) -> None:
+        kwargs["help"] = argparse.SUPPRESS
+        super().__init__(option_strings, argparse.SUPPRESS, **kwargs)
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: object,
+        option_string: str | None = None,
+    ) -> None:
+        parser.error(f"{option_string} is not in this version of uemu")
+
+
+def one_of(known: str, *later: str) -> Callable[[str], str]:
+    """A type for an option that has one value now, and others later."""
+
+    def parse(text: str) -> str:
+        if text == known:
+            return text
+        why = "is not in this version of uemu" if text in later else "is unknown"
+        raise argparse.ArgumentTypeError(f"{text!r} {why}; there is {known!r}")
+
+    return parse
+
+
+def positive(text: str) -> int:
+    """A number from 1 on."""
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 on")
+    return number
+
+
+def add_policy(parser: argparse.ArgumentParser, *, required: bool = False) -> None:
+    """Give a command its ``--policy``."""
+    default = "" if required else f" (default: {BASELINE})"
+    parser.add_argument(
+        "--policy",
+        metavar="NAME",
+        required=required,
+        default=None if required else BASELINE,
+        help=f"the kernel's rules, NAME or NAME:VARIANT{default}; the newest: {NEWEST}",
+    )
+
+
+def add_ipi_wait(parser: argparse.ArgumentParser) -> None:
+    """Give a command the switch for what a TLB flush waits for."""
+    parser.add_argument(
+        "--no-ipi-wait",
+        dest="ipi_wait",
+        action="store_false",
+        help="a TLB flush does not wait for a gup-fast that runs with interrupts off",
+    )

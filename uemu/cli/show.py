@@ -1,0 +1,45 @@
+"""Showing a run: its violations with their stories, the drawing, the way back."""
+
+from __future__ import annotations
+
+from rich.console import Console
+
+from uemu.cli.names import WorldMaker
+from uemu.cli.output import print_lines
+from uemu.explore import Run, replay
+from uemu.oracle.violations import Violation
+from uemu.report.drawing import WIDTH, draw_steps, title
+from uemu.report.story import in_order, told_together, verdict_lines
+from uemu.report.way_back import way_back
+from uemu.scenario.world import FLAG_LETTERS
+
+LEGEND = (
+    "State: the frame that the parent maps at the buffer, then count/mapcount of pfn 0, 1, ...",
+    "       +p a pin, " + ", ".join(f"{sign} {flag}" for flag, sign in FLAG_LETTERS.items()),
+)
+
+
+def violations_of(maker: WorldMaker, run: Run) -> list[Violation]:
+    """What the oracle says about a run: it takes place once more to be asked."""
+    replay(maker, run.schedule)
+    return list(maker.last.oracle.violations) if maker.last is not None else []
+
+
+def show_run(console: Console, maker: WorldMaker, run: Run) -> None:
+    """Print everything about a run; the last line replays it."""
+    violations = violations_of(maker, run)
+    told = told_together(violations)
+    # What ended the run before its end is no violation that the oracle saw.
+    seen = {violation.kind for violation in violations}
+    told += [(verdict_lines(kind, run.message), []) for kind in in_order(run.verdicts - seen)]
+    for heads, story in told:
+        print_lines(console, *heads, style="bold red")
+        print_lines(console, *story, "")
+    scenario = maker.scenario.name
+    width = min(console.width, WIDTH)
+    print_lines(console, *title(scenario, run, remark=maker.remark), style="bold")
+    print_lines(console, "", *draw_steps(run.records, width), "", *LEGEND, "")
+    command = maker.replay_command(run.schedule)
+    verdict, replay_line = way_back(scenario, maker.policy, run.verdicts, command)
+    print_lines(console, verdict, style="bold red" if run.verdicts else "bold green")
+    print_lines(console, replay_line, style="bold")

@@ -1,0 +1,10 @@
+"""What people read: drawings of runs, stories of violations, tables.
+
+`drawing`   a run as columns, one per task, in plain text.
+`story`     a violation, or a verdict, in numbered lines.
+`way_back`  the command that replays a run.
+`tables`    policies and scenarios, for a terminal.
+`scene`     processes, frames and a device, for a terminal.
+
+Nothing here decides anything, and nothing is wider than 100 columns.
+"""

@@ -1,0 +1,90 @@
+"""A violation told in lines: what was violated, and what happened in what order."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Collection, Iterable
+
+from uemu.oracle.violations import KINDS, StoryLine, Violation
+
+WIDTH = 99
+
+NOTHING = "no violation"
+
+_ORDER = {kind: number for number, kind in enumerate(KINDS)}
+
+Told = tuple[list[str], list[str]]
+"""The lines that say what was violated, and those of the story."""
+
+
+def in_order(kinds: Collection[str]) -> list[str]:
+    """Kinds of violations in the order reports list them; unknown ones last, by name."""
+    return sorted(kinds, key=_rank)
+
+
+def _rank(kind: str) -> tuple[int, str]:
+    return _ORDER.get(kind, len(_ORDER)), kind
+
+
+def verdict_text(kinds: Collection[str]) -> str:
+    """Kinds of violations in a line, or that there is none."""
+    return ", ".join(in_order(kinds)) or NOTHING
+
+
+def verdict_lines(kind: str, message: str = "") -> list[str]:
+    """A kind of violation with a message or, for want of one, what the kind means."""
+    return _wrap(f"{kind}: {message or KINDS.get(kind, 'unknown')}", "", "  ")
+
+
+def story_lines(violation: Violation) -> list[str]:
+    """A violation in lines: its kind and message, then its story, numbered."""
+    return [*_head(violation), *_story(violation.story)]
+
+
+def told_together(violations: Iterable[Violation]) -> list[Told]:
+    """Violations in the order reports list them; those that share a story tell it once.
+
+    A story that another one only continues is the same.
+    """
+    groups: list[list[Violation]] = []
+    for violation in sorted(violations, key=lambda each: _rank(each.kind)):
+        for group in groups:
+            length = min(len(violation.story), len(group[0].story))
+            if length and violation.story[:length] == group[0].story[:length]:
+                group.append(violation)
+                break
+        else:
+            groups.append([violation])
+    return [
+        (
+            [line for violation in group for line in _head(violation)],
+            _story(max((violation.story for violation in group), key=len)),
+        )
+        for group in groups
+    ]
+
+
+def _head(violation: Violation) -> list[str]:
+    where = ""
+    if violation.length:
+        bytes_ = "1 byte" if violation.length == 1 else f"{violation.length} bytes"
+        where = f", {bytes_} at {violation.address:#x}"
+    return verdict_lines(violation.kind, violation.message + where)
+
+
+def _story(story: Collection[StoryLine]) -> list[str]:
+    lines = []
+    digits = len(str(len(story)))
+    for number, line in enumerate(story, start=1):
+        # The device is no thread, and a process of one thread is named already.
+        is_named = line.cpu in ("", "device") or line.text.startswith(f"{line.cpu}: ")
+        who = "" if is_named else f" [{line.cpu}]"
+        mark = f"  {number:>{digits}}. "
+        lines += _wrap(f"{line.text}{who}", mark, " " * len(mark))
+    return lines
+
+
+def _wrap(text: str, first: str, rest: str) -> list[str]:
+    return textwrap.wrap(
+        text, WIDTH, initial_indent=first, subsequent_indent=rest, break_on_hyphens=False
+    )

@@ -1,0 +1,23 @@
+"""How to see a run again: the last lines of every report of a violation."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from uemu.report.story import verdict_text
+
+
+def replay_command(
+    scenario: str, policy: str, schedule: object, *, ipi_waits_for_gup_fast: bool = True
+) -> str:
+    """The command that runs one schedule again, in one line to paste."""
+    switch = "" if ipi_waits_for_gup_fast else " --no-ipi-wait"
+    return f"uemu replay {scenario} --policy {policy}{switch} {schedule}"
+
+
+def way_back(scenario: str, policy: str, verdicts: Collection[str], command: str) -> list[str]:
+    """What was violated where, and the way back to it."""
+    return [
+        f"{verdict_text(verdicts)} under {policy} in {scenario}",
+        f"replay:  {command}",
+    ]

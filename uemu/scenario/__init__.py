@@ -1,0 +1,10 @@
+"""Small programs with a race in them, one text for every way to run it.
+
+actions     the vocabulary: what a thread of a program can do
+script      a scenario: threads as generators of actions, and what they share
+simulate    runs one on the simulated MMU in its canonical order
+live        runs the same text on real processes
+world       offers one, step by step, to whoever explores every order
+verdict     what a run showed
+registry    the scenarios by name; each has a file of its own
+"""

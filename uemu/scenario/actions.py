@@ -1,0 +1,176 @@
+"""What a thread of a scenario can do: the values its script yields.
+
+Every action but Signal and WaitFor is something a user's program does, a
+device does on its behalf, or a system call. ``addr`` and ``length`` are in
+bytes. An action that the kernel refuses raises `uemu.errors.Fault` where the
+script yielded it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+IoHandle = Any
+"""What DirectRead, DirectWrite and Register return: opaque to a script."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mmap:
+    """Map ``length`` bytes of private anonymous memory; returns the address."""
+
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """Store ``data`` at ``addr``, as the CPU does."""
+
+    addr: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Load ``length`` bytes from ``addr``, as the CPU does; returns them."""
+
+    addr: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fork:
+    """fork(2); the child is called ``child`` and runs the script of that name, if any."""
+
+    child: str
+
+
+@dataclass(frozen=True, slots=True)
+class DirectRead:
+    """Submit a read from a device into memory and go on; returns the I/O, to Complete."""
+
+    addr: int
+    length: int
+    api: str = "o_direct"
+
+
+@dataclass(frozen=True, slots=True)
+class DirectWrite:
+    """Submit a write from memory to a device and go on; returns the I/O, to Complete."""
+
+    addr: int
+    length: int
+    api: str = "o_direct"
+
+
+@dataclass(frozen=True, slots=True)
+class Complete:
+    """The device does its part, then the request is over.
+
+    After DirectRead the device writes ``data`` to the start of the buffer;
+    after DirectWrite it reads the whole buffer. Returns the bytes it read.
+    """
+
+    io: IoHandle
+    data: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Register:
+    """Let a device use a buffer until Release; returns the I/O."""
+
+    addr: int
+    length: int
+    writable: bool
+    api: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceStores:
+    """The device writes ``data`` at byte ``offset`` of a registered buffer."""
+
+    io: IoHandle
+    offset: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceLoads:
+    """The device reads ``length`` bytes from byte ``offset`` of a registered buffer."""
+
+    io: IoHandle
+    offset: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """End a registration."""
+
+    io: IoHandle
+
+
+@dataclass(frozen=True, slots=True)
+class Madvise:
+    """madvise(2) with one of the MADV_* of `uemu.abi`."""
+
+    addr: int
+    length: int
+    advice: int
+
+
+@dataclass(frozen=True, slots=True)
+class Mprotect:
+    """mprotect(2) with PROT_* of `uemu.abi`."""
+
+    addr: int
+    length: int
+    prot: int
+
+
+@dataclass(frozen=True, slots=True)
+class Munmap:
+    """munmap(2)."""
+
+    addr: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """The process ends; only a Signal may follow, to those who wait for its end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """Let those go on who wait for ``name``; it stays signalled."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class WaitFor:
+    """Wait until somebody signalled ``name``."""
+
+    name: str
+
+
+Action = (
+    Mmap
+    | Store
+    | Load
+    | Fork
+    | DirectRead
+    | DirectWrite
+    | Complete
+    | Register
+    | DeviceStores
+    | DeviceLoads
+    | Release
+    | Madvise
+    | Mprotect
+    | Munmap
+    | Exit
+    | Signal
+    | WaitFor
+)

@@ -1,0 +1,46 @@
+"""The scenarios by name."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Final
+
+from uemu.scenario import (
+    child_corrupted,
+    child_exits_first,
+    dontfork,
+    gup_fast_vs_fork,
+    lost_read,
+    lost_read_no_child_write,
+    reverse_race,
+    ro_pin_then_fork,
+    two_readers_one_page,
+)
+from uemu.scenario.script import Scenario
+
+SCENARIOS: Final[dict[str, Scenario]] = {
+    module.SCENARIO.name: module.SCENARIO
+    for module in (
+        lost_read,
+        lost_read_no_child_write,
+        child_corrupted,
+        two_readers_one_page,
+        reverse_race,
+        ro_pin_then_fork,
+        gup_fast_vs_fork,
+        dontfork,
+        child_exits_first,
+    )
+}
+
+
+def find_scenario(name: str) -> Scenario:
+    """Return the scenario called ``name``.
+
+    Raises:
+        ValueError: unknown; the message names the nearest known ones.
+    """
+    if name not in SCENARIOS:
+        near = difflib.get_close_matches(name, SCENARIOS, n=3, cutoff=0.4) or list(SCENARIOS)
+        raise ValueError(f"unknown scenario {name!r}; nearest: {', '.join(near)}")
+    return SCENARIOS[name]

@@ -1,0 +1,73 @@
+"""A scenario as a text: who does what, and the order in which it is told.
+
+A script is a generator that yields actions and is sent what they return.
+Between two actions it may compute, and it may use the `Stage`; what one
+thread puts there another may use only behind a Signal that the first gave
+afterwards, since nothing else orders the two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field
+from typing import Any
+
+from uemu.abi import PAGE_SIZE
+from uemu.scenario.actions import Action, Mmap, Store
+
+Script = Generator[Action, Any, None]
+"""What a thread does: yields actions, is sent their results."""
+
+SECTOR = 512
+"""Bytes a transfer moves unless its scenario says otherwise."""
+
+LAST_SECTOR = PAGE_SIZE - SECTOR
+"""Where in its page such a transfer lies; CPUs store to byte 0 of the same page."""
+
+
+@dataclass
+class Stage:
+    """What the scripts of one run share.
+
+    Attributes:
+        buf: the address of the buffer, once the setup mapped it.
+        ios: I/O that one thread submits and another completes, by any name.
+    """
+
+    buf: int = 0
+    ios: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A small program, its threads and its canonical order.
+
+    Attributes:
+        name: what people call it: ``lost-read``.
+        summary: the actions in order; "if RULE is missed, WHO sees WHAT".
+        setup: run by the process ``parent``, on the CPU of its first thread,
+            before anything else.
+        threads: the threads of ``parent`` by name, in the order of columns.
+        children: the scripts of processes by the name that Fork gives them;
+            each begins when that fork is over.
+        order: names of threads and children, one for each turn: the next
+            action of that thread, with the waits before it and the signals
+            after it.
+    """
+
+    name: str
+    summary: str
+    setup: Callable[[Stage], Script]
+    threads: dict[str, Callable[[Stage], Script]]
+    children: dict[str, Callable[[Stage], Script]]
+    order: str
+
+
+def map_and_fill(stage: Stage, nr_pages: int = 2) -> Script:
+    """Map ``stage.buf`` and fill it with ``I``: the usual setup.
+
+    With two pages the second is nobody's buffer: it is shared by every fork
+    as any page is.
+    """
+    stage.buf = yield Mmap(nr_pages * PAGE_SIZE)
+    yield Store(stage.buf, b"I" * (nr_pages * PAGE_SIZE))

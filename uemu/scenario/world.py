@@ -1,0 +1,305 @@
+"""A scenario on the simulated MMU, one step at a time.
+
+Each thread of the process ``parent``, and each child that has a script, is a
+task with a CPU of its own. A task's op is its script with every action
+replaced by the kernel operation behind it: run to the end one after the
+other (`simulate`) that is one run, interleaved by an explorer it is all of
+them. The world does not know who drives it.
+
+The setup runs on the CPU of the first thread, whose TLB is warm after it;
+the other CPUs have touched nothing yet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from uemu.abi import GUP_PIN_COUNTING_BIAS, PAGE_MASK, Direction
+from uemu.dma.engine import Io, Transfer
+from uemu.errors import Fault
+from uemu.events import EventBus
+from uemu.kernel import Kernel
+from uemu.mm.frames import BytesStore
+from uemu.mm.hooks import PolicyHooks
+from uemu.mm.mm_struct import MmStruct
+from uemu.mm.mmu import SimulatedMmu
+from uemu.mm.page import Page
+from uemu.mm.pte import Pte
+from uemu.oracle.judge import Oracle
+from uemu.policy.registry import make_policy
+from uemu.scenario.actions import (
+    Action,
+    Complete,
+    DeviceLoads,
+    DeviceStores,
+    DirectRead,
+    DirectWrite,
+    Exit,
+    Fork,
+    Load,
+    Madvise,
+    Mmap,
+    Mprotect,
+    Munmap,
+    Register,
+    Release,
+    Signal,
+    Store,
+    WaitFor,
+)
+from uemu.scenario.script import Scenario, Script, Stage
+from uemu.step import Cell, Cpu, Op, RecordingCpu, Step, run
+
+FLAG_LETTERS = {"PG_anon_exclusive": "e", "PG_gup": "g"}
+"""The page flags that `SimulatedWorld.state` shows, each by one letter."""
+
+
+class Task:
+    """One thread: its script as an operation on a CPU of its own.
+
+    Attributes:
+        name: the thread's, or the child's.
+        cpu: what it runs on.
+        mm: the address space it runs in.
+        op: the steps of all its actions.
+        action: what it does now or next; None before the first and at the end.
+        busy: in the middle of an action, between its first step and its last.
+        over: it does nothing any more.
+    """
+
+    def __init__(self, world: SimulatedWorld, name: str, mm: MmStruct, script: Script) -> None:
+        self.name = name
+        self.cpu = RecordingCpu(name)
+        self.mm = mm
+        self.action: Action | None = None
+        self.busy = False
+        self.over = False
+        self.op: Op[None] = self._steps(world, script)
+
+    def _steps(self, world: SimulatedWorld, script: Script) -> Op[None]:
+        outcome = _Outcome()
+        while True:
+            try:
+                if outcome.fault is not None:
+                    self.action = script.throw(outcome.fault)
+                else:
+                    self.action = script.send(outcome.result)
+            except StopIteration:
+                self.action = None
+                self.over = True
+                return
+            outcome = _Outcome()
+            op = _captured(world, self, self.action, outcome)
+            step = next(op, None)
+            if step is None:  # refused at once: that takes a step nevertheless
+                step = Step(type(self.action).__name__.lower(), "refused")
+            yield step
+            self.busy = True
+            yield from op
+            self.busy = False
+
+
+@dataclass(slots=True)
+class _Outcome:
+    """How an action ended: what it returned, or the fault it took."""
+
+    result: Any = None
+    fault: Fault | None = None
+
+
+def _captured(world: SimulatedWorld, task: Task, action: Action, outcome: _Outcome) -> Op[None]:
+    try:
+        outcome.result = yield from world.perform(task, action)
+    except Fault as fault:
+        outcome.fault = fault
+
+
+class SimulatedWorld:
+    """What an explorer, or `simulate`, drives.
+
+    Attributes:
+        scenario: whose threads run.
+        stage: what its scripts share.
+        kernel: under the policy asked for.
+        oracle: what was violated so far.
+        seen: (task, bytes) for what was loaded, and what devices read, in order.
+    """
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        policy: str | PolicyHooks,
+        *,
+        ipi_waits_for_gup_fast: bool = True,
+    ) -> None:
+        hooks = make_policy(policy) if isinstance(policy, str) else policy
+        events = EventBus(keep=0)
+        self.scenario = scenario
+        self.stage = Stage()
+        self.oracle = Oracle(events)
+        self.seen: list[tuple[str, bytes]] = []
+        self._mmu = SimulatedMmu()
+        self.kernel = Kernel(
+            hooks, BytesStore(), self._mmu, events, ipi_waits_for_gup_fast=ipi_waits_for_gup_fast
+        )
+        self._tasks: list[Task] = []
+        self._signals: dict[str, Cell[bool]] = {}
+        self._parent = self.kernel.mm_create("parent")
+        for name, script in scenario.threads.items():
+            self._add_task(name, self._parent, script(self.stage))
+        self._set_up()
+
+    def _add_task(self, name: str, mm: MmStruct, script: Script) -> None:
+        task = Task(self, name, mm, script)
+        self._tasks.append(task)
+        self._mmu.run_on(task.cpu, mm.id)
+
+    def _set_up(self) -> None:
+        first = self._tasks[0]
+        setup = Task(self, "setup", self._parent, self.scenario.setup(self.stage))
+        setup.cpu = first.cpu
+        run(setup.op)
+        first.cpu.take_accesses()
+
+    # What is driven ----------------------------------------------------------------------
+
+    def tasks(self) -> Sequence[Task]:
+        """The tasks in the order of their creation; a fork that ends adds one."""
+        return self._tasks
+
+    def check(self) -> None:
+        """Check the kernel's invariants, strictly when nobody is inside an action.
+
+        Raises:
+            InvariantError: one does not hold.
+        """
+        self.kernel.check(at_rest=not any(task.busy for task in self._tasks))
+
+    def finish(self) -> frozenset[str]:
+        """The kinds of what was violated, when nobody can run any more.
+
+        If every task is through, the processes end first, so that what nobody
+        gave back shows.
+
+        Raises:
+            InvariantError: ``refcount-leak``.
+        """
+        if all(task.over for task in self._tasks):
+            cpu = Cpu("exit")
+            for mm in list(self.kernel.mech.mms.values()):
+                run(self.kernel.exit_mm(cpu, mm))
+            self.kernel.check(at_rest=True)
+        return frozenset(violation.kind for violation in self.oracle.violations)
+
+    def state(self) -> str:
+        """The frame the parent maps at the buffer, then count/mapcount of each pfn.
+
+        ``1: 2/1e -`` reads: pfn 1 is mapped; pfn 0 has 2 references, one of
+        them a PTE's, and is exclusive; another frame is gone. A pin shows as
+        ``+p``: ``1+p/1`` is a count of 1025.
+        """
+        mech = self.kernel.mech
+        cell = self._parent.ptes.get(self.stage.buf & PAGE_MASK)
+        pte = cell.peek() if cell is not None else None
+        mapped = str(pte.pfn) if isinstance(pte, Pte) else "-"
+        last = max(mech.pages, default=-1)
+        counts = [_counts(mech.pages.get(pfn)) for pfn in range(last + 1)]
+        return f"{mapped}: {' '.join(counts)}"
+
+    # What the actions are ------------------------------------------------------------------
+
+    def perform(self, task: Task, action: Action) -> Op[Any]:
+        """The operation behind an action of a task."""
+        kernel, cpu, mm = self.kernel, task.cpu, task.mm
+        match action:
+            case Mmap(length):
+                return kernel.mmap(cpu, mm, length)
+            case Store(addr, data):
+                return kernel.store(cpu, mm, addr, data)
+            case Load(addr, length):
+                return self._noting(task, kernel.load(cpu, mm, addr, length))
+            case Fork(child):
+                return self._fork(task, child)
+            case DirectRead(addr, length, api):
+                return kernel.dio_submit(cpu, mm, addr, length, Direction.FROM_DEVICE, api)
+            case DirectWrite(addr, length, api):
+                return kernel.dio_submit(cpu, mm, addr, length, Direction.TO_DEVICE, api)
+            case Complete(io, data):
+                return self._complete(task, io, data)
+            case Register(addr, length, writable, api):
+                return kernel.register(cpu, mm, addr, length, writable, api)
+            case DeviceStores(io, offset, data):
+                return kernel.dma_write(cpu, io, offset, data)
+            case DeviceLoads(io, offset, length):
+                return self._noting(task, kernel.dma_read(cpu, io, offset, length))
+            case Release(io):
+                return kernel.release(cpu, io)
+            case Madvise(addr, length, advice):
+                return kernel.madvise(cpu, mm, addr, length, advice)
+            case Mprotect(addr, length, prot):
+                return kernel.mprotect(cpu, mm, addr, length, prot)
+            case Munmap(addr, length):
+                return kernel.munmap(cpu, mm, addr, length)
+            case Exit():
+                return self._exit(task)
+            case Signal(name):
+                return self._signal(task, name)
+            case WaitFor(name):
+                return self._wait_for(task, name)
+        raise TypeError(f"{task.name} yields {action!r}, which is no action")
+
+    def _noting(self, task: Task, op: Op[bytes]) -> Op[bytes]:
+        data = yield from op
+        self.seen.append((task.name, data))
+        return data
+
+    def _fork(self, task: Task, name: str) -> Op[None]:
+        child = yield from self.kernel.fork(task.cpu, task.mm, name)
+        script = self.scenario.children.get(name)
+        if script is not None:
+            self._add_task(name, child, script(self.stage))
+
+    def _complete(self, task: Task, io: Io, data: bytes) -> Op[bytes]:
+        kernel, cpu = self.kernel, task.cpu
+        if not isinstance(io, Transfer):
+            raise TypeError(f"{task.name} completes {io!r}, which is no transfer")
+        read = b""
+        if io.direction is Direction.TO_DEVICE:
+            read = yield from self._noting(task, kernel.dma_read(cpu, io, 0, io.length))
+        elif data:
+            yield from kernel.dma_write(cpu, io, 0, data)
+        yield from kernel.dio_complete(cpu, io)
+        return read
+
+    def _exit(self, task: Task) -> Op[None]:
+        yield Step("do_exit", f"{task.mm.name} ends")
+        threads = [other for other in self._tasks if other.mm is task.mm and not other.over]
+        if threads not in ([], [task]):
+            raise ValueError(f"{task.name} ends its process while its other threads run")
+        yield from self.kernel.exit_mm(task.cpu, task.mm)
+
+    def _cell(self, name: str) -> Cell[bool]:
+        return self._signals.setdefault(name, Cell(("signal", name), False))
+
+    def _signal(self, task: Task, name: str) -> Op[None]:
+        yield Step("signal", name)
+        task.cpu.write(self._cell(name), True)
+
+    def _wait_for(self, task: Task, name: str) -> Op[None]:
+        cell = self._cell(name)
+        yield Step("wait_for", name, cell.peek)
+        task.cpu.read(cell)
+
+
+def _counts(page: Page | None) -> str:
+    """``2+p/1e``: two references and a pin, one PTE, exclusive."""
+    if page is None:
+        return "-"
+    if page.reserved:
+        return "zero"
+    pins, rest = divmod(page.refcount.peek(), GUP_PIN_COUNTING_BIAS)
+    pinned = "" if pins == 0 else "+p" if pins == 1 else f"+{pins}p"
+    flags = "".join(FLAG_LETTERS.get(flag, "") for flag in page.flags_set())
+    return f"{rest}{pinned}/{page.mapcount.peek()}{flags}"
