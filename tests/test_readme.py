@@ -1,0 +1,86 @@
+"""The README's tables, drawings and examples are current, and its commands have their form."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from uemu.explore import explore, shrink
+from uemu.policy.registry import POLICIES
+from uemu.report.drawing import draw
+from uemu.scenario.registry import SCENARIOS, find_scenario
+from uemu.scenario.simulate import simulate
+from uemu.scenario.world import SimulatedWorld
+
+README = Path(__file__).resolve().parent.parent / "README.md"
+
+SIGNS = {
+    "lost-dma-write": "lost",
+    "dma-write-seen-by-other": "seen",
+    "foreign-dma-read": "foreign",
+}
+
+
+def section(mark: str) -> str:
+    """What stands between a mark's comment and the next heading."""
+    text = README.read_text()
+    start = text.index(f"<!-- {mark}: written by tests/test_readme.py -->")
+    return text[text.index("\n", start) :].split("\n## ", 1)[0].strip()
+
+
+def verdicts() -> str:
+    """The table of verdicts."""
+    names = sorted(POLICIES, key=lambda name: POLICIES[name].year)
+    lines = ["| | " + " | ".join(f"`{name}`" for name in names) + " |",
+             "|---|" + "---|" * len(names),
+             "| | " + " | ".join(str(POLICIES[name].year) for name in names) + " |"]  # fmt: skip
+    for scenario in SCENARIOS.values():
+        cells = []
+        for name in names:
+            kinds = simulate(scenario, name).kinds
+            cells.append(", ".join(SIGNS[kind] for kind in SIGNS if kind in kinds) or "-")
+        lines.append(f"| `{scenario.name}` | " + " | ".join(cells) + " |")
+    meaning = "; ".join(f"*{sign}*: `{kind}`" for kind, sign in SIGNS.items())
+    return "\n".join([*lines, "", f"{meaning}; -: nothing is violated."])
+
+
+def race() -> str:
+    """The drawing of the race."""
+    scenario = find_scenario("gup-fast-vs-fork")
+    policy = "arcangeli-2009-v2:norecheck"
+
+    def world() -> SimulatedWorld:
+        return SimulatedWorld(scenario, policy)
+
+    found = explore(world).verdicts["lost-dma-write"]
+    drawing = draw(scenario.name, shrink(world, found, "lost-dma-write"), remark="norecheck")
+    return f"```text\n{drawing.rstrip()}\n```"
+
+
+@pytest.mark.parametrize(("mark", "current"), [("verdicts", verdicts), ("race", race)])
+def test_generated_part_is_current(mark: str, current: Callable[[], str]) -> None:
+    now = current()
+    assert section(mark) == now, f"paste this under the {mark} mark:\n{now}"
+
+
+def test_commands_are_the_first_two_sh_blocks_and_one_line_each() -> None:
+    blocks = re.findall(r"^```sh\n(.*?)^```$", README.read_text(), re.MULTILINE | re.DOTALL)
+    run, test = blocks[:2]
+    assert run.count("\n") == test.count("\n") == 1
+    assert "uemu demo" in run
+    assert "pytest" in test
+
+
+@pytest.mark.needs_ptrace
+def test_library_example_runs_as_printed() -> None:
+    blocks = re.findall(r"^```python\n(.*?)^```$", README.read_text(), re.MULTILINE | re.DOTALL)
+    (example,) = [block for block in blocks if "with uemu.Machine" in block]
+    exec(compile(example, str(README), "exec"), {})
+
+
+def test_nothing_in_a_paste_is_wider_than_100_columns() -> None:
+    blocks = re.findall(r"^```text\n(.*?)^```$", README.read_text(), re.MULTILINE | re.DOTALL)
+    assert all(len(line) <= 100 for block in blocks for line in block.splitlines())
