@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -17,6 +18,7 @@ from uemu.mm.page import Page
 from uemu.mm.pte import Pte
 from uemu.oracle.judge import Oracle
 from uemu.policy.registry import make_policy
+from uemu.scenario.script import Scenario, Script, Stage, map_and_fill
 from uemu.step import Cpu, Op, Step, run
 
 T = TypeVar("T")
@@ -161,6 +163,12 @@ class TinyWorld:
     def log(self, kind: type[E]) -> list[E]:
         """The events of a class so far."""
         return [event for event in self.events.log() if isinstance(event, kind)]
+
+
+def made_up(order: str, **scripts: Callable[[Stage], Script]) -> Scenario:
+    """A scenario out of scripts at hand, over the usual two pages; ``child`` is a child."""
+    children = {name: scripts.pop(name) for name in list(scripts) if name == "child"}
+    return Scenario("made-up", "made up", map_and_fill, scripts, children, order)
 
 
 def one_page(policy: str | PolicyHooks = "linux-2.6.29") -> tuple[TinyWorld, Process, int]:

@@ -41,6 +41,15 @@ def test_mmap_of_nothing_is_refused(length: int) -> None:
     assert caught.value.errno == errno.EINVAL
 
 
+def test_mmap_of_more_than_there_is_room_for_is_refused() -> None:
+    world = TinyWorld("linux-6.5")
+    parent = world.process()
+    with pytest.raises(Fault) as caught:
+        run(world.kernel.mmap(parent.cpu, parent.mm, 1 << 60))
+    assert caught.value.errno == errno.ENOMEM
+    assert parent.mm.vmas == []
+
+
 @pytest.mark.parametrize(("off", "length"), [(1, PAGE_SIZE), (0, 0), (0, -PAGE_SIZE)])
 @pytest.mark.parametrize("call", ["munmap", "mprotect", "madvise"])
 def test_calls_on_pages_want_an_aligned_address_and_a_length(
@@ -62,7 +71,7 @@ def test_a_length_is_rounded_up_to_pages() -> None:
 
 def test_unknown_advice_is_refused() -> None:
     _, parent, buf = one_page()
-    with pytest.raises(Fault, match="madvise 99 under linux-2.6.29"):
+    with pytest.raises(Fault, match=r"madvise 99 under linux-2\.6\.29"):
         parent.madvise(buf, 99)
 
 

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
 
 import pytest
 
 from uemu.abi import PAGE_SIZE
+from uemu.host.memfd import MemfdFrames
 from uemu.mm.frames import BytesStore, FrameStore
 
-STORES: list[Callable[[], FrameStore]] = [BytesStore]
-"""Whoever writes another store adds it here."""
 
-
-@pytest.fixture(params=STORES, ids=lambda store: store.__name__)
-def store(request: pytest.FixtureRequest) -> FrameStore:
-    made: FrameStore = request.param()
-    return made
+@pytest.fixture(params=[BytesStore, pytest.param(MemfdFrames, marks=pytest.mark.needs_memfd)])
+def store(request: pytest.FixtureRequest) -> Iterator[FrameStore]:
+    """Each store there is; whoever writes another adds it here."""
+    made: BytesStore | MemfdFrames = request.param()
+    yield made
+    if isinstance(made, MemfdFrames):
+        made.close()
 
 
 def test_frames_do_not_share_bytes(store: FrameStore) -> None:

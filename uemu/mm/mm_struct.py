@@ -14,6 +14,9 @@ from uemu.step import Cell
 MMAP_BASE = 0x1000_0000_0000
 """Where the first mapping of an emulated process goes, in bytes."""
 
+MMAP_END = 0x7000_0000_0000
+"""Where the last one ends; above it a real process has its stack."""
+
 
 class MmStruct:
     """One address space.

@@ -21,7 +21,8 @@ and held after. In the canonical order nothing of this happens; it is for an
 explorer. One page only, so that all orders can be run.
 
 Rule: of gup-fast and fork, whoever comes second must see the other.
-Source: L. Torvalds, 2009-03-11 19:01, document 003.
+Source: Message-ID <alpine.LFD.2.00.0903111150120.32478@localhost.localdomain>
+(L. Torvalds, 2009-03-11 19:01), document 003.
 """
 
 from __future__ import annotations

@@ -1,0 +1,194 @@
+"""What each scenario shows under each kernel in its canonical order, and why.
+
+Written from the sources of the kernels and the mails, not from runs: where a
+run disagrees, one of the two is wrong, and which has to be found out.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Expected(NamedTuple):
+    """The verdict of one cell of the matrix, and one sentence for it."""
+
+    kinds: frozenset[str]
+    reason: str
+
+
+def _clean(reason: str) -> Expected:
+    return Expected(frozenset(), reason)
+
+
+def _violates(kinds: str, reason: str) -> Expected:
+    return Expected(frozenset(kinds.split()), reason)
+
+
+LOST = "lost-dma-write"
+SEEN = "dma-write-seen-by-other"
+FOREIGN = "foreign-dma-read"
+
+_V2_COPIES = "fork finds PG_gup and more references than PTEs: it copies for the child (v2, 03-16)"
+_6_5_COPIES = "O_DIRECT pins since a7e689dd1c06, so fork copies for the child (70e806e4e645)"
+_DONTFORK = "fork skips a VM_DONTCOPY area, so the parent's entry stays writable"
+
+EXPECTED: dict[str, dict[str, Expected]] = {
+    "lost-read": {
+        "linux-2.6.29": _violates(
+            f"{LOST} {SEEN}",
+            "mapcount is 2, so the parent's store copies; the child's store then finds mapcount 1"
+            " and takes over the frame the device writes (ground truth b3 on 4.19)",
+        ),
+        "arcangeli-2009-v2": _clean(_V2_COPIES),
+        "linux-5.9": _violates(
+            LOST,
+            "O_DIRECT only gets, so fork shares; page_count is 3 and then 2, so both stores copy"
+            " and nobody maps the frame any more (09854ba94c6a; ground truth b3 on 5.10)",
+        ),
+        "linux-5.19": _violates(
+            LOST,
+            "O_DIRECT only gets, so fork clears PG_anon_exclusive and shares; both stores find"
+            " page_count above 1 and copy (ground truth b3 on 6.1)",
+        ),
+        "linux-6.5": _clean(_6_5_COPIES),
+    },
+    "lost-read-no-child-write": {
+        "linux-2.6.29": _violates(
+            f"{LOST} {SEEN}",
+            "the child's PTE counts although it touches nothing: mapcount is 2, the parent's store"
+            " copies (Arcangeli 03-11 18:37; ground truth a1 on 4.19)",
+        ),
+        "arcangeli-2009-v2": _clean(_V2_COPIES),
+        "linux-5.9": _violates(
+            f"{LOST} {SEEN}",
+            "page_count is 3, so the parent's store copies and the child keeps mapping the frame"
+            " the device writes (ground truth a1 on 5.10)",
+        ),
+        "linux-5.19": _violates(
+            f"{LOST} {SEEN}",
+            "a page with a get is shared and not exclusive, so the parent's store copies and the"
+            " child keeps the frame (ground truth a1 on 6.1)",
+        ),
+        "linux-6.5": _clean(_6_5_COPIES),
+    },
+    "child-corrupted": {
+        "linux-2.6.29": _violates(
+            SEEN,
+            "fork shares whatever a device does, and nobody stores: parent and child both see the"
+            " device's bytes (Arcangeli 03-11 18:37; ground truth a0 on 4.19)",
+        ),
+        "arcangeli-2009-v2": _clean(_V2_COPIES),
+        "linux-5.9": _violates(
+            SEEN, "fork copies for pins only and O_DIRECT gets (ground truth a0 on 5.10)"
+        ),
+        "linux-5.19": _violates(
+            SEEN, "fork copies for pins only and O_DIRECT gets (ground truth a0 on 6.1)"
+        ),
+        "linux-6.5": _clean(_6_5_COPIES),
+    },
+    "two-readers-one-page": {
+        "linux-2.6.29": _violates(
+            f"{LOST} {SEEN}",
+            "the second reader's gup takes a write fault, mapcount is 2, the parent moves to a copy"
+            " and the child keeps the first reader's frame (dma_thread.c)",
+        ),
+        "arcangeli-2009-v2": _clean(
+            "fork copied for the child and left the parent's entry writable, so the second reader"
+            " finds the same frame"
+        ),
+        "linux-5.9": _violates(
+            f"{LOST} {SEEN}",
+            "the second reader's write fault finds page_count 3 and copies; the child still maps"
+            " the first reader's frame (dma_thread aborts on real 5.9)",
+        ),
+        "linux-5.19": _violates(
+            f"{LOST} {SEEN}",
+            "the page was shared for a get is all there was, so the second reader's write fault"
+            " copies (dma_thread aborts on real 5.19)",
+        ),
+        "linux-6.5": _clean(_6_5_COPIES),
+    },
+    "reverse-race": {
+        "linux-2.6.29": _violates(
+            FOREIGN,
+            "a read gup takes the shared frame, the parent's store leaves it, and the child's"
+            " finds mapcount 1 and reuses it (Piggin 03-14 04:59; ground truth d1 on 4.19)",
+        ),
+        "arcangeli-2009-v2": _clean(
+            "gup breaks COW on a read-only anonymous page even to read (v2, follow_page), so the"
+            " parent holds a frame of its own"
+        ),
+        "linux-5.9": _clean(
+            "do_wp_page copies while page_count is above 1, so both stores leave the frame and the"
+            " device reads old bytes (ground truth d1 on 5.10)"
+        ),
+        "linux-5.19": _clean(
+            "a get does not unshare, but the page is not exclusive and page_count is above 1, so"
+            " both stores copy (ground truth d1 on 6.1)"
+        ),
+        "linux-6.5": _clean(
+            "a read-only pin of a page that is not exclusive unshares it first (a7f226604170), so"
+            " the device reads the parent's bytes (ground truth d1 on 6.18)"
+        ),
+    },
+    "ro-pin-then-fork": {
+        "linux-2.6.29": _violates(
+            FOREIGN,
+            "fork shares the held page, the parent's store copies, the child's reuses the frame"
+            " that the device reads (ground truth c2 on 4.19)",
+        ),
+        "arcangeli-2009-v2": _clean(
+            "PG_gup is set for reads too, so fork copies for the child and the parent keeps its"
+            " frame (v2, 03-16 13:56)"
+        ),
+        "linux-5.9": _clean(
+            "fork shares, but page_count keeps the child from reusing the frame (ground truth c2"
+            " on 5.10)"
+        ),
+        "linux-5.19": _clean(
+            "fork clears PG_anon_exclusive and shares, but page_count keeps the child from taking"
+            " the frame over (ground truth c2 on 6.1)"
+        ),
+        "linux-6.5": _clean(_6_5_COPIES),
+    },
+    "gup-fast-vs-fork": {
+        "linux-2.6.29": _violates(
+            f"{LOST} {SEEN}",
+            "told in order it is the lost read: the forking thread's own store finds mapcount 2",
+        ),
+        "arcangeli-2009-v2": _clean(
+            "told in order PG_gup is set before fork looks; the race needs other orders"
+        ),
+        "linux-5.9": _violates(
+            f"{LOST} {SEEN}", "told in order it is the lost read: page_count is 3"
+        ),
+        "linux-5.19": _violates(
+            f"{LOST} {SEEN}", "told in order it is the lost read: shared, and page_count is 3"
+        ),
+        "linux-6.5": _clean(_6_5_COPIES),
+    },
+    "dontfork": {
+        "linux-2.6.29": _clean(_DONTFORK),
+        "arcangeli-2009-v2": _clean(_DONTFORK),
+        "linux-5.9": _clean(_DONTFORK),
+        "linux-5.19": _clean(_DONTFORK),
+        "linux-6.5": _clean(_DONTFORK),
+    },
+    "child-exits-first": {
+        "linux-2.6.29": _clean(
+            "mapcount is 1 again when the parent stores, so it reuses the frame (ground truth a2"
+            " on 4.19)"
+        ),
+        "arcangeli-2009-v2": _clean(_V2_COPIES),
+        "linux-5.9": _violates(
+            LOST,
+            "page_count is 2 although nobody shares: the device's get makes the parent copy"
+            " (09854ba94c6a; ground truth a2 on 5.10)",
+        ),
+        "linux-5.19": _violates(
+            LOST,
+            "fork cleared PG_anon_exclusive for ever, and page_count is 2 (ground truth a2 on 6.1)",
+        ),
+        "linux-6.5": _clean(_6_5_COPIES),
+    },
+}

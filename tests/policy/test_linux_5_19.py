@@ -1,0 +1,170 @@
+"""linux-5.19: PG_anon_exclusive, unsharing, write_protect_seq."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.common import one_page, two_mms
+from uemu.abi import PAGE_SIZE, PROT_READ, PROT_WRITE, Direction, Foll
+from uemu.errors import InvariantError
+from uemu.events import PageCopied
+from uemu.mm.gup import gup_release, lockless_pages_from_mm
+from uemu.policy.registry import make_policy
+from uemu.step import run
+
+POLICY = "linux-5.19"
+
+
+def test_a_fresh_page_is_exclusive_and_fork_takes_that_away() -> None:
+    _, parent, buf = one_page(POLICY)
+    assert parent.page(buf).anon_exclusive.peek()
+    parent.fork()
+    assert not parent.page(buf).anon_exclusive.peek()
+
+
+def test_fork_copies_a_pinned_page_and_both_are_exclusive() -> None:
+    world, parent, buf = one_page(POLICY)
+    parent.register(buf)
+    child = parent.fork()
+    assert child.page(buf) is not parent.page(buf)
+    assert parent.page(buf).anon_exclusive.peek()
+    assert child.page(buf).anon_exclusive.peek()
+    assert parent.pte(buf).write
+    world.kernel.check(at_rest=True)
+
+
+def test_o_direct_still_gets_and_fork_shares() -> None:
+    _, parent, buf = one_page(POLICY)
+    assert make_policy(POLICY).gup_kind("o_direct", write=True).foll == Foll.GET | Foll.WRITE
+    parent.read_disk(buf)
+    assert parent.fork().page(buf) is parent.page(buf)
+    assert not parent.page(buf).anon_exclusive.peek()
+
+
+@pytest.mark.parametrize("api", ["o_direct", "rdma"])
+def test_an_exclusive_page_is_reused_whoever_holds_it(api: str) -> None:
+    world, parent, buf = one_page(POLICY)
+    if api == "rdma":
+        parent.register(buf)
+    else:
+        parent.read_disk(buf)
+    parent.mprotect(buf, PROT_READ)
+    parent.mprotect(buf, PROT_READ | PROT_WRITE)
+    parent.store(buf, b"P")
+    assert world.log(PageCopied) == []
+
+
+def test_the_last_of_a_shared_page_takes_it_over() -> None:
+    world, parent, child, buf = two_mms(POLICY)
+    page = parent.page(buf)
+    child.exit()
+    assert not page.anon_exclusive.peek()
+    parent.store(buf, b"P")
+    assert parent.page(buf) is page
+    assert page.anon_exclusive.peek()
+    assert world.log(PageCopied) == []
+
+
+def test_with_a_get_on_it_it_does_not() -> None:
+    _, parent, child, buf = two_mms(POLICY)
+    page = parent.page(buf)
+    parent.write_disk(buf)
+    child.exit()
+    parent.store(buf, b"P")
+    assert parent.page(buf) is not page
+
+
+def test_a_read_only_pin_of_a_shared_page_unshares_it_first() -> None:
+    world, parent, child, buf = two_mms(POLICY)
+    shared = child.page(buf)
+    vfio = parent.register(buf, writable=False, api="vfio")
+    assert parent.page(buf) is not shared
+    assert parent.page(buf).anon_exclusive.peek()
+    assert not parent.pte(buf).write
+    parent.store(buf, b"P")
+    assert world.device_reads(vfio) == b"P"
+    assert child.load(buf) == b"I"
+    assert world.kinds() == set()
+    world.kernel.check(at_rest=True)
+
+
+def test_a_get_of_a_shared_page_does_not() -> None:
+    world, parent, child, buf = two_mms(POLICY)
+    parent.write_disk(buf)
+    assert parent.page(buf) is child.page(buf)
+    assert world.log(PageCopied) == []
+
+
+def test_a_read_only_pin_of_an_exclusive_page_copies_nothing() -> None:
+    world, parent, buf = one_page(POLICY)
+    parent.mprotect(buf, PROT_READ)
+    parent.register(buf, writable=False, api="vfio")
+    assert world.log(PageCopied) == []
+
+
+def test_unsharing_in_an_area_without_vm_write_ends_and_stays_read_only() -> None:
+    world, parent, child, buf = two_mms(POLICY)
+    parent.mprotect(buf, PROT_READ)
+    parent.register(buf, writable=False, api="vfio")
+    assert parent.page(buf) is not child.page(buf)
+    assert not parent.pte(buf).write
+    world.kernel.check(at_rest=True)
+
+
+def test_unsharing_what_nobody_shares_any_more_takes_it_over() -> None:
+    world, parent, child, buf = two_mms(POLICY)
+    page = parent.page(buf)
+    child.exit()
+    parent.register(buf, writable=False, api="vfio")
+    assert parent.page(buf) is page
+    assert page.anon_exclusive.peek()
+    assert world.log(PageCopied) == []
+
+
+def test_pinning_a_page_that_is_not_exclusive_is_reported() -> None:
+    world, parent, _, buf = two_mms(POLICY)
+    hooks = world.hooks
+    hooks.must_unshare = lambda *_: False  # type: ignore[attr-defined]
+    with pytest.raises(InvariantError) as caught:
+        parent.register(buf, writable=False, api="vfio")
+    assert caught.value.kind == "not-exclusive"
+
+
+@pytest.mark.parametrize(
+    ("foll", "held"), [(Foll.PIN | Foll.WRITE, 0), (Foll.GET | Foll.WRITE, 1)], ids=["pin", "get"]
+)
+def test_gup_fast_refuses_to_pin_while_fork_runs(foll: Foll, held: int) -> None:
+    world, parent, buf = one_page(POLICY)
+    second = parent.mmap()
+    parent.store(second, b"x")
+    other = world.cpu_of(parent.mm)
+    fork = world.kernel.fork(parent.cpu, parent.mm)
+    next(fork)
+    next(fork)  # write_protect_seq is odd, nothing is write-protected yet
+    assert parent.mm.extra("write_protect_seq").peek() == 1
+    assert parent.pte(buf).write
+    pages = run(lockless_pages_from_mm(world.kernel.mech, other, parent.mm, [buf], foll))
+    assert len(pages) == held
+    for page in pages:
+        gup_release(world.kernel.mech, other, page, foll)
+    run(fork)
+    assert parent.mm.extra("write_protect_seq").peek() == 2
+    pages = run(lockless_pages_from_mm(world.kernel.mech, other, parent.mm, [buf], foll))
+    assert pages == []  # write-protected now
+
+
+def test_gup_fast_gives_its_pins_back_when_fork_ran_meanwhile() -> None:
+    world, parent, buf = one_page("linux-6.5")
+    other = world.cpu_of(parent.mm)
+    submit = world.kernel.dio_submit(
+        other, parent.mm, buf, PAGE_SIZE, Direction.FROM_DEVICE, "o_direct"
+    )
+    while next(submit).what != "write_protect_seq same ?":
+        pass
+    held = parent.page(buf)
+    child = parent.fork()
+    assert child.page(buf) is not held  # fork saw the pin, and copied
+    transfer = run(submit)
+    assert [segment.pfn for segment in transfer.segments] == [held.pfn]
+    assert held.refcount.peek() == 1 + 1024
+    world.kernel.check(at_rest=True)

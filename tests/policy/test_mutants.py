@@ -1,0 +1,293 @@
+"""A rule is taken out of a kernel, and a named verdict appears that was not there.
+
+Each mutant is the kernel with one method put back or left out. If a mutant
+stops showing its verdict, the rule is no longer tested, or no longer needed.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import pytest
+
+from uemu.explore import explore
+from uemu.mm.hooks import GupCall, PolicyHooks
+from uemu.mm.mm_struct import MmStruct
+from uemu.mm.page import Page
+from uemu.mm.pte import Pte
+from uemu.mm.vma import Vma
+from uemu.oracle.violations import KINDS
+from uemu.policy.arcangeli_2009_v2 import Arcangeli2009V2
+from uemu.policy.linux_2_6_29 import Linux2_6_29
+from uemu.policy.linux_5_9 import Linux5_9
+from uemu.policy.linux_5_19 import Linux5_19
+from uemu.policy.linux_6_5 import Linux6_5
+from uemu.policy.registry import POLICIES
+from uemu.scenario.actions import (
+    Complete,
+    DeviceLoads,
+    DeviceStores,
+    DirectWrite,
+    Fork,
+    Load,
+    Register,
+    Release,
+    Store,
+)
+from uemu.scenario.registry import SCENARIOS
+from uemu.scenario.script import Scenario, Script, Stage, map_and_fill
+from uemu.scenario.simulate import simulate, tell
+from uemu.scenario.world import SimulatedWorld
+from uemu.step import Cpu, Op
+
+# Scenarios for what the catalogue does not have yet -------------------------------------
+
+
+def _registered(stage: Stage) -> Script:
+    memory = yield Register(stage.buf, 512, writable=True, api="rdma")
+    yield DeviceStores(memory, 1, b"D")
+    yield Release(memory)
+
+
+def _mapped_read_only(stage: Stage) -> Script:
+    memory = yield Register(stage.buf, 512, writable=False, api="vfio")
+    yield DeviceLoads(memory, 0, 1)
+    yield Release(memory)
+
+
+def _fork(stage: Stage) -> Script:
+    yield Fork("child")
+
+
+def _store(stage: Stage) -> Script:
+    yield Store(stage.buf, b"P")
+
+
+REGISTERED_OVER_FORK = Scenario(
+    "registered-over-fork",
+    "memory registered, fork, parent stores, device writes",
+    map_and_fill,
+    {"io": _registered, "fork": _fork, "cpu": _store},
+    {},
+    "io fork cpu io io",
+)
+
+READ_ONLY_AFTER_FORK = Scenario(
+    "read-only-after-fork",
+    "fork, memory registered for reading, parent stores, device reads",
+    map_and_fill,
+    {"io": _mapped_read_only, "fork": _fork, "cpu": _store},
+    {},
+    "fork io cpu io io",
+)
+
+
+# Mutants ---------------------------------------------------------------------------------
+
+
+class ForkIgnoresPgGup(Arcangeli2009V2):
+    """fork shares as 2.6.29 did."""
+
+    copy_present_pte = Linux2_6_29.copy_present_pte
+
+
+class ReadGupLeavesCow(Arcangeli2009V2):
+    """A read gup takes a read-only page as 2.6.29 did: the v1 of the patch."""
+
+    follow_page_pte = Linux2_6_29.follow_page_pte
+    gup_fast_pte = Linux2_6_29.gup_fast_pte
+
+
+class WriteFaultAsksMapcount(Linux5_9):
+    """do_wp_page as before 09854ba94c6a."""
+
+    reuse_swap_page = Linux2_6_29.reuse_swap_page
+    do_wp_page = Linux2_6_29.do_wp_page
+
+
+class ForkSharesPins(Linux5_9):
+    """fork without 70e806e4e645."""
+
+    def page_needs_cow_for_dma(self, cpu: Cpu, mm: MmStruct, page: Page) -> bool:
+        return False
+
+
+class NobodyNotesPins(Linux5_9):
+    """gup without mm->has_pinned."""
+
+    def gup_mark_mm(self, cpu: Cpu, mm: MmStruct, foll: Any) -> None:
+        pass
+
+
+class PinsDoNotUnshare(Linux5_19):
+    """5.19 without a7f226604170; its sanity check stays."""
+
+    def must_unshare(self, cpu: Cpu, pte: Pte, page: Page, foll: Any) -> bool:
+        return False
+
+
+class PinsDoNotUnshareUnchecked(PinsDoNotUnshare):
+    """And without the sanity check: the harm itself."""
+
+    def sanity_check_pinned(self, cpu: Cpu, page: Page, foll: Any) -> None:
+        pass
+
+
+class ForkLeavesExclusive(Linux5_19):
+    """fork shares a page and leaves PG_anon_exclusive set, so both may reuse it."""
+
+    def copy_present_pte(
+        self, cpu: Cpu, src: MmStruct, dst: MmStruct, vma: Vma, base: int
+    ) -> Op[None]:
+        pte = src.pte(base).peek()
+        assert isinstance(pte, Pte)
+        yield from super().copy_present_pte(cpu, src, dst, vma, base)
+        cpu.write(self.mech.page_of(pte).anon_exclusive, True)
+
+
+class SharedPagesAreTakenOver(Linux5_19):
+    """A write fault takes a page over whoever else refers to it."""
+
+    def take_over(self, cpu: Cpu, page: Page) -> bool:
+        cpu.write(page.anon_exclusive, True)
+        return True
+
+
+class DirectIoGets(Linux6_5):
+    """6.5 without a7e689dd1c06 and 1ccf164ec866."""
+
+    def gup_kind(self, api: str, *, write: bool) -> GupCall:
+        return Linux5_19.gup_kind(self, api, write=write)
+
+
+class NoWriteProtectSeq(Linux6_5):
+    """gup-fast without 57efa1fe5957."""
+
+    gup_fast_begin = Linux2_6_29.gup_fast_begin
+    gup_fast_end = Linux2_6_29.gup_fast_end
+
+
+class ForkMarksNothingOdd(Linux6_5):
+    """fork's half of 57efa1fe5957 is missing."""
+
+    fork_begin = Linux2_6_29.fork_begin
+    fork_end = Linux2_6_29.fork_end
+
+
+class Mutant(NamedTuple):
+    """A mutant, the kernel it comes from, where it shows, and what."""
+
+    mutant: type[PolicyHooks]
+    original: type[PolicyHooks]
+    scenario: Scenario
+    kind: str
+
+
+MUTANTS = [
+    Mutant(ForkIgnoresPgGup, Arcangeli2009V2, SCENARIOS["lost-read"], "lost-dma-write"),
+    Mutant(ReadGupLeavesCow, Arcangeli2009V2, SCENARIOS["reverse-race"], "foreign-dma-read"),
+    Mutant(WriteFaultAsksMapcount, Linux5_9, SCENARIOS["reverse-race"], "foreign-dma-read"),
+    Mutant(ForkSharesPins, Linux5_9, REGISTERED_OVER_FORK, "lost-dma-write"),
+    Mutant(NobodyNotesPins, Linux5_9, REGISTERED_OVER_FORK, "lost-dma-write"),
+    Mutant(PinsDoNotUnshare, Linux5_19, READ_ONLY_AFTER_FORK, "not-exclusive"),
+    Mutant(PinsDoNotUnshareUnchecked, Linux5_19, READ_ONLY_AFTER_FORK, "stale-dma-read"),
+    Mutant(ForkLeavesExclusive, Linux5_19, SCENARIOS["ro-pin-then-fork"], "foreign-dma-read"),
+    Mutant(SharedPagesAreTakenOver, Linux5_19, SCENARIOS["reverse-race"], "foreign-dma-read"),
+    Mutant(DirectIoGets, Linux6_5, SCENARIOS["lost-read"], "lost-dma-write"),
+]
+
+RACES = [
+    Mutant(NoWriteProtectSeq, Linux6_5, SCENARIOS["gup-fast-vs-fork"], "lost-dma-write"),
+    Mutant(ForkMarksNothingOdd, Linux6_5, SCENARIOS["gup-fast-vs-fork"], "lost-dma-write"),
+]
+
+
+def _id(row: Mutant) -> str:
+    return row.mutant.__name__
+
+
+@pytest.mark.parametrize("row", MUTANTS, ids=_id)
+def test_told_in_order_the_mutant_shows_it_and_the_original_does_not(row: Mutant) -> None:
+    assert row.kind in KINDS
+    assert row.kind not in simulate(row.scenario, row.original()).kinds
+    assert row.kind in simulate(row.scenario, row.mutant()).kinds
+
+
+@pytest.mark.parametrize("row", RACES, ids=_id)
+def test_in_some_order_the_mutant_shows_it_and_in_none_the_original(row: Mutant) -> None:
+    assert row.kind not in simulate(row.scenario, row.mutant()).kinds
+
+    original = explore(lambda: SimulatedWorld(row.scenario, row.original()))
+    assert original.exhaustive
+    assert original.verdicts == {}
+
+    found = explore(lambda: SimulatedWorld(row.scenario, row.mutant()), wanted=row.kind)
+    assert row.kind in found.verdicts
+
+
+# The flushes are the mechanism's, not a policy's -------------------------------------------
+
+
+class _Unflushed(SimulatedWorld):
+    """TLB flushes reach nobody, after the setup."""
+
+    def __init__(self, scenario: Scenario, policy: str | PolicyHooks) -> None:
+        super().__init__(scenario, policy)
+        self.kernel.mech.flush_tlb_range = _no_flush  # type: ignore[method-assign]
+
+
+def _no_flush(cpu: Cpu, mm: MmStruct, start: int, end: int) -> Op[None]:
+    return
+    yield
+
+
+def _store_twice(stage: Stage) -> Script:
+    yield Store(stage.buf, b"W")
+    yield Store(stage.buf, b"P")
+
+
+def _fill_a_pipe(stage: Stage) -> Script:
+    pipe = yield DirectWrite(stage.buf, 512, api="vmsplice")
+    yield Complete(pipe)
+
+
+def _load_twice(stage: Stage) -> Script:
+    yield Load(stage.buf, 1)
+    yield Load(stage.buf, 1)
+
+
+STALE_STORE = Scenario(
+    "stale-store",
+    "a thread stores, fork, the child fills a pipe, the thread stores again, the pipe is read",
+    map_and_fill,
+    {"fork": _fork, "cpu": _store_twice},
+    {"child": _fill_a_pipe},
+    "cpu fork child cpu child",
+)
+
+STALE_LOAD = Scenario(
+    "stale-load",
+    "a thread loads, fork, another stores, the first loads again",
+    map_and_fill,
+    {"fork": _fork, "cpu": _store, "reader": _load_twice},
+    {},
+    "reader fork cpu reader",
+)
+
+
+@pytest.mark.parametrize(
+    ("world", "kinds"), [(SimulatedWorld, set()), (_Unflushed, {"secret-leak"})]
+)
+@pytest.mark.parametrize("policy", [name for name in POLICIES if name != Arcangeli2009V2.name])
+def test_without_the_flush_of_fork_a_store_reaches_the_childs_frame(
+    world: type[SimulatedWorld], kinds: set[str], policy: str
+) -> None:
+    assert tell(world(STALE_STORE, policy)).kinds == kinds
+
+
+@pytest.mark.parametrize(("world", "loaded"), [(SimulatedWorld, b"P"), (_Unflushed, b"I")])
+@pytest.mark.parametrize("policy", POLICIES)
+def test_without_the_flush_of_wp_page_copy_another_cpu_loads_the_old_frame(
+    world: type[SimulatedWorld], loaded: bytes, policy: str
+) -> None:
+    assert tell(world(STALE_LOAD, policy)).seen[-1] == ("reader", loaded)

@@ -1,0 +1,200 @@
+"""Scenarios in every order: what shows up, and how many orders there are.
+
+A number that changed asks which step moved: was a hold cut in two, a cell
+touched that was not before? Then say so here, and raise FORMAT in
+`uemu.explore.schedule` if schedules no longer mean the same.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from uemu.explore import Exploration, Schedule, explore, replay
+from uemu.scenario.registry import SCENARIOS
+from uemu.scenario.world import SimulatedWorld
+
+LOST = "lost-dma-write"
+SEEN = "dma-write-seen-by-other"
+FOREIGN = "foreign-dma-read"
+
+
+def explored(
+    scenario: str, policy: str, *, ipi_waits_for_gup_fast: bool = True, **options: bool
+) -> Exploration:
+    """Explore a scenario under a policy."""
+    return explore(
+        lambda: SimulatedWorld(
+            SCENARIOS[scenario], policy, ipi_waits_for_gup_fast=ipi_waits_for_gup_fast
+        ),
+        **options,  # type: ignore[arg-type]
+    )
+
+
+def slow(policy: str, verdicts: set[str]) -> Any:
+    """A row that takes a while."""
+    return pytest.param(policy, verdicts, marks=pytest.mark.slow)
+
+
+# gup-fast against fork -----------------------------------------------------------------------
+
+
+def test_without_the_recheck_the_race_torvalds_drew_is_found() -> None:
+    """L. Torvalds, 2009-03-11 19:01, document 003."""
+    found = explored("gup-fast-vs-fork", "arcangeli-2009-v2:norecheck")
+    assert found.exhaustive
+    assert set(found.verdicts) == {LOST, SEEN}
+    assert found.schedules == 80
+
+
+def test_the_race_is_found_as_he_drew_it() -> None:
+    run = replay(
+        lambda: SimulatedWorld(SCENARIOS["gup-fast-vs-fork"], "arcangeli-2009-v2:norecheck"),
+        Schedule.parse("uemu1:00011101111111100"),
+    )
+    assert LOST in run.verdicts
+    order = [(record.task_name, record.step.fn, record.step.what) for record in run.records]
+    looked = order.index(("io", "gup_pte_range", "writable ?"))
+    tested = order.index(("fork", "copy_one_pte", "PG_gup ?"))
+    marked = order.index(("io", "gup_pte_range", "SetPageGUP"))
+    stored = order.index(("fork", "do_wp_page", "mapcount == 1 ?"))
+    assert looked < tested < marked < stored
+
+
+def test_with_the_recheck_there_is_nothing() -> None:
+    """A. Arcangeli, 2009-03-11 19:59: "gup-fast will _not_ succeed"."""
+    found = explored("gup-fast-vs-fork", "arcangeli-2009-v2")
+    assert found.exhaustive
+    assert found.verdicts == {}
+    assert found.schedules == 189
+
+
+def test_the_recheck_relies_on_the_ipi_that_waits_for_gup_fast() -> None:
+    """It compares flags, not frames: after fork and a COW the entry is writable again."""
+    found = explored("gup-fast-vs-fork", "arcangeli-2009-v2", ipi_waits_for_gup_fast=False)
+    assert found.exhaustive
+    assert set(found.verdicts) == {LOST, SEEN}
+    assert found.schedules == 314
+
+
+def test_without_the_ipi_the_entry_is_writable_again_when_it_is_looked_at_twice() -> None:
+    run = explored("gup-fast-vs-fork", "arcangeli-2009-v2", ipi_waits_for_gup_fast=False).verdicts[
+        LOST
+    ]
+    order = [(record.task_name, record.step.what) for record in run.records]
+    copied = order.index(("fork", "pte_same ?"))
+    assert order.index(("io", "writable ?")) < copied < order.index(("io", "still writable ?"))
+
+
+@pytest.mark.parametrize(
+    ("policy", "verdicts", "schedules"),
+    [
+        ("linux-2.6.29", {LOST, SEEN}, 79),
+        ("linux-5.9", {LOST, SEEN}, 133),
+        ("linux-5.19", {LOST, SEEN}, 133),
+        pytest.param("linux-6.5", set(), 685, marks=pytest.mark.slow),
+    ],
+)
+def test_gup_fast_vs_fork_under_the_kernels(
+    policy: str, verdicts: set[str], schedules: int
+) -> None:
+    found = explored("gup-fast-vs-fork", policy)
+    assert found.exhaustive
+    assert set(found.verdicts) == verdicts
+    assert found.schedules == schedules
+
+
+@pytest.mark.slow
+def test_write_protect_seq_does_not_rely_on_the_ipi() -> None:
+    found = explored("gup-fast-vs-fork", "linux-6.5", ipi_waits_for_gup_fast=False)
+    assert found.exhaustive
+    assert found.verdicts == {}
+
+
+@pytest.mark.slow
+def test_reduction_shows_what_every_order_shows() -> None:
+    for policy in ("linux-2.6.29", "arcangeli-2009-v2:norecheck"):
+        reduced = explored("child-corrupted", policy)
+        every = explored("child-corrupted", policy, reduction=False)
+        assert reduced.exhaustive
+        assert every.exhaustive
+        assert set(reduced.verdicts) == set(every.verdicts) == {SEEN}
+        assert reduced.schedules < every.schedules
+
+
+# The other scenarios: an order may show what the canonical one does not -------------------------
+
+
+@pytest.mark.parametrize(
+    ("policy", "verdicts"),
+    [
+        ("linux-2.6.29", {LOST, SEEN}),
+        ("arcangeli-2009-v2", set()),
+        ("arcangeli-2009-v2:norecheck", {LOST, SEEN}),
+        ("linux-5.9", {LOST, SEEN}),
+        ("linux-5.19", {LOST, SEEN}),
+        slow("linux-6.5", set()),
+    ],
+)
+def test_lost_read_no_child_write(policy: str, verdicts: set[str]) -> None:
+    found = explored("lost-read-no-child-write", policy)
+    assert found.exhaustive
+    assert set(found.verdicts) == verdicts
+
+
+@pytest.mark.parametrize(
+    ("policy", "verdicts"),
+    [
+        ("linux-2.6.29", {SEEN}),  # never lost: mapcount is 1 when the parent stores
+        ("arcangeli-2009-v2", set()),
+        ("linux-5.9", {LOST, SEEN}),
+        ("linux-5.19", {LOST, SEEN}),
+        slow("linux-6.5", set()),
+    ],
+)
+def test_child_exits_first(policy: str, verdicts: set[str]) -> None:
+    found = explored("child-exits-first", policy)
+    assert found.exhaustive
+    assert set(found.verdicts) == verdicts
+
+
+@pytest.mark.parametrize(
+    ("policy", "verdicts"),
+    [
+        ("linux-2.6.29", {FOREIGN}),
+        ("arcangeli-2009-v2", set()),
+        ("linux-5.9", set()),
+        ("linux-5.19", set()),
+        ("linux-6.5", set()),
+    ],
+)
+def test_ro_pin_then_fork(policy: str, verdicts: set[str]) -> None:
+    found = explored("ro-pin-then-fork", policy)
+    assert found.exhaustive
+    assert set(found.verdicts) == verdicts
+
+
+@pytest.mark.parametrize(
+    ("policy", "verdicts"),
+    [
+        ("linux-2.6.29", {FOREIGN}),
+        ("arcangeli-2009-v2:norecheck", {FOREIGN}),
+        slow("arcangeli-2009-v2", set()),
+        slow("linux-5.9", set()),
+        slow("linux-5.19", set()),
+    ],
+)
+def test_reverse_race(policy: str, verdicts: set[str]) -> None:
+    found = explored("reverse-race", policy)
+    assert found.exhaustive
+    assert set(found.verdicts) == verdicts
+
+
+@pytest.mark.parametrize(
+    "policy", ["linux-2.6.29", "arcangeli-2009-v2", "linux-5.9", "linux-5.19", "linux-6.5"]
+)
+def test_dontfork_is_safe_in_every_order(policy: str) -> None:
+    found = explored("dontfork", policy)
+    assert found.exhaustive
+    assert found.verdicts == {}
