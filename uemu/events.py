@@ -116,6 +116,15 @@ class Loaded(NamedTuple):
     data: bytes
 
 
+class Seen(NamedTuple):
+    """What an address space shows at ``base``, a whole page, once nothing runs any more."""
+
+    mm: MmId
+    base: int
+    pfn: int
+    data: bytes
+
+
 class Held(NamedTuple):
     """One page that a device holds for an mm, and where its bytes lie."""
 
@@ -129,8 +138,7 @@ class Held(NamedTuple):
 class IoStarted(NamedTuple):
     """A device may access ``held`` from now on.
 
-    ``io`` numbers transfers and registrations alike; ``mappers`` are the
-    (mm, base) that map each held frame, in the order of ``held``.
+    ``io`` numbers transfers and registrations alike.
     """
 
     cpu: str
@@ -153,7 +161,7 @@ class DeviceWrote(NamedTuple):
 
 
 class DeviceRead(NamedTuple):
-    """A device loaded ``data`` from a frame; the holder's PTE shows ``seen``."""
+    """A device loaded ``data`` from a frame."""
 
     io: int
     pfn: int

@@ -36,6 +36,7 @@ from uemu.events import (
     IoChecked,
     IoStarted,
     Loaded,
+    Seen,
     Stored,
 )
 from uemu.mm import check
@@ -45,7 +46,7 @@ from uemu.mm.frames import FrameStore
 from uemu.mm.gup import gup_release, hold_user_pages
 from uemu.mm.hooks import APIS, GupCall, PolicyHooks
 from uemu.mm.mechanism import Mechanism
-from uemu.mm.mm_struct import MmStruct
+from uemu.mm.mm_struct import MMAP_END, MmStruct
 from uemu.mm.mmu import MmuPort, PageFault, SimulatedMmu
 from uemu.mm.mprotect import mprotect
 from uemu.mm.munmap import exit_mmap, madvise_dontneed, munmap
@@ -128,7 +129,7 @@ class Kernel:
         Each mapping is followed by an unmapped page.
 
         Raises:
-            Fault: EINVAL, the length is not positive.
+            Fault: EINVAL, the length is not positive; ENOMEM, there is no room.
         """
         yield mm.mmap_lock.write_step("mmap", "a new VMA")
         mm.mmap_lock.enter(cpu)
@@ -136,6 +137,8 @@ class Kernel:
             raise Fault(errno.EINVAL, 0, f"mmap of {length} bytes")
         size = (length + PAGE_SIZE - 1) & PAGE_MASK
         addr = mm.next_addr
+        if addr + size > MMAP_END:
+            raise Fault(errno.ENOMEM, 0, f"mmap of {length} bytes")
         mm.next_addr = addr + size + PAGE_SIZE
         mm.insert_vma(Vma(addr, addr + size, vm_flags_of(prot) | Vm.MAYWRITE))
         return addr
@@ -263,6 +266,8 @@ class Kernel:
             cpu.touch(("rmap", segment.pfn), write=False)
         for chunk, piece in self.dma.write(io, start, data):
             self.mech.touch_frame(cpu, chunk.pfn, chunk.offset, chunk.length, write=True)
+            holder = _holder(io)
+            _touch_buffer(cpu, holder.mm, holder.addr + start + chunk.start, chunk.length)
             self.events.emit(DeviceWrote(io.number, chunk.pfn, chunk.offset, piece))
         if isinstance(io, Registration):
             self.io_check(cpu, io, final=False)
@@ -301,6 +306,7 @@ class Kernel:
         """Announce what the holder sees of its buffer now. Atomic: call inside a step."""
         holder = _holder(io)
         holder.mm.page_table_lock.enter(cpu)
+        cpu.touch(("unmapped", holder.mm.id), write=False)
         seen: list[tuple[int | None, bytes]] = []
         for held in _held(io):
             base = held.addr & PAGE_MASK
@@ -354,6 +360,7 @@ class Kernel:
                 yield from self.fault(cpu, mm, piece_addr, write=True)
             offset = piece_addr % PAGE_SIZE
             self.mech.touch_frame(cpu, found, offset, len(piece), write=True)
+            _touch_buffer(cpu, mm, piece_addr, len(piece))
             self.frames.write(found, offset, piece)
             self.events.emit(Stored(cpu.name, mm.id, piece_addr, found, piece))
 
@@ -383,6 +390,15 @@ class Kernel:
         if not isinstance(self.mmu, SimulatedMmu):
             raise TypeError("on real processes, real CPUs load and store")
         return self.mmu
+
+    def look(self) -> None:
+        """Announce what every address space shows. Precondition: nothing is under way."""
+        for mm in list(self.mech.mms.values()):
+            for base, cell in mm.ptes.items():
+                pte = cell.peek()
+                if isinstance(pte, Pte) and pte.user:
+                    data = self.frames.read(pte.pfn, 0, PAGE_SIZE)
+                    self.events.emit(Seen(mm.id, base, pte.pfn, data))
 
     # Checks --------------------------------------------------------------------------------
 
@@ -427,6 +443,17 @@ def _held(io: Io) -> list[Held]:
         held.append(Held(holder.mm.id, addr, segment.pfn, segment.offset, segment.length))
         addr += segment.length
     return held
+
+
+def _touch_buffer(cpu: Cpu, mm: MmStruct, addr: int, length: int) -> None:
+    """Let an explorer know that it matters who stores to these addresses last.
+
+    The frames may be two: a device writes the one it holds, wherever the
+    holder's own stores go.
+    """
+    if cpu.recording:
+        for sector in range(addr // SECTOR, (addr + length - 1) // SECTOR + 1):
+            cpu.touch(("buffer", mm.id, sector), write=True)
 
 
 def _pfns(io: Io) -> str:

@@ -120,4 +120,4 @@ def test_exit_in_flight_keeps_the_frame_until_the_device_is_done(policy: str) ->
 def test_exit_flushes_nobody_when_nobody_else_runs() -> None:
     world, parent, _ = one_page()
     _, taken = run_steps(world.kernel.exit_mm(parent.cpu, parent.mm))
-    assert taken == ["zap_pte_range"]
+    assert taken == ["exit_mmap", "zap_pte_range"]

@@ -13,11 +13,13 @@ from uemu.events import (
     Held,
     IoChecked,
     IoStarted,
+    Loaded,
     MmCreated,
     MmGone,
     PageCopied,
     PageFreed,
     PteSet,
+    Seen,
     Stored,
     Unmapped,
     Waited,
@@ -372,3 +374,54 @@ def test_when_the_io_is_over_nothing_is_judged_any_more(held: Story) -> None:
 def test_every_kind_says_what_it_means() -> None:
     assert len(KINDS) == 14
     assert all(meaning for meaning in KINDS.values())
+
+
+# lost-store ------------------------------------------------------------------------------
+
+
+def test_a_store_that_its_own_mm_does_not_read_back_is_lost() -> None:
+    story = Story()
+    story.store(PARENT, FRAME, ADDR, b"new")
+    story.bus.emit(Loaded("cpu", PARENT, ADDR, COPY, b"neI"))
+    violation = story.only()
+    assert (violation.kind, violation.mm) == ("lost-store", PARENT)
+    assert (violation.address, violation.length) == (ADDR + 2, 1)
+
+
+def test_a_whole_page_seen_in_the_end_shows_a_lost_store_too() -> None:
+    story = Story()
+    story.store(PARENT, FRAME, BASE, b"x")
+    story.bus.emit(Seen(PARENT, BASE, COPY, b"I" * PAGE_SIZE))
+    assert story.kinds() == ["lost-store"]
+
+
+@pytest.mark.parametrize("kind", ["same", "other mm", "other bytes", "unmapped", "gone", "device"])
+def test_no_store_is_lost_that_was_read_back_or_replaced(kind: str) -> None:
+    story = Story()
+    story.store(PARENT, FRAME, ADDR, b"x")
+    mm, addr, data = PARENT, ADDR, b"I"
+    if kind == "same":
+        data = b"x"
+    elif kind == "other mm":
+        mm = CHILD
+        story.fork()
+    elif kind == "other bytes":
+        addr += 1
+    elif kind == "unmapped":
+        story.bus.emit(Unmapped("cpu", PARENT, BASE, BASE + PAGE_SIZE))
+    elif kind == "gone":
+        story.bus.emit(MmGone(PARENT))
+    else:
+        story.hold()
+        story.device_writes(b"I" * 512)
+    story.bus.emit(Loaded("cpu", mm, addr, FRAME, data))
+    assert story.kinds() == []
+
+
+def test_a_store_by_another_mm_to_the_same_address_is_its_own() -> None:
+    story = Story()
+    story.fork()
+    story.store(PARENT, FRAME, ADDR, b"p")
+    story.store(CHILD, COPY, ADDR, b"c")
+    story.bus.emit(Loaded("cpu", PARENT, ADDR, FRAME, b"p"))
+    assert story.kinds() == []

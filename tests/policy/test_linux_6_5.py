@@ -56,3 +56,17 @@ def test_vmsplice_is_still_a_get() -> None:
 
 def test_it_is_the_newest() -> None:
     assert NEWEST == POLICY
+
+
+@pytest.mark.parametrize(("policy", "kinds"), [(POLICY, set()), ("linux-5.19", {"stale-dma-read"})])
+def test_a_read_only_long_term_pin_of_untouched_memory_does_not_go_stale(
+    policy: str, kinds: set[str]
+) -> None:
+    """Since 84209e87c696 (v6.2) the zero page is unshared first; VFIO, and the page is written."""
+    world, parent, _ = one_page(policy)
+    fresh = parent.mmap()
+    region = parent.register(fresh, writable=False, api="vfio")
+    parent.store(fresh, b"P")
+    read = world.device_reads(region)
+    assert read == (b"P" if not kinds else b"\0")
+    assert world.kinds() == kinds

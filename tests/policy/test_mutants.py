@@ -285,9 +285,14 @@ def test_without_the_flush_of_fork_a_store_reaches_the_childs_frame(
     assert tell(world(STALE_STORE, policy)).kinds == kinds
 
 
-@pytest.mark.parametrize(("world", "loaded"), [(SimulatedWorld, b"P"), (_Unflushed, b"I")])
+@pytest.mark.parametrize(
+    ("world", "loaded", "kinds"),
+    [(SimulatedWorld, b"P", set()), (_Unflushed, b"I", {"lost-store"})],
+)
 @pytest.mark.parametrize("policy", POLICIES)
 def test_without_the_flush_of_wp_page_copy_another_cpu_loads_the_old_frame(
-    world: type[SimulatedWorld], loaded: bytes, policy: str
+    world: type[SimulatedWorld], loaded: bytes, kinds: set[str], policy: str
 ) -> None:
-    assert tell(world(STALE_LOAD, policy)).seen[-1] == ("reader", loaded)
+    verdict = tell(world(STALE_LOAD, policy))
+    assert verdict.seen[-1] == ("reader", loaded)
+    assert verdict.kinds == kinds

@@ -7,12 +7,18 @@ touched that was not before? Then say so here, and raise FORMAT in
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import pytest
 
+from tests.common import made_up
+from uemu.abi import PAGE_SIZE
+from uemu.errors import Fault
 from uemu.explore import Exploration, Schedule, explore, replay
+from uemu.scenario.actions import Complete, DirectRead, Munmap
 from uemu.scenario.registry import SCENARIOS
+from uemu.scenario.script import Script, Stage
 from uemu.scenario.world import SimulatedWorld
 
 LOST = "lost-dma-write"
@@ -198,3 +204,32 @@ def test_dontfork_is_safe_in_every_order(policy: str) -> None:
     found = explored("dontfork", policy)
     assert found.exhaustive
     assert found.verdicts == {}
+
+
+# gup-fast against munmap ---------------------------------------------------------------------
+
+
+def _read(stage: Stage) -> Script:
+    with contextlib.suppress(Fault):
+        read = yield DirectRead(stage.buf, 512)
+        yield Complete(read, b"D" * 512)
+
+
+def _unmap(stage: Stage) -> Script:
+    yield Munmap(stage.buf, PAGE_SIZE)
+
+
+@pytest.mark.parametrize("waits", [True, False])
+@pytest.mark.parametrize("policy", ["linux-5.9", "linux-6.5"])
+def test_a_kernel_that_adds_unless_zero_never_holds_a_freed_page(policy: str, waits: bool) -> None:
+    world = made_up("io unmap io", io=_read, unmap=_unmap)
+    found = explore(lambda: SimulatedWorld(world, policy, ipi_waits_for_gup_fast=waits))
+    assert found.exhaustive
+    assert set(found.verdicts) == set()
+
+
+@pytest.mark.parametrize(("waits", "verdicts"), [(True, set()), (False, {"pinned-page-freed"})])
+def test_2_6_29_relies_on_the_ipi_not_to_hold_a_freed_page(waits: bool, verdicts: set[str]) -> None:
+    world = made_up("io unmap io", io=_read, unmap=_unmap)
+    found = explore(lambda: SimulatedWorld(world, "linux-2.6.29", ipi_waits_for_gup_fast=waits))
+    assert set(found.verdicts) == verdicts

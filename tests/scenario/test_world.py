@@ -187,7 +187,7 @@ def test_a_refused_action_is_one_step() -> None:
         yield Exit()
 
     run = replay(lambda: SimulatedWorld(made_up("", cpu=cpu), "linux-6.5"), [])
-    assert [record.step.fn for record in run.records][:2] == ["munmap", "do_exit"]
+    assert [record.step.fn for record in run.records][:2] == ["munmap", "exit_mmap"]
     assert run.records[0].step.what == "refused"
 
 

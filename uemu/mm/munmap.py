@@ -13,14 +13,18 @@ from uemu.mm.mechanism import Mechanism
 from uemu.mm.mm_struct import MmStruct
 from uemu.mm.page import Page
 from uemu.mm.pte import Pte
-from uemu.step import Cpu, Op
+from uemu.step import Cpu, Op, Step
 
 
 def zap_page_range(mech: Mechanism, cpu: Cpu, mm: MmStruct, start: int, end: int) -> Op[None]:
     """Drop every entry in ``[start, end)``: clear, flush, and only then free.
 
-    Precondition: mmap_lock is held. Linux: mmu_gather orders the three.
+    Precondition: mmap_lock is held, inside a step. Linux: mmu_gather orders
+    the three.
     """
+    # Announced first: who looks at the buffer from here on is told why.
+    cpu.touch(("unmapped", mm.id), write=True)
+    mech.publish(Unmapped, cpu.name, mm.id, start, end)
     gathered: list[Page] = []
     for base in mm.bases_in(start, end):
         yield mm.page_table_lock.step("zap_pte_range", "clear the entry")
@@ -33,7 +37,6 @@ def zap_page_range(mech: Mechanism, cpu: Cpu, mm: MmStruct, start: int, end: int
     yield from mech.flush_tlb_range(cpu, mm, start, end)
     for page in gathered:
         mech.put_page(cpu, page)
-    mech.publish(Unmapped, cpu.name, mm.id, start, end)
 
 
 def munmap(mech: Mechanism, cpu: Cpu, mm: MmStruct, start: int, end: int) -> Op[None]:
@@ -68,6 +71,7 @@ def exit_mmap(mech: Mechanism, cpu: Cpu, mm: MmStruct) -> Op[None]:
 
     References that devices hold keep their frames.
     """
+    yield Step("exit_mmap", "nobody runs in it any more")
     for vma in list(mm.vmas):
         yield from zap_page_range(mech, cpu, mm, vma.vm_start, vma.vm_end)
         mm.remove_vma(vma)

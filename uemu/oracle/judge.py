@@ -22,16 +22,19 @@ from uemu.events import (
     Held,
     IoChecked,
     IoStarted,
+    Loaded,
     MmCreated,
     MmGone,
     MmId,
     PageCopied,
     PageFreed,
     PteSet,
+    Seen,
     Stored,
     Unmapped,
     Waited,
 )
+from uemu.oracle.stores import LastStores
 from uemu.oracle.violations import StoryLine, Violation
 
 
@@ -74,6 +77,7 @@ class Oracle:
     def __init__(self, events: EventBus) -> None:
         self.violations: list[Violation] = []
         self._names: dict[MmId, str] = {}
+        self._stores = LastStores()
         self._ptes: dict[tuple[MmId, int], int] = {}
         self._ios: dict[int, _Io] = {}
         self._by_pfn: dict[int, list[_Io]] = {}
@@ -86,6 +90,8 @@ class Oracle:
         events.watch(PageFreed, self._page_freed)
         events.watch(Unmapped, self._unmapped)
         events.watch(Stored, self._stored)
+        events.watch(Loaded, self._loaded)
+        events.watch(Seen, self._seen)
         events.watch(IoStarted, self._io_started)
         events.watch(DeviceWrote, self._device_wrote)
         events.watch(DeviceRead, self._device_read)
@@ -102,6 +108,7 @@ class Oracle:
         self._names[event.mm] = event.name
 
     def _mm_gone(self, event: MmGone) -> None:
+        self._stores.forget(event.mm, 0, 1 << 64)
         for io in self._by_mm.get(event.mm, ()):
             for buffer in io.buffers:
                 buffer.excused = True
@@ -138,6 +145,7 @@ class Oracle:
             self._violate("pinned-page-freed", io, io.mm, io.buffers[0].held.addr, 0, text)
 
     def _unmapped(self, event: Unmapped) -> None:
+        self._stores.forget(event.mm, event.start, event.end)
         for io in self._by_mm.get(event.mm, ()):
             for buffer in io.buffers:
                 if event.start <= buffer.held.addr < event.end:
@@ -148,6 +156,7 @@ class Oracle:
     # CPUs --------------------------------------------------------------------------------
 
     def _stored(self, event: Stored) -> None:
+        self._stores.stored(event.mm, event.addr, event.data)
         offset = event.addr % PAGE_SIZE
         told = set()
         for io in self._by_pfn.get(event.pfn, ()):
@@ -171,6 +180,22 @@ class Oracle:
                 if io.started.io not in told:
                     self._tell(io, "stored", event.mm, event.cpu, event.addr,
                                f"stores into pfn {event.pfn}")  # fmt: skip
+
+    def _loaded(self, event: Loaded) -> None:
+        self._look(event.mm, event.addr, event.pfn, event.data, event.cpu)
+
+    def _seen(self, event: Seen) -> None:
+        self._look(event.mm, event.base, event.pfn, event.data, "")
+
+    def _look(self, mm: MmId, addr: int, pfn: int, data: bytes, cpu: str) -> None:
+        lost = self._stores.missing(mm, addr, data)
+        if lost:
+            name = self._names[mm]
+            text = f"{name} does not read back what it stored: it maps pfn {pfn} there"
+            line = StoryLine("loaded", mm, cpu, lost[0], f"{name}: reads pfn {pfn}")
+            self.violations.append(
+                Violation("lost-store", mm, lost[0], len(lost), None, text, (line,))
+            )
 
     # Devices -----------------------------------------------------------------------------
 
@@ -201,6 +226,7 @@ class Oracle:
                     buffer.written[at] = byte
                     buffer.foreign.pop(at, None)
                 buffer.own.difference_update(range(addr, addr + len(event.data)))
+                self._stores.overwritten(io.mm, addr, len(event.data))
         self._tell(io, "device-wrote", None, "device", None,
                    f"writes {len(event.data)} bytes into pfn {event.pfn}")  # fmt: skip
         for (mm, base), pfn in self._ptes.items():

@@ -21,7 +21,8 @@ Source:  the patch in document 003, Message-ID
 Not modelled: swap, so a present entry cannot become anything else while
          fork_pre_cow() copies; hugetlb; the page lock (its trylock cannot
          fail here); smp_mb() orders nothing under sequential consistency.
-Variants: norecheck, what L. Torvalds feared on 2009-03-11 19:01; nomb.
+Variants: norecheck, what L. Torvalds feared on 2009-03-11 19:01; it also
+         leaves a read gup-fast with a page that is shared. nomb.
 
 Race: gup-fast-vs-fork uemu1:00011101111111100
     -> lost-dma-write, dma-write-seen-by-other (norecheck)

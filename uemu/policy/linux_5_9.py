@@ -137,6 +137,9 @@ class Linux5_9(PolicyHooks):
             return None
         page = self.mech.page_of(pte)
         yield Step("try_grab_compound_head", f"hold pfn {pte.pfn}")
+        if page_count(cpu, page) == 0:
+            # Freed since: page_cache_add_speculative() adds unless zero.
+            return None
         gup_grab(self.mech, cpu, page, foll)
         yield Step("gup_pte_range", "pte_same ?")
         if cpu.read(mm.pte(base)) != pte:

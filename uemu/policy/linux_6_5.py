@@ -11,7 +11,9 @@ Source:  Linux v6.5, lib/iov_iter.c:iov_iter_extract_pages, block/bio.c.
          Since Linux kernel commits a7e689dd1c06 ("block: Convert
          bio_iov_iter_get_pages to use iov_iter_extract_pages") and
          1ccf164ec866 ("block: Use iov_iter_extract_pages() and page pinning
-         in direct-io.c").
+         in direct-io.c"); 84209e87c696 ("mm/gup: reliable R/O long-term
+         pinning in COW mappings") (in v6.2), so that who holds the zero page
+         to read it later gets a page of its own.
 Not modelled: FUSE, which still gets in 6.5; what linux-5.19 does not model;
          that mprotect makes an exclusive page writable at once (since v6.0).
 """
@@ -20,7 +22,10 @@ from __future__ import annotations
 
 from uemu.abi import Foll
 from uemu.mm.hooks import APIS, GupCall
+from uemu.mm.page import Page
+from uemu.mm.pte import Pte
 from uemu.policy.linux_5_19 import Linux5_19
+from uemu.step import Cpu
 
 
 class Linux6_5(Linux5_19):
@@ -35,3 +40,9 @@ class Linux6_5(Linux5_19):
         if api != "o_direct":
             return super().gup_kind(api, write=write)
         return GupCall(Foll.PIN | (Foll.WRITE if write else Foll(0)), APIS[api].fast)
+
+    def must_unshare(self, cpu: Cpu, pte: Pte, page: Page, foll: Foll) -> bool:
+        """As before, and a read-only long-term pin never takes the zero page."""
+        if page.reserved and Foll.PIN in foll and Foll.WRITE not in foll:
+            return Foll.LONGTERM in foll
+        return super().must_unshare(cpu, pte, page, foll)

@@ -180,13 +180,14 @@ class SimulatedWorld:
     def finish(self) -> frozenset[str]:
         """The kinds of what was violated, when nobody can run any more.
 
-        If every task is through, the processes end first, so that what nobody
-        gave back shows.
+        If every task is through, each process looks at its memory and then
+        ends, so that a lost store and what nobody gave back show.
 
         Raises:
             InvariantError: ``refcount-leak``.
         """
         if all(task.over for task in self._tasks):
+            self.kernel.look()
             cpu = Cpu("exit")
             for mm in list(self.kernel.mech.mms.values()):
                 run(self.kernel.exit_mm(cpu, mm))
@@ -274,11 +275,12 @@ class SimulatedWorld:
         return read
 
     def _exit(self, task: Task) -> Op[None]:
-        yield Step("do_exit", f"{task.mm.name} ends")
+        op = self.kernel.exit_mm(task.cpu, task.mm)
+        yield next(op)
         threads = [other for other in self._tasks if other.mm is task.mm and not other.over]
         if threads not in ([], [task]):
             raise ValueError(f"{task.name} ends its process while its other threads run")
-        yield from self.kernel.exit_mm(task.cpu, task.mm)
+        yield from op
 
     def _cell(self, name: str) -> Cell[bool]:
         return self._signals.setdefault(name, Cell(("signal", name), False))
