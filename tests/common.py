@@ -51,11 +51,11 @@ class Process:
 
     def store(self, addr: int, data: bytes) -> None:
         """Store to memory."""
-        run(self.world.kernel.store(self.cpu, self.mm, addr, data))
+        run(self.world.kernel.user.store(self.cpu, self.mm, addr, data))
 
     def load(self, addr: int, length: int = 1) -> bytes:
         """Load from memory."""
-        return run(self.world.kernel.load(self.cpu, self.mm, addr, length))
+        return run(self.world.kernel.user.load(self.cpu, self.mm, addr, length))
 
     def mmap(self, nr_pages: int = 1) -> int:
         """Map private anonymous memory."""
@@ -95,17 +95,17 @@ class Process:
     def read_disk(self, addr: int, length: int = PAGE_SIZE, api: str = "o_direct") -> Transfer:
         """Submit a read from a device into memory."""
         kernel, way = self.world.kernel, Direction.FROM_DEVICE
-        return run(kernel.dio_submit(self.cpu, self.mm, addr, length, way, api))
+        return run(kernel.io.dio_submit(self.cpu, self.mm, addr, length, way, api))
 
     def write_disk(self, addr: int, length: int = PAGE_SIZE, api: str = "o_direct") -> Transfer:
         """Submit a write from memory to a device."""
         kernel, way = self.world.kernel, Direction.TO_DEVICE
-        return run(kernel.dio_submit(self.cpu, self.mm, addr, length, way, api))
+        return run(kernel.io.dio_submit(self.cpu, self.mm, addr, length, way, api))
 
     def register(self, addr: int, *, writable: bool = True, api: str = "rdma") -> Registration:
         """Register the page at ``addr``."""
         kernel = self.world.kernel
-        return run(kernel.register(self.cpu, self.mm, addr, PAGE_SIZE, writable, api))
+        return run(kernel.io.register(self.cpu, self.mm, addr, PAGE_SIZE, writable, api))
 
 
 class TinyWorld:
@@ -142,19 +142,19 @@ class TinyWorld:
 
     def device_writes(self, io: Io, data: bytes, start: int = 0) -> None:
         """The device stores into a buffer."""
-        run(self.kernel.dma_write(self.device, io, start, data))
+        run(self.kernel.io.dma_write(self.device, io, start, data))
 
     def device_reads(self, io: Io, length: int = 1, start: int = 0) -> bytes:
         """The device loads from a buffer."""
-        return run(self.kernel.dma_read(self.device, io, start, length))
+        return run(self.kernel.io.dma_read(self.device, io, start, length))
 
     def complete(self, transfer: Transfer) -> None:
         """The request is over."""
-        run(self.kernel.dio_complete(self.device, transfer))
+        run(self.kernel.io.dio_complete(self.device, transfer))
 
     def release(self, io: Registration) -> None:
         """A registration is over."""
-        run(self.kernel.release(self.device, io))
+        run(self.kernel.io.release(self.device, io))
 
     def kinds(self) -> set[str]:
         """What was violated so far."""

@@ -123,8 +123,8 @@ def test_a_refused_buffer_leaves_nothing_held(policy: str) -> None:
         parent.read_disk(buf)
     with pytest.raises(Fault):
         parent.register(buf)
-    assert world.kernel.dma.live == {}
-    assert world.kernel.holds() == {}
+    assert world.kernel.io.dma.live == {}
+    assert world.kernel.io.holds() == {}
     world.kernel.check(at_rest=True)
 
 
@@ -190,7 +190,7 @@ def test_on_real_processes_the_kernel_does_not_load_itself() -> None:
 
     mmu: Any = OtherMmu()
     port: MmuPort = mmu
-    world.kernel.mmu = port
+    world.kernel.mech.mmu = port
     with pytest.raises(TypeError, match="real CPUs"):
         parent.load(buf)
 
@@ -207,18 +207,18 @@ OPERATIONS: dict[str, Begin] = {
     "dontfork": lambda w, p, buf: w.kernel.madvise(p.cpu, p.mm, buf, PAGE_SIZE, MADV_DONTFORK),
     "dontneed": lambda w, p, buf: w.kernel.madvise(p.cpu, p.mm, buf, PAGE_SIZE, MADV_DONTNEED),
     "fault": lambda w, p, buf: w.kernel.fault(p.cpu, p.mm, buf, write=True),
-    "store": lambda w, p, buf: w.kernel.store(p.cpu, p.mm, buf, b"x"),
-    "load": lambda w, p, buf: w.kernel.load(p.cpu, p.mm, buf, 1),
-    "o_direct": lambda w, p, buf: w.kernel.dio_submit(
+    "store": lambda w, p, buf: w.kernel.user.store(p.cpu, p.mm, buf, b"x"),
+    "load": lambda w, p, buf: w.kernel.user.load(p.cpu, p.mm, buf, 1),
+    "o_direct": lambda w, p, buf: w.kernel.io.dio_submit(
         p.cpu, p.mm, buf, 512, Direction.FROM_DEVICE, "o_direct"
     ),
-    "rdma": lambda w, p, buf: w.kernel.register(p.cpu, p.mm, buf, 512, True, "rdma"),
-    "transfer_write": lambda w, p, buf: w.kernel.dma_write(p.cpu, p.read_disk(buf), 0, b"D"),
-    "transfer_read": lambda w, p, buf: w.kernel.dma_read(p.cpu, p.write_disk(buf), 0, 1),
-    "dma_write": lambda w, p, buf: w.kernel.dma_write(p.cpu, p.register(buf), 0, b"D"),
-    "dma_read": lambda w, p, buf: w.kernel.dma_read(p.cpu, p.register(buf), 0, 1),
-    "dio_complete": lambda w, p, buf: w.kernel.dio_complete(p.cpu, p.read_disk(buf)),
-    "release": lambda w, p, buf: w.kernel.release(p.cpu, p.register(buf)),
+    "rdma": lambda w, p, buf: w.kernel.io.register(p.cpu, p.mm, buf, 512, True, "rdma"),
+    "transfer_write": lambda w, p, buf: w.kernel.io.dma_write(p.cpu, p.read_disk(buf), 0, b"D"),
+    "transfer_read": lambda w, p, buf: w.kernel.io.dma_read(p.cpu, p.write_disk(buf), 0, 1),
+    "dma_write": lambda w, p, buf: w.kernel.io.dma_write(p.cpu, p.register(buf), 0, b"D"),
+    "dma_read": lambda w, p, buf: w.kernel.io.dma_read(p.cpu, p.register(buf), 0, 1),
+    "dio_complete": lambda w, p, buf: w.kernel.io.dio_complete(p.cpu, p.read_disk(buf)),
+    "release": lambda w, p, buf: w.kernel.io.release(p.cpu, p.register(buf)),
     "exit": lambda w, p, buf: w.kernel.exit_mm(p.cpu, p.mm),
 }
 

@@ -86,6 +86,16 @@ class Unmapped(NamedTuple):
     end: int
 
 
+class Moved(NamedTuple):
+    """The mm's own mremap moves ``[start, end)`` to ``to``."""
+
+    cpu: str
+    mm: MmId
+    start: int
+    end: int
+    to: int
+
+
 class TlbFlushed(NamedTuple):
     """A CPU dropped its translations of ``[start, end)`` on behalf of ``cpu``."""
 

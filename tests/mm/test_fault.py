@@ -92,10 +92,10 @@ def test_without_fork_a_store_copies_nothing() -> None:
 def test_a_copy_is_flushed_from_the_mms_other_cpus_before_it_is_used(policy: str) -> None:
     world, parent, _, buf = two_mms(policy)
     other = world.cpu_of(parent.mm)
-    assert run(world.kernel.load(other, parent.mm, buf, 1)) == b"I"
-    _, taken = run_steps(world.kernel.store(parent.cpu, parent.mm, buf, b"P"))
+    assert run(world.kernel.user.load(other, parent.mm, buf, 1)) == b"I"
+    _, taken = run_steps(world.kernel.user.store(parent.cpu, parent.mm, buf, b"P"))
     assert "flush_tlb_others" in taken
-    assert run(world.kernel.load(other, parent.mm, buf, 1)) == b"P"
+    assert run(world.kernel.user.load(other, parent.mm, buf, 1)) == b"P"
 
 
 @pytest.mark.parametrize("policy", ALL_POLICIES)

@@ -127,21 +127,21 @@ def test_fork_holds_mmap_lock_for_writing_to_its_end(policy: str) -> None:
 def test_the_parents_other_cpus_are_flushed_at_the_end(policy: str) -> None:
     world, parent, buf = one_page(policy)
     other = world.cpu_of(parent.mm)
-    run(world.kernel.store(other, parent.mm, buf, b"x"))
+    run(world.kernel.user.store(other, parent.mm, buf, b"x"))
     child, taken = run_steps(world.kernel.fork(parent.cpu, parent.mm))
     assert taken[-1] == "flush_tlb_others"
-    run(world.kernel.store(other, parent.mm, buf, b"P"))
-    assert run(world.kernel.load(world.cpu_of(child), child, buf, 1)) == b"x"
+    run(world.kernel.user.store(other, parent.mm, buf, b"P"))
+    assert run(world.kernel.user.load(world.cpu_of(child), child, buf, 1)) == b"x"
 
 
 def test_before_the_flush_another_cpu_still_stores_into_the_shared_frame() -> None:
     world, parent, buf = one_page()
     other = world.cpu_of(parent.mm)
-    run(world.kernel.store(other, parent.mm, buf, b"x"))
+    run(world.kernel.user.store(other, parent.mm, buf, b"x"))
     op = world.kernel.fork(parent.cpu, parent.mm)
     while next(op).fn != "flush_tlb_others":
         pass
-    run(world.kernel.store(other, parent.mm, buf, b"y"))
+    run(world.kernel.user.store(other, parent.mm, buf, b"y"))
     child = world.process(run(op))
     assert child.load(buf) == b"y"
 

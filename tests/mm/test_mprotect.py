@@ -63,9 +63,9 @@ def test_a_hole_is_refused() -> None:
 def test_other_cpus_are_flushed_before_it_returns() -> None:
     world, parent, buf = one_page()
     other = world.cpu_of(parent.mm)
-    run(world.kernel.store(other, parent.mm, buf, b"x"))
+    run(world.kernel.user.store(other, parent.mm, buf, b"x"))
     op = world.kernel.mprotect(parent.cpu, parent.mm, buf, PAGE_SIZE, PROT_READ)
     _, taken = run_steps(op)
     assert taken == ["do_mprotect", "change_pte_range", "flush_tlb_others"]
     with pytest.raises(Fault):
-        run(world.kernel.store(other, parent.mm, buf, b"y"))
+        run(world.kernel.user.store(other, parent.mm, buf, b"y"))

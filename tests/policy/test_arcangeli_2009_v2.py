@@ -153,7 +153,7 @@ def test_the_fast_path_costs_two_steps_more_than_2_6_29() -> None:
     for policy in ("linux-2.6.29", POLICY):
         world, parent, buf = one_page(policy)
         _, taken[policy] = run_steps(
-            world.kernel.dio_submit(
+            world.kernel.io.dio_submit(
                 parent.cpu, parent.mm, buf, PAGE_SIZE, Direction.FROM_DEVICE, "o_direct"
             )
         )

@@ -156,7 +156,7 @@ def test_gup_fast_refuses_to_pin_while_fork_runs(foll: Foll, held: int) -> None:
 def test_gup_fast_gives_its_pins_back_when_fork_ran_meanwhile() -> None:
     world, parent, buf = one_page("linux-6.5")
     other = world.cpu_of(parent.mm)
-    submit = world.kernel.dio_submit(
+    submit = world.kernel.io.dio_submit(
         other, parent.mm, buf, PAGE_SIZE, Direction.FROM_DEVICE, "o_direct"
     )
     while next(submit).what != "write_protect_seq same ?":

@@ -26,6 +26,7 @@ from uemu.events import (
     MmCreated,
     MmGone,
     MmId,
+    Moved,
     PageCopied,
     PageFreed,
     PteSet,
@@ -89,6 +90,7 @@ class Oracle:
         events.subscribe(PageCopied, self._page_copied)
         events.watch(PageFreed, self._page_freed)
         events.watch(Unmapped, self._unmapped)
+        events.watch(Moved, self._moved)
         events.watch(Stored, self._stored)
         events.watch(Loaded, self._loaded)
         events.watch(Seen, self._seen)
@@ -152,6 +154,18 @@ class Oracle:
                     buffer.excused = True
                     self._tell(io, "unmapped", event.mm, event.cpu, buffer.held.addr,
                                "takes its own buffer away")  # fmt: skip
+
+    def _moved(self, event: Moved) -> None:
+        shift = event.to - event.start
+        self._stores.moved(event.mm, event.start, event.end, shift)
+        for io in self._by_mm.get(event.mm, ()):
+            for buffer in io.buffers:
+                held = buffer.held
+                if event.start <= held.addr < event.end:
+                    buffer.held = held._replace(addr=held.addr + shift)
+                    buffer.own = {addr + shift for addr in buffer.own}
+                    self._tell(io, "moved", event.mm, event.cpu, held.addr,
+                               f"mremap moves the buffer to {held.addr + shift:#x}")  # fmt: skip
 
     # CPUs --------------------------------------------------------------------------------
 

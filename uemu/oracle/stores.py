@@ -56,6 +56,11 @@ class LastStores:
         for key in [key for key in self._pages if key[0] == mm and start <= key[1] < end]:
             del self._pages[key]
 
+    def moved(self, mm: MmId, start: int, end: int, shift: int) -> None:
+        """The mm moved ``[start, end)`` by ``shift`` bytes."""
+        for key in [key for key in self._pages if key[0] == mm and start <= key[1] < end]:
+            self._pages[mm, key[1] + shift] = self._pages.pop(key)
+
     def missing(self, mm: MmId, addr: int, data: bytes) -> list[int]:
         """The addresses where ``mm`` reads something else than it stored, said once."""
         page = self._pages.get((mm, addr & PAGE_MASK))

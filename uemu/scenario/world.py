@@ -187,7 +187,7 @@ class SimulatedWorld:
             InvariantError: ``refcount-leak``.
         """
         if all(task.over for task in self._tasks):
-            self.kernel.look()
+            self.kernel.user.look()
             cpu = Cpu("exit")
             for mm in list(self.kernel.mech.mms.values()):
                 run(self.kernel.exit_mm(cpu, mm))
@@ -218,25 +218,25 @@ class SimulatedWorld:
             case Mmap(length):
                 return kernel.mmap(cpu, mm, length)
             case Store(addr, data):
-                return kernel.store(cpu, mm, addr, data)
+                return kernel.user.store(cpu, mm, addr, data)
             case Load(addr, length):
-                return self._noting(task, kernel.load(cpu, mm, addr, length))
+                return self._noting(task, kernel.user.load(cpu, mm, addr, length))
             case Fork(child):
                 return self._fork(task, child)
             case DirectRead(addr, length, api):
-                return kernel.dio_submit(cpu, mm, addr, length, Direction.FROM_DEVICE, api)
+                return kernel.io.dio_submit(cpu, mm, addr, length, Direction.FROM_DEVICE, api)
             case DirectWrite(addr, length, api):
-                return kernel.dio_submit(cpu, mm, addr, length, Direction.TO_DEVICE, api)
+                return kernel.io.dio_submit(cpu, mm, addr, length, Direction.TO_DEVICE, api)
             case Complete(io, data):
                 return self._complete(task, io, data)
             case Register(addr, length, writable, api):
-                return kernel.register(cpu, mm, addr, length, writable, api)
+                return kernel.io.register(cpu, mm, addr, length, writable, api)
             case DeviceStores(io, offset, data):
-                return kernel.dma_write(cpu, io, offset, data)
+                return kernel.io.dma_write(cpu, io, offset, data)
             case DeviceLoads(io, offset, length):
-                return self._noting(task, kernel.dma_read(cpu, io, offset, length))
+                return self._noting(task, kernel.io.dma_read(cpu, io, offset, length))
             case Release(io):
-                return kernel.release(cpu, io)
+                return kernel.io.release(cpu, io)
             case Madvise(addr, length, advice):
                 return kernel.madvise(cpu, mm, addr, length, advice)
             case Mprotect(addr, length, prot):
@@ -268,10 +268,10 @@ class SimulatedWorld:
             raise TypeError(f"{task.name} completes {io!r}, which is no transfer")
         read = b""
         if io.direction is Direction.TO_DEVICE:
-            read = yield from self._noting(task, kernel.dma_read(cpu, io, 0, io.length))
+            read = yield from self._noting(task, kernel.io.dma_read(cpu, io, 0, io.length))
         elif data:
-            yield from kernel.dma_write(cpu, io, 0, data)
-        yield from kernel.dio_complete(cpu, io)
+            yield from kernel.io.dma_write(cpu, io, 0, data)
+        yield from kernel.io.dio_complete(cpu, io)
         return read
 
     def _exit(self, task: Task) -> Op[None]:

@@ -1,0 +1,251 @@
+"""Direct I/O and registrations: user pages, held for devices. Linux: fs/direct-io.c, mm/gup.c."""
+
+from __future__ import annotations
+
+import errno
+from collections import Counter
+from dataclasses import dataclass
+
+from uemu.abi import GUP_PIN_COUNTING_BIAS, PAGE_MASK, PAGE_SIZE, Direction, Foll, page_range
+from uemu.dma.engine import DmaEngine, Io, Registration, Segment, Transfer
+from uemu.errors import Fault
+from uemu.events import DeviceRead, DeviceWrote, EventBus, Held, IoChecked, IoStarted, Moved
+from uemu.kernel.touch import SECTOR, brief, touch_buffer
+from uemu.mm.gup import gup_release, hold_user_pages
+from uemu.mm.hooks import APIS, GupCall
+from uemu.mm.mechanism import Mechanism
+from uemu.mm.mm_struct import MmStruct
+from uemu.mm.page import Page
+from uemu.mm.pte import Pte
+from uemu.step import Cpu, Op, Step
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who holds the pages of an I/O, and how: the `Io.owner` of this kernel.
+
+    Attributes:
+        mm: the address space the pages were looked up in.
+        addrs: where each page's bytes are there now; mremap moves them.
+        call: the reference taken.
+        api: on whose behalf.
+        pages: one per segment.
+    """
+
+    mm: MmStruct
+    addrs: list[int]
+    call: GupCall
+    api: str
+    pages: tuple[Page, ...]
+
+
+class IoPaths:
+    """From a system call to the device and back.
+
+    Attributes:
+        dma: the devices.
+    """
+
+    def __init__(self, mech: Mechanism, events: EventBus) -> None:
+        self._mech = mech
+        self._emit = events.emit
+        self.dma = DmaEngine(mech.frames)
+        events.watch(Moved, self._moved)
+
+    def _moved(self, event: Moved) -> None:
+        """Follow the buffers that mremap moves."""
+        for io in self.dma.live.values():
+            holder = _holder(io)
+            for i, addr in enumerate(holder.addrs):
+                if holder.mm.id == event.mm and event.start <= addr < event.end:
+                    holder.addrs[i] = addr - event.start + event.to
+
+    def dio_submit(
+        self, cpu: Cpu, mm: MmStruct, addr: int, length: int, direction: Direction, api: str
+    ) -> Op[Transfer]:
+        """Hold the buffer's pages and start a transfer over them.
+
+        Raises:
+            Fault: EFAULT, not mapped or not allowed; EINVAL, alignment.
+        """
+        from_device = direction is Direction.FROM_DEVICE
+        if APIS[api].long_term:
+            raise ValueError(f"{api} registers its buffers; use register()")
+        if api == "o_direct" and (addr % SECTOR or length % SECTOR):
+            raise Fault(errno.EINVAL, addr, f"O_DIRECT wants multiples of {SECTOR} bytes")
+        if from_device and APIS[api].process_reads:
+            raise ValueError(f"{api} reads memory; a device cannot write through it")
+        call = self._mech.hooks.gup_kind(api, write=from_device)
+        holder = yield from self._hold(cpu, mm, addr, length, call, api)
+        transfer = self.dma.start(_segments(holder, length), direction, holder)
+        self._announce(cpu, transfer, from_device=from_device, to_device=not from_device)
+        return transfer
+
+    def register(
+        self, cpu: Cpu, mm: MmStruct, addr: int, length: int, writable: bool, api: str
+    ) -> Op[Registration]:
+        """Hold the buffer's pages until `release`.
+
+        Raises:
+            Fault: EFAULT, not mapped or not allowed.
+        """
+        call = self._mech.hooks.gup_kind(api, write=writable)
+        holder = yield from self._hold(cpu, mm, addr, length, call, api)
+        registration = self.dma.register(_segments(holder, length), writable, holder)
+        self._announce(cpu, registration, from_device=writable, to_device=True)
+        return registration
+
+    def _hold(
+        self, cpu: Cpu, mm: MmStruct, addr: int, length: int, call: GupCall, api: str
+    ) -> Op[Holder]:
+        if length <= 0:
+            raise Fault(errno.EINVAL, addr, f"a buffer of {length} bytes")
+        pages = yield from hold_user_pages(self._mech, cpu, mm, addr, length, call)
+        addrs = [max(addr, base) for base in page_range(addr, length)]
+        return Holder(mm, addrs, call, api, tuple(pages))
+
+    def _announce(self, cpu: Cpu, io: Io, *, from_device: bool, to_device: bool) -> None:
+        holder = _holder(io)
+        for segment in io.segments:
+            cpu.touch(("rmap", segment.pfn), write=False)
+        self._emit(
+            IoStarted(
+                cpu.name,
+                io.number,
+                holder.api,
+                from_device,
+                to_device,
+                APIS[holder.api].long_term,
+                Foll.PIN in holder.call.foll,
+                tuple(_held(io)),
+            )
+        )
+
+    def dma_write(self, cpu: Cpu, io: Io, start: int, data: bytes) -> Op[None]:
+        """The device stores ``data`` at byte ``start`` of the buffer it holds."""
+        yield self._moving(io, f"{brief(data)} -> pfn {_pfns(io)}")
+        for segment in io.segments:
+            # Who sees the frame at this moment is part of what happens.
+            cpu.touch(("rmap", segment.pfn), write=False)
+        for chunk, piece in self.dma.write(io, start, data):
+            self._mech.touch_frame(cpu, chunk.pfn, chunk.offset, chunk.length, write=True)
+            addr = _addr_at(io, start + chunk.start)
+            touch_buffer(cpu, _holder(io).mm, addr, chunk.length)
+            self._emit(DeviceWrote(io.number, chunk.pfn, chunk.offset, piece))
+        if isinstance(io, Registration):
+            self.check(cpu, io, final=False)
+
+    def dma_read(self, cpu: Cpu, io: Io, start: int, length: int) -> Op[bytes]:
+        """The device loads ``length`` bytes from byte ``start`` of the buffer it holds."""
+        yield self._moving(io, f"device <- pfn {_pfns(io)}")
+        read = []
+        for chunk, piece in self.dma.read(io, start, length):
+            self._mech.touch_frame(cpu, chunk.pfn, chunk.offset, chunk.length, write=False)
+            self._emit(DeviceRead(io.number, chunk.pfn, chunk.offset, piece))
+            read.append(piece)
+        if isinstance(io, Registration):
+            self.check(cpu, io, final=False)
+        return b"".join(read)
+
+    def _moving(self, io: Io, what: str) -> Step:
+        """The label of a device's access: it waits for nobody.
+
+        With a registration each access is a request of its own, after which
+        the holder looks, in the same step.
+        """
+        if isinstance(io, Registration):
+            return self._looking(io, "dma", what)
+        return Step("dma", what)
+
+    def _looking(self, io: Io, fn: str, what: str) -> Step:
+        """The label of a step that also looks at the buffer as its holder does.
+
+        It waits while an entry of that mm is being replaced: whoever looks
+        then faults and waits for the page table lock.
+        """
+        return _holder(io).mm.page_table_lock.step(fn, what)
+
+    def check(self, cpu: Cpu, io: Io, *, final: bool) -> None:
+        """Announce what the holder sees of its buffer now. Atomic: call inside a step."""
+        holder = _holder(io)
+        holder.mm.page_table_lock.enter(cpu)
+        cpu.touch(("unmapped", holder.mm.id), write=False)
+        seen: list[tuple[int | None, bytes]] = []
+        for held in _held(io):
+            base = held.addr & PAGE_MASK
+            pte = None
+            if not holder.mm.gone:
+                pte = cpu.read(holder.mm.pte(base))
+            if isinstance(pte, Pte):
+                self._mech.touch_frame(cpu, pte.pfn, held.offset, held.length, write=False)
+                seen.append((pte.pfn, self._mech.frames.read(pte.pfn, held.offset, held.length)))
+            else:
+                seen.append((None, b""))
+        self._emit(IoChecked(cpu.name, io.number, tuple(seen), final))
+
+    def dio_complete(self, cpu: Cpu, transfer: Transfer) -> Op[None]:
+        """The request is over: look, and give the pages back. Linux: dio_complete()."""
+        holder = _holder(transfer)
+        pin = Foll.PIN in holder.call.foll
+        fn = "unpin_user_page" if pin else "put_page"
+        yield self._looking(transfer, fn, f"release pfn {_pfns(transfer)}")
+        self._finish(cpu, transfer)
+
+    def release(self, cpu: Cpu, registration: Registration) -> Op[None]:
+        """Give the pages of a registration back."""
+        yield self._looking(registration, "release", f"release pfn {_pfns(registration)}")
+        self._finish(cpu, registration)
+
+    def _finish(self, cpu: Cpu, io: Io) -> None:
+        holder = _holder(io)
+        if not io.live:
+            raise ValueError(f"I/O {io.number} is over")
+        self.check(cpu, io, final=True)
+        self.dma.end(io)
+        for page in holder.pages:
+            gup_release(self._mech, cpu, page, holder.call.foll)
+
+    def holds(self) -> Counter[int]:
+        """What devices hold: pfn to the references it adds to the page's count."""
+        held: Counter[int] = Counter()
+        for io in self.dma.live.values():
+            holder = _holder(io)
+            for page in holder.pages:
+                held[page.pfn] += GUP_PIN_COUNTING_BIAS if Foll.PIN in holder.call.foll else 1
+        return held
+
+
+def _holder(io: Io) -> Holder:
+    if not isinstance(io.owner, Holder):
+        raise TypeError(f"I/O {io.number} was not started by this kernel")
+    return io.owner
+
+
+def _segments(holder: Holder, length: int) -> list[Segment]:
+    segments = []
+    for addr, page in zip(holder.addrs, holder.pages, strict=True):
+        size = min(length, PAGE_SIZE - addr % PAGE_SIZE)
+        segments.append(Segment(page.pfn, addr % PAGE_SIZE, size))
+        length -= size
+    return segments
+
+
+def _held(io: Io) -> list[Held]:
+    holder = _holder(io)
+    return [
+        Held(holder.mm.id, addr, segment.pfn, segment.offset, segment.length)
+        for addr, segment in zip(holder.addrs, io.segments, strict=True)
+    ]
+
+
+def _addr_at(io: Io, at: int) -> int:
+    """The user address of byte ``at`` of the buffer."""
+    for held in _held(io):
+        if at < held.length:
+            return held.addr + at
+        at -= held.length
+    raise ValueError(f"I/O {io.number} has no such byte")
+
+
+def _pfns(io: Io) -> str:
+    return ",".join(str(segment.pfn) for segment in io.segments)

@@ -1,0 +1,189 @@
+"""The kernel: one policy, its memory, its devices, as operations on CPUs.
+
+Everything here is a generator of Steps or says that it is atomic. Run to the
+end (`uemu.step.run`) these operations are the kernel of a live machine;
+advanced step by step they are a model.
+"""
+
+from __future__ import annotations
+
+import errno
+
+from uemu.abi import (
+    MADV_DOFORK,
+    MADV_DONTFORK,
+    MADV_DONTNEED,
+    MADV_KEEPONFORK,
+    MADV_WIPEONFORK,
+    PAGE_MASK,
+    PAGE_SIZE,
+    PROT_READ,
+    PROT_WRITE,
+)
+from uemu.errors import Fault
+from uemu.events import EventBus
+from uemu.kernel.io import IoPaths
+from uemu.kernel.user import UserMode
+from uemu.mm import check
+from uemu.mm.fault import do_user_fault
+from uemu.mm.fork import dup_mmap
+from uemu.mm.frames import FrameStore
+from uemu.mm.hooks import PolicyHooks
+from uemu.mm.mechanism import Mechanism
+from uemu.mm.mm_struct import MMAP_END, MmStruct
+from uemu.mm.mmu import MmuPort
+from uemu.mm.mprotect import mprotect
+from uemu.mm.mremap import mremap
+from uemu.mm.munmap import exit_mmap, madvise_dontneed, munmap
+from uemu.mm.vma import Vm, Vma, vm_flags_of
+from uemu.step import Cpu, Op
+
+
+class Kernel:
+    """Frames, a policy, an MMU and devices, joined.
+
+    Attributes:
+        hooks: the policy.
+        mech: the mechanism and its pages.
+        io: from system calls to devices and back; ``io.dma`` are the devices.
+        user: what CPUs do in user mode, on the simulated MMU.
+        events: where everything that happens is announced.
+    """
+
+    def __init__(
+        self,
+        hooks: PolicyHooks,
+        frames: FrameStore,
+        mmu: MmuPort,
+        events: EventBus,
+        *,
+        ipi_waits_for_gup_fast: bool = True,
+    ) -> None:
+        self.hooks = hooks
+        self.frames = frames
+        self.mmu = mmu
+        self.events = events
+        self.mech = Mechanism(
+            hooks, frames, mmu, events, ipi_waits_for_gup_fast=ipi_waits_for_gup_fast
+        )
+        hooks.mech = self.mech
+        self.io = IoPaths(self.mech, events)
+        self.user = UserMode(self.mech, events)
+
+    # Address spaces ---------------------------------------------------------------------
+
+    def mm_create(self, name: str) -> MmStruct:
+        """Begin an address space with nothing in it (exec)."""
+        return self.mech.mm_alloc(name)
+
+    def fork(self, cpu: Cpu, mm: MmStruct, name: str = "child") -> Op[MmStruct]:
+        """Return a child of ``mm``. Linux: kernel/fork.c:dup_mm."""
+        return dup_mmap(self.mech, cpu, mm, name)
+
+    def exit_mm(self, cpu: Cpu, mm: MmStruct) -> Op[None]:
+        """Tear down an address space nobody runs in any more."""
+        return exit_mmap(self.mech, cpu, mm)
+
+    def mmap(
+        self, cpu: Cpu, mm: MmStruct, length: int, prot: int = PROT_READ | PROT_WRITE
+    ) -> Op[int]:
+        """Map ``length`` bytes of private anonymous memory; return its address.
+
+        Each mapping is followed by an unmapped page.
+
+        Raises:
+            Fault: EINVAL, the length is not positive; ENOMEM, there is no room.
+        """
+        yield mm.mmap_lock.write_step("mmap", "a new VMA")
+        mm.mmap_lock.enter(cpu)
+        if length <= 0:
+            raise Fault(errno.EINVAL, 0, f"mmap of {length} bytes")
+        size = (length + PAGE_SIZE - 1) & PAGE_MASK
+        addr = mm.next_addr
+        if addr + size > MMAP_END:
+            raise Fault(errno.ENOMEM, 0, f"mmap of {length} bytes")
+        mm.next_addr = addr + size + PAGE_SIZE
+        mm.insert_vma(Vma(addr, addr + size, vm_flags_of(prot) | Vm.MAYWRITE))
+        return addr
+
+    def munmap(self, cpu: Cpu, mm: MmStruct, addr: int, length: int) -> Op[None]:
+        """Unmap whole pages.
+
+        Raises:
+            Fault: EINVAL, ``addr`` is not page-aligned or the length not positive.
+        """
+        start, end = _page_aligned(addr, length, "munmap")
+        return munmap(self.mech, cpu, mm, start, end)
+
+    def mremap(
+        self, cpu: Cpu, mm: MmStruct, addr: int, old_length: int, new_length: int
+    ) -> Op[int]:
+        """Move a mapping to where ``new_length`` bytes have room; return its new address.
+
+        Raises:
+            Fault: EINVAL (alignment, lengths), EFAULT (not one mapping), ENOMEM.
+        """
+        start, old_end = _page_aligned(addr, old_length, "mremap")
+        _, new_end = _page_aligned(addr, new_length, "mremap")
+        if new_end < old_end:
+            raise Fault(errno.EINVAL, addr, "mremap to a smaller size: use munmap")
+        return mremap(self.mech, cpu, mm, start, old_end, new_end - start)
+
+    def mprotect(self, cpu: Cpu, mm: MmStruct, addr: int, length: int, prot: int) -> Op[None]:
+        """Change the protection of whole pages.
+
+        Raises:
+            Fault: EINVAL (alignment), ENOMEM (not mapped).
+        """
+        start, end = _page_aligned(addr, length, "mprotect")
+        return mprotect(self.mech, cpu, mm, start, end, prot)
+
+    def madvise(self, cpu: Cpu, mm: MmStruct, addr: int, length: int, advice: int) -> Op[None]:
+        """MADV_DONTFORK, DOFORK, WIPEONFORK, KEEPONFORK, DONTNEED.
+
+        Raises:
+            Fault: EINVAL (alignment, unknown advice), ENOMEM (not mapped).
+        """
+        start, end = _page_aligned(addr, length, "madvise")
+        if advice == MADV_DONTNEED:
+            yield from madvise_dontneed(self.mech, cpu, mm, start, end)
+            return
+        changes = {
+            MADV_DONTFORK: (Vm.DONTCOPY, 0),
+            MADV_DOFORK: (0, Vm.DONTCOPY),
+        }
+        if self.hooks.has_wipeonfork:
+            changes[MADV_WIPEONFORK] = (Vm.WIPEONFORK, 0)
+            changes[MADV_KEEPONFORK] = (0, Vm.WIPEONFORK)
+        if advice not in changes:
+            raise Fault(errno.EINVAL, addr, f"madvise {advice} under {self.hooks.name}")
+        yield mm.mmap_lock.write_step("madvise_behavior", "new VMA flags")
+        mm.mmap_lock.enter(cpu)
+        if not mm.covers(start, end):
+            raise Fault(errno.ENOMEM, addr, "madvise of what is not mapped")
+        on, off = changes[advice]
+        for vma in mm.vmas_in(start, end):
+            vma.vm_flags = (vma.vm_flags | on) & ~off
+
+    def fault(self, cpu: Cpu, mm: MmStruct, addr: int, *, write: bool) -> Op[None]:
+        """Handle a trap; afterwards the access may be tried again.
+
+        Raises:
+            Fault: EFAULT, the program's own SIGSEGV.
+        """
+        return do_user_fault(self.mech, cpu, mm, addr, write=write)
+
+    def check(self, *, at_rest: bool) -> None:
+        """Check every invariant of the mechanism.
+
+        Raises:
+            InvariantError: one does not hold.
+        """
+        check.check_all(self.mech, self.io.holds(), at_rest=at_rest)
+
+
+def _page_aligned(addr: int, length: int, what: str) -> tuple[int, int]:
+    if addr % PAGE_SIZE or length <= 0:
+        raise Fault(errno.EINVAL, addr, f"{what}: the address must be a multiple of {PAGE_SIZE}"
+                    f" and the length positive, not {length}")  # fmt: skip
+    return addr, addr + ((length + PAGE_SIZE - 1) & PAGE_MASK)

@@ -1,0 +1,54 @@
+"""mremap(2), moving what is mapped. Linux: mm/mremap.c:move_vma, move_page_tables."""
+
+from __future__ import annotations
+
+import errno
+
+from uemu.abi import PAGE_SIZE
+from uemu.errors import Fault
+from uemu.events import Moved
+from uemu.mm.mechanism import Mechanism
+from uemu.mm.mm_struct import MMAP_END, MmStruct
+from uemu.step import Cpu, Op
+
+
+def mremap(
+    mech: Mechanism, cpu: Cpu, mm: MmStruct, start: int, old_end: int, new_length: int
+) -> Op[int]:
+    """Move ``[start, old_end)`` to a new place of ``new_length`` bytes; return its address.
+
+    Frames move with their entries: a device that holds one still holds it,
+    and the program finds it at the new address. Growing in place is not
+    tried, as MREMAP_MAYMOVE allows.
+
+    Raises:
+        Fault: EFAULT, the range is not inside one VMA.
+    """
+    lock = mm.mmap_lock
+    yield lock.write_step("mremap", f"{mech.hooks.lock_name} for writing")
+    lock.down_write(cpu)
+    vma = mm.find_vma(start)
+    if vma is None or vma.vm_end < old_end:
+        lock.up_write(cpu)
+        raise Fault(errno.EFAULT, start, "mremap of what is not one mapping")
+    target = mm.next_addr
+    if target + new_length > MMAP_END:
+        lock.up_write(cpu)
+        raise Fault(errno.ENOMEM, start, f"mremap to {new_length} bytes")
+    (old,) = mm.vmas_in(start, old_end)
+    mm.next_addr = target + new_length + PAGE_SIZE
+    new = old.copy()
+    new.vm_start, new.vm_end = target, target + new_length
+    mm.insert_vma(new)
+    cpu.touch(("unmapped", mm.id), write=True)
+    mech.publish(Moved, cpu.name, mm.id, start, old_end, target)
+    for base in mm.bases_in(start, old_end):
+        yield mm.page_table_lock.step("move_ptes", "move the entry")
+        mm.page_table_lock.enter(cpu)
+        pte = cpu.read(mm.pte(base))
+        mech.set_pte_at(cpu, mm, base, None)
+        mech.set_pte_at(cpu, mm, base - start + target, pte)
+    yield from mech.flush_tlb_range(cpu, mm, start, old_end)
+    mm.remove_vma(old)
+    lock.up_write(cpu)
+    return target
