@@ -191,10 +191,10 @@ static void classify(struct uemu_event *ev, int status)
 	ev->code = WSTOPSIG(status);
 	if (ev->code != SIGSEGV && ev->code != SIGTRAP)
 		return;
+	/* si_code > 0: the kernel says so, not kill(2). */
+	if (ptrace_errno(PTRACE_GETSIGINFO, ev->tid, 0, &info) || info.si_code <= 0)
+		return;
 	if (ev->code == SIGSEGV) {
-		/* si_code > 0: the kernel says so, not kill(2). */
-		if (ptrace_errno(PTRACE_GETSIGINFO, ev->tid, 0, &info) || info.si_code <= 0)
-			return;
 		ev->kind = UEMU_SEGV;
 		ev->addr = (uint64_t)(uintptr_t)info.si_addr;
 		ev->code = info.si_code;

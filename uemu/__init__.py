@@ -15,7 +15,10 @@ scenario                    stories that run simulated, explored and live
 cli, pytest_plugin          the tools
 """
 
-from typing import Final
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any, Final
 
 from uemu.abi import (
     MADV_DOFORK,
@@ -31,8 +34,10 @@ from uemu.abi import (
     Direction,
 )
 from uemu.errors import Blocked, Fault, HostError, InvariantError, ProcessDied, UemuError
-from uemu.machine import Machine, Process, Registration, Thread, Transfer
-from uemu.oracle.violations import Violation
+
+if TYPE_CHECKING:
+    from uemu.machine import Machine, Process, Registration, Thread, Transfer
+    from uemu.oracle.violations import Violation
 
 DMA_FROM_DEVICE: Final = Direction.FROM_DEVICE
 DMA_TO_DEVICE: Final = Direction.TO_DEVICE
@@ -65,3 +70,25 @@ __all__ = [
     "UemuError",
     "Violation",
 ]
+
+_WHERE: Final = {
+    "Machine": "uemu.machine",
+    "Process": "uemu.machine",
+    "Registration": "uemu.machine",
+    "Thread": "uemu.machine",
+    "Transfer": "uemu.machine",
+    "Violation": "uemu.oracle.violations",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import the library when it is asked for: the pytest plugin is loaded where nobody does."""
+    if name not in _WHERE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(importlib.import_module(_WHERE[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    """What `__all__` lists is there, imported yet or not."""
+    return sorted({*globals(), *__all__})

@@ -146,9 +146,7 @@ def _trace_a_puppet() -> None:
         raise
     finally:
         os.close(devnull)
-    native.kill(pid)
-    while not os.WIFSIGNALED(os.waitpid(pid, 0)[1]):
-        pass
+    native.end(pid)
 
 
 def circumstances() -> dict[str, str]:

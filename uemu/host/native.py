@@ -6,6 +6,7 @@ hot; the others raise.
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 import os
 from collections.abc import Callable, Sequence
@@ -29,6 +30,9 @@ EVENT_CLONE: Final = 3
 EVENT_EXEC: Final = 4
 EVENT_VFORK_DONE: Final = 5
 EVENT_STOP: Final = 128
+
+WALL: Final = 0x40000000
+"""__WALL of waitpid(2)."""
 
 SLOTS: Final[int] = lib.UEMU_SLOTS
 SLOT_AT: Final[int] = lib.UEMU_SLOT_AT
@@ -183,6 +187,14 @@ def syscall(pid: int, gadget: int, call: Call) -> int:
         raise ProcessLookupError(-err, os.strerror(-err))
     value: int = result[0]
     return value
+
+
+def end(pid: int) -> None:
+    """Kill and reap a traced process that nobody else is going to wait for."""
+    kill(pid)
+    with contextlib.suppress(ChildProcessError):
+        while os.WIFSTOPPED(os.waitpid(pid, WALL)[1]):
+            pass
 
 
 def peek(tid: int, addr: int) -> int:

@@ -39,7 +39,10 @@ class Slot:
         self.index = index
         self._map = area
         native.write_stub(area, index * PAGE_SIZE)
-        self.struct = native.slot_at(area, native.SLOT_AT + index * PAGE_SIZE)
+        at = native.SLOT_AT + index * PAGE_SIZE
+        # Whoever had the memory before may have died in the middle of a call.
+        area[at : at + PAGE_SIZE] = bytes(PAGE_SIZE)
+        self.struct = native.slot_at(area, at)
         self._buffer = native.BUFFER_AT + index * PAGE_SIZE
         self.code = AREA_BASE + index * PAGE_SIZE
         self.resume = self.code + ENTRIES.resume
@@ -130,7 +133,7 @@ class Areas:
         self._size = 0
 
     def open(self) -> Area:
-        """Begin an area for a new process, zeroed."""
+        """Begin an area for a new process; a slot is zeroed when it is taken."""
         if self._free:
             offset = self._free.pop()
         else:

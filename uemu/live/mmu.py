@@ -18,6 +18,7 @@ from uemu.abi import PAGE_SIZE, PROT_NONE, PROT_READ, PROT_WRITE
 from uemu.events import MmId
 from uemu.host.memfd import MemfdFrames
 from uemu.host.native import Call
+from uemu.mm.mm_struct import MmStruct
 from uemu.mm.pte import AnyPte, Pte
 from uemu.step import Cpu
 
@@ -36,6 +37,7 @@ Placed = tuple[int, int]
 """A frame's offset in the memfd (-1: none), and its PROT_*."""
 
 HIDDEN: Placed = (-1, PROT_NONE)
+UNKNOWN: Placed = (-2, PROT_NONE)
 
 
 @dataclass(slots=True)
@@ -94,6 +96,14 @@ class LiveMmu:
         for table in (applied.placed, applied.pending):
             for base in [b for b in table if start <= b < end]:
                 del table[base]
+
+    def not_applied(self, mm: MmStruct, calls: Sequence[Call]) -> None:
+        """These calls of `take_calls` failed: what they were for is still to be done."""
+        applied = self._mms[mm.id]
+        for _, start, length, *_ in calls:
+            for base in range(start, start + length, PAGE_SIZE):
+                applied.placed[base] = UNKNOWN
+                applied.pending[base] = mm.ptes[base].peek() if base in mm.ptes else None
 
     def take_calls(self, mm: MmId) -> list[Call]:
         """The system calls that make the real process agree with its page table."""

@@ -26,7 +26,7 @@ from uemu.host import native
 from uemu.kernel import Kernel
 from uemu.live.area import AREA_BASE, Area, Areas, Slot
 from uemu.live.mmu import HIDDEN_FIXED, SYS_MMAP, SYS_MUNMAP, LiveMmu
-from uemu.mm.mm_struct import MmStruct
+from uemu.mm.mm_struct import MMAP_BASE, MmStruct
 from uemu.mm.pte import Pte
 from uemu.step import Cpu, Op
 
@@ -48,12 +48,37 @@ SEGV, TRAP = native.SEGV, native.TRAP
 
 _IoT = TypeVar("_IoT", bound=Io)
 
+PATIENCE = 8
+"""How often in a row an access may fault where its page table says all is well."""
+
 PLAIN = {1: "1", 2: "2", 4: "4", 8: "8"}
 """Lengths that one mov can access; others take ``rep movsb``."""
 
 
 def _munmap(addr: int, length: int) -> native.Call:
     return (SYS_MUNMAP, addr, length, 0, 0, 0, 0)
+
+
+def check_user_addr(mm: MmStruct, addr: int, *, write: bool) -> None:
+    """Raise EFAULT outside of what the emulated kernel manages.
+
+    Below and above lies what makes the puppet a puppet; a real access there
+    could succeed.
+    """
+    if not MMAP_BASE <= addr < mm.next_addr:
+        raise Fault(errno.EFAULT, addr, "a store" if write else "a load")
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def _changed(what: str, addr: int) -> HostError:
+    return HostError(f"run {what} in a puppet", f"it faulted at {addr:#x}",
+                     "Its memory was changed behind uemu's back.")  # fmt: skip
 
 
 class PuppetThread:
@@ -111,10 +136,12 @@ class Stage:
         self._frames_fd = frames_fd
         self._areas = Areas()
         self._by_tid: dict[int, PuppetThread] = {}
+        self._born: set[int] = set()
         self._newborn: set[int] = set()
+        self._stillborn: set[int] = set()
         self._event = native.new_event()
 
-    # Starting ----------------------------------------------------------------------------
+    # Starting -------------------------------------------------------------------------
 
     def spawn(self, name: str) -> PuppetProcess:
         """Start a process with nothing mapped."""
@@ -133,7 +160,7 @@ class Stage:
             self._map_area(pid, entry, area)
             native.poke(pid, entry, text)
         except (HostError, ProcessLookupError) as error:
-            native.kill(pid)
+            native.end(pid)
             self._areas.close_area(area)
             if isinstance(error, HostError):
                 raise
@@ -164,7 +191,7 @@ class Stage:
                 raise HostError("map a puppet's control area", os.strerror(-result),
                                 "Raise `ulimit -v`.")  # fmt: skip
 
-    # Running a thread ----------------------------------------------------------------------
+    # Running a thread -----------------------------------------------------------------
 
     def _died(self, thread: PuppetThread, during: str) -> ProcessDied:
         process = thread.process
@@ -189,6 +216,8 @@ class Stage:
         """
         event = self._event
         while True:
+            if err == -errno.ESRCH and not os.path.exists(f"/proc/{thread.tid}"):
+                self._bury(thread.process, "was reaped by another part of this program")
             if err == 0 and event.tid == thread.tid:
                 if event.kind in (native.TRAP, native.SEGV) or (
                     event.kind == native.EVENT and event.code != native.EVENT_STOP
@@ -212,10 +241,11 @@ class Stage:
         thread = self._by_tid.get(event.tid)
         if event.kind in (native.EXITED, native.KILLED):
             if thread is None:
+                self._stillborn.add(event.tid)
                 return
             how = f"exited with status {event.code}"
             if event.kind == native.KILLED:
-                how = f"was killed by {signal.Signals(event.code).name}"
+                how = f"was killed by {_signal_name(event.code)}"
             if event.tid == thread.process.pid:
                 self._bury(thread.process, how)
             else:
@@ -259,7 +289,7 @@ class Stage:
         if thread.tid not in process.threads:
             raise ProcessDied(thread.tid, "(a thread) ended", "an earlier call")
 
-    # System calls of a puppet ------------------------------------------------------------------
+    # System calls of a puppet ---------------------------------------------------------
 
     def make_calls(self, thread: PuppetThread, calls: list[native.Call], what: str) -> list[int]:
         """Let a thread make system calls; what each returned, the last may be an error.
@@ -274,31 +304,41 @@ class Stage:
             err = native.go(thread.tid, slot.calls, 0, self._event)
             event = self._settle(thread, err, what)
             while event.kind == native.EVENT:
+                self._born.add(event.msg)
                 event = self._settle(thread, native.go(thread.tid, 0, 0, self._event), what)
             if event.kind != native.TRAP:
-                raise HostError(f"run {what} in a puppet", f"it faulted at {event.addr:#x}",
-                                "Its memory was changed behind uemu's back.")  # fmt: skip
+                raise _changed(what, event.addr)
             made = len(batch) - slot.struct.count
             results += [slot.result(i) for i in range(min(made + 1, len(batch)))]
             if slot.struct.count:
+                slot.struct.count = 0
                 break
         return results
 
     def sync(self, thread: PuppetThread) -> None:
         """Make the thread's real process agree with its page table."""
+        if thread.process.death is not None:
+            return
         calls = self._mmu.take_calls(thread.process.mm.id)
         if calls:
-            self._must_work(self.make_calls(thread, calls, "a change of its page table"), calls)
+            results = self.make_calls(thread, calls, "a change of its page table")
+            self._must_work(thread, calls, results)
 
-    def _must_work(self, results: list[int], calls: list[native.Call]) -> None:
-        if results[-1] < 0 or len(results) < len(calls):
-            raise HostError(
-                "map page frames into a puppet",
-                os.strerror(-results[-1]),
-                "If it is ENOMEM, raise vm.max_map_count or use fewer pages.",
-            )
+    def _must_work(
+        self, thread: PuppetThread, calls: list[native.Call], results: list[int]
+    ) -> None:
+        """Raise HostError if the last of ``results`` is an error."""
+        if results[-1] >= 0:
+            return
+        self._mmu.not_applied(thread.process.mm, calls[len(results) - 1 :])
+        raise HostError(
+            f"change the mappings of puppet {thread.process.pid}",
+            os.strerror(-results[-1]),
+            "Use fewer pages or processes, or raise `sysctl vm.max_map_count`"
+            " (and `ulimit -v`, if there is one).",
+        )
 
-    # Accesses --------------------------------------------------------------------------------------
+    # Accesses -------------------------------------------------------------------------
 
     def store(self, thread: PuppetThread, addr: int, data: bytes) -> Op[None]:
         """Store with real instructions: one mov for 1, 2, 4 or 8 bytes, else rep movsb.
@@ -307,17 +347,25 @@ class Stage:
             Fault: EFAULT, not mapped or not writable.
         """
         slot = thread.slot
+        check_user_addr(thread.process.mm, addr, write=True)
         for start in range(0, len(data), PAGE_SIZE):
             piece = data[start : start + PAGE_SIZE]
+            plain = len(piece) in PLAIN
             slot.struct.addr = addr + start
-            if len(piece) in PLAIN:
+            if plain:
                 slot.struct.value = int.from_bytes(piece, "little")
                 entry = slot.entry("store" + PLAIN[len(piece)])
             else:
                 slot.struct.length = len(piece)
                 slot.put(piece)
                 entry = slot.entry("store_bytes")
-            yield from self._access(thread, entry, write=True)
+            try:
+                yield from self._access(thread, entry, write=True)
+            except Fault as fault:
+                if not plain:
+                    # rep movsb has stored what lies before the page that refused.
+                    self._announce(thread, addr + start, piece[: fault.addr - addr - start], Stored)
+                raise
             self._announce(thread, addr + start, piece, Stored)
 
     def load(self, thread: PuppetThread, addr: int, length: int) -> Op[bytes]:
@@ -327,6 +375,7 @@ class Stage:
             Fault: EFAULT, not mapped or not readable.
         """
         slot, pieces = thread.slot, []
+        check_user_addr(thread.process.mm, addr, write=False)
         for start in range(0, length, PAGE_SIZE):
             size = min(PAGE_SIZE, length - start)
             slot.struct.addr = addr + start
@@ -347,7 +396,7 @@ class Stage:
         self, thread: PuppetThread, addr: int, data: bytes, kind: type[Stored] | type[Loaded]
     ) -> None:
         mm, at = thread.process.mm, addr
-        for base in page_range(addr, len(data)):
+        for base in page_range(addr, len(data)) if data else ():
             end = min(addr + len(data), base + PAGE_SIZE)
             pte = mm.pte(base).peek()
             if isinstance(pte, Pte):
@@ -361,13 +410,16 @@ class Stage:
         tid, slot, cpu, event = thread.tid, thread.slot, thread.cpu, self._event
         struct, resume, go, go_call = slot.struct, slot.resume, native.go, native.go_call
         what = "a store" if write else "a load"
+        call: native.Call | None = None
+        idle = 0
         err = go(tid, entry, 0, event)
         while True:
             if err or event.tid != tid or (event.kind != SEGV and event.kind != TRAP):
                 event = self._settle(thread, err, what)
             if event.kind == TRAP:
-                if struct.count:
-                    self._must_work([slot.result(0)], [])
+                if struct.count and call is not None:
+                    struct.count = 0
+                    self._must_work(thread, [call], [slot.result(0)])
                 return
             ip = event.ip
             for step in kernel.fault(cpu, mm, event.addr, write=write):
@@ -376,20 +428,30 @@ class Stage:
             call = mmu.take_call(mm.id)
             if call is not None:
                 err = go_call(tid, resume, struct, ip, *call, event)
+                idle = 0
             elif calls := mmu.take_calls(mm.id):
-                slot.queue(calls)
-                struct.ip = ip
-                err = go(tid, resume, 0, event)
-            else:
+                # More than the fault's own: some that failed before. From the start again.
+                self._must_work(thread, calls, self.make_calls(thread, calls, what))
+                err = go(tid, entry, 0, event)
+            elif idle < PATIENCE:
+                idle += 1
                 err = go(tid, 0, 0, event)
+            else:
+                raise _changed(what, event.addr)
 
-    # Processes and threads -----------------------------------------------------------------------------
+    # Processes and threads ------------------------------------------------------------
 
     def clone_thread(self, process: PuppetProcess, name: str) -> PuppetThread:
         """Start a real thread: clone(2) with CLONE_THREAD."""
         leader = process.leader
         slot = process.area.take()
-        tid = self._make_child(leader, [(SYS_CLONE, CLONE_THREAD_FLAGS, 0, 0, 0, 0, 0)], "clone")
+        try:
+            clone = (SYS_CLONE, CLONE_THREAD_FLAGS, 0, 0, 0, 0, 0)
+            tid = self._make_child(leader, [], clone, "clone")
+        except BaseException:
+            if process.death is None:
+                process.area.give_back(slot)
+            raise
         return self._add_thread(process, tid, name, slot)
 
     def fork(self, thread: PuppetThread, name: str) -> Op[PuppetProcess]:
@@ -402,37 +464,69 @@ class Stage:
         dst = yield from self.kernel.fork(thread.cpu, src.mm, name)
         calls = self._mmu.take_calls(src.mm.id)
         try:
-            pid = self._make_child(thread, [*calls, (SYS_FORK, 0, 0, 0, 0, 0, 0)], "fork")
-        except (Fault, ProcessDied):
+            pid = self._make_child(thread, calls, (SYS_FORK, 0, 0, 0, 0, 0, 0), "fork")
+            area, slot = self._settle_child(pid, thread.slot)
+        except BaseException:
             for _ in self.kernel.exit_mm(thread.cpu, dst):
                 pass
             raise
-        area = self._areas.open()
-        slot = area.take(thread.slot.index)
-        # The child stands in its parent's slot; it must have its own before it moves.
-        self._map_area(pid, thread.slot.syscall, area)
         child = self._enter(pid, name, dst, area, slot)
         self._mmu.forked(src.mm.id, dst.id)
-        for vma in src.mm.vmas:
-            if dst.find_vma(vma.vm_start) is None:
-                length = vma.vm_end - vma.vm_start
-                self.make_calls(child.leader, [_munmap(vma.vm_start, length)], "fork")
-                self._mmu.unmapped(dst.id, vma.vm_start, vma.vm_end)
-        self.sync(child.leader)
+        try:
+            for vma in src.mm.vmas:
+                if dst.find_vma(vma.vm_start) is None:
+                    length = vma.vm_end - vma.vm_start
+                    self._unmap(child.leader, vma.vm_start, length, "fork")
+            self.sync(child.leader)
+        except HostError:
+            self.kill(child)
+            raise
         return child
 
-    def _make_child(self, thread: PuppetThread, calls: list[native.Call], what: str) -> int:
-        """Make calls of which the last starts a thread or process; its id, stopped at birth."""
-        results = self.make_calls(thread, calls, what)
-        if results[-1] < 0 or len(results) < len(calls):
-            raise Fault(-results[-1], 0, f"the real {what}: {os.strerror(-results[-1])}")
-        tid = results[-1]
-        while tid not in self._newborn:
-            err = self._wait()
-            if err:
-                raise Fault(errno.EAGAIN, 0, f"the real {what}: its child vanished")
-            self._take_report(self._event, err)
-        self._newborn.remove(tid)
+    def _settle_child(self, pid: int, slot: Slot) -> tuple[Area, Slot]:
+        """Give a newborn process, which stands in its parent's ``slot``, one of its own."""
+        area = self._areas.open()
+        try:
+            own = area.take(slot.index)
+            self._map_area(pid, slot.syscall, area)
+        except (HostError, ProcessLookupError) as error:
+            self._areas.close_area(area)
+            native.end(pid)
+            if isinstance(error, HostError):
+                raise
+            raise ProcessDied(pid, "was killed", "its birth") from error
+        return area, own
+
+    def _make_child(
+        self, thread: PuppetThread, before: list[native.Call], call: native.Call, what: str
+    ) -> int:
+        """Make calls, then one that starts a thread or process; its id, stopped at birth.
+
+        Raises:
+            Fault: the kernel refused.
+            HostError: the calls before failed.
+            ProcessDied: the process, or its child, died on the way.
+        """
+        self._stillborn.clear()
+        try:
+            results = self.make_calls(thread, [*before, call], what)
+            if len(results) <= len(before):
+                self._must_work(thread, before, results)
+            tid = results[-1]
+            if tid < 0:
+                raise Fault(-tid, 0, f"the real {what}: {os.strerror(-tid)}")
+            while tid not in self._newborn:
+                if self._wait() or tid in self._stillborn:
+                    raise ProcessDied(tid, "was killed", "its birth")
+                self._take_report(self._event, 0)
+            self._newborn.remove(tid)
+        except BaseException:
+            for stray in (self._born | self._newborn) - self._stillborn:
+                native.end(stray)
+            self._newborn.clear()
+            raise
+        finally:
+            self._born.clear()
         return tid
 
     def exit(self, process: PuppetProcess, status: int) -> None:
@@ -447,11 +541,12 @@ class Stage:
 
     def kill(self, process: PuppetProcess) -> None:
         """SIGKILL, and wait until it is gone."""
-        native.kill(process.pid)
+        if native.kill(process.pid):
+            self._bury(process, "was reaped by another part of this program")
         while process.death is None:
             self._take_report(self._event, self._wait())
 
-    # Mappings ----------------------------------------------------------------------------------------------
+    # Mappings -------------------------------------------------------------------------
 
     def mmap(self, thread: PuppetThread, length: int, prot: int) -> Op[int]:
         """mmap(2): private anonymous memory, framed from the first touch."""
@@ -459,8 +554,12 @@ class Stage:
         addr = yield from self.kernel.mmap(thread.cpu, mm, length, prot)
         vma = mm.find_vma(addr)
         assert vma is not None
-        call = (SYS_MMAP, addr, vma.vm_end - addr, 0, HIDDEN_FIXED, -1 & (1 << 64) - 1, 0)
-        self._must_work(self.make_calls(thread, [call], "mmap"), [call])
+        size = vma.vm_end - addr
+        call = (SYS_MMAP, addr, size, 0, HIDDEN_FIXED, -1 & (1 << 64) - 1, 0)
+        (result,) = self.make_calls(thread, [call], "mmap")
+        if result < 0:
+            yield from self.kernel.munmap(thread.cpu, mm, addr, size)
+            raise Fault(-result, addr, f"the real mmap: {os.strerror(-result)}")
         return addr
 
     def munmap(self, thread: PuppetThread, addr: int, length: int) -> Op[None]:
@@ -468,8 +567,15 @@ class Stage:
         mm = thread.process.mm
         yield from self.kernel.munmap(thread.cpu, mm, addr, length)
         end = addr + (length + PAGE_SIZE - 1) // PAGE_SIZE * PAGE_SIZE
-        self._mmu.unmapped(mm.id, addr, end)
-        self.make_calls(thread, [_munmap(addr, end - addr)], "munmap")
+        # What lies outside is the puppet's own, which no program knows of.
+        start, end = max(addr, MMAP_BASE), min(end, mm.next_addr)
+        if start < end:
+            self._unmap(thread, start, end - start, "munmap")
+
+    def _unmap(self, thread: PuppetThread, start: int, length: int, what: str) -> None:
+        results = self.make_calls(thread, [_munmap(start, length)], what)
+        self._must_work(thread, [_munmap(start, length)], results)
+        self._mmu.unmapped(thread.process.mm.id, start, start + length)
 
     def change(self, thread: PuppetThread, op: Op[None]) -> Op[None]:
         """Run an operation on the thread's mm (mprotect, madvise) and apply it."""
@@ -478,14 +584,14 @@ class Stage:
         finally:
             self.sync(thread)
 
-    # I/O ---------------------------------------------------------------------------------------------------
+    # I/O ------------------------------------------------------------------------------
 
     def dio_submit(
         self, thread: PuppetThread, addr: int, length: int, direction: Direction, api: str
     ) -> Op[Transfer]:
         """Hold pages and start a transfer; faults that gup took are applied."""
         mm = thread.process.mm
-        op = self.kernel.dio_submit(thread.cpu, mm, addr, length, direction, api)
+        op = self.kernel.io.dio_submit(thread.cpu, mm, addr, length, direction, api)
         return (yield from self._applying(thread, op))
 
     def register(
@@ -493,7 +599,7 @@ class Stage:
     ) -> Op[Registration]:
         """Hold pages until released; faults that gup took are applied."""
         mm = thread.process.mm
-        op = self.kernel.register(thread.cpu, mm, addr, length, writable, api)
+        op = self.kernel.io.register(thread.cpu, mm, addr, length, writable, api)
         return (yield from self._applying(thread, op))
 
     def _applying(self, thread: PuppetThread, op: Op[_IoT]) -> Op[_IoT]:
@@ -502,7 +608,7 @@ class Stage:
         finally:
             self.sync(thread)
 
-    # Ending ------------------------------------------------------------------------------------------------
+    # Ending ---------------------------------------------------------------------------
 
     def close(self) -> None:
         """Kill every process and wait until all are gone."""

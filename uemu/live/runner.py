@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
+from uemu.errors import ProcessDied
 from uemu.events import MmId, Waited
-from uemu.step import Op, Step
+from uemu.step import Cpu, Op, Step
 
 T = TypeVar("T")
 
@@ -25,11 +26,14 @@ class Task(Generic[T]):
         step: the disabled step it stands before, while parked.
     """
 
-    def __init__(self, label: str, cpu: str, mm: MmId, op: Op[T]) -> None:
+    def __init__(
+        self, label: str, cpu: Cpu, mm: MmId, op: Op[T], check_alive: Callable[[], None]
+    ) -> None:
         self.label = label
         self.cpu = cpu
         self.mm = mm
         self.op = op
+        self._check_alive = check_alive
         self.done = False
         self.step: Step | None = None
         self._result: T | None = None
@@ -37,10 +41,12 @@ class Task(Generic[T]):
 
     def advance(self) -> bool:
         """Run to the end, or to the first disabled step; whether anything ran."""
-        if self.step is not None and not self.step.is_enabled():
-            return False
-        self.step = None
         try:
+            if self.step is not None:
+                self._look()
+                if not self.step.is_enabled():
+                    return False
+                self.step = None
             while True:
                 step = next(self.op)
                 if step.enabled is not None and not step.enabled():
@@ -50,8 +56,17 @@ class Task(Generic[T]):
             self._result = stop.value
         except Exception as error:
             self._error = error
+        self.step = None
         self.done = True
         return True
+
+    def _look(self) -> None:
+        """Raise ProcessDied if there is nobody left to go on with."""
+        try:
+            self._check_alive()
+        except ProcessDied as died:
+            # It goes no further, but gives back what it holds.
+            self.op.throw(died)
 
     @property
     def error(self) -> Exception | None:
@@ -72,9 +87,15 @@ class Runner:
         self._parked: list[Task[object]] = []
         self._emit = emit
 
-    def start(self, label: str, cpu: str, mm: MmId, op: Op[T]) -> Task[T]:
-        """Run an operation as far as it goes, then whatever it made possible."""
-        task = Task(label, cpu, mm, op)
+    def start(
+        self, label: str, cpu: Cpu, mm: MmId, op: Op[T], check_alive: Callable[[], None]
+    ) -> Task[T]:
+        """Run an operation as far as it goes, then whatever it made possible.
+
+        Args:
+            check_alive: raises ProcessDied when there is nobody to go on with.
+        """
+        task = Task(label, cpu, mm, op, check_alive)
         task.advance()
         if not task.done:
             self._parked.append(task)  # type: ignore[arg-type]
@@ -82,9 +103,14 @@ class Runner:
         self.wake()
         return task
 
-    def parked_on(self, cpu: str) -> Task[object] | None:
+    @property
+    def is_waiting(self) -> bool:
+        """Whether some operation is parked."""
+        return bool(self._parked)
+
+    def parked_on(self, cpu: Cpu) -> Task[object] | None:
         """The operation a thread is in and cannot go on with, if any."""
-        return next((task for task in self._parked if task.cpu == cpu), None)
+        return next((task for task in self._parked if task.cpu is cpu), None)
 
     def wake(self) -> None:
         """Look at the parked operations again, until none can go on."""
@@ -96,9 +122,10 @@ class Runner:
                     progress = True
                     if task.done:
                         self._parked.remove(task)
-                        self._report(task, done=True)
+                        if not isinstance(task.error, ProcessDied):
+                            self._report(task, done=True)
 
     def _report(self, task: Task[T], *, done: bool) -> None:
         step = task.step
         fn, what = (step.fn, step.what) if step is not None else (task.label, "went on")
-        self._emit(Waited(task.cpu, task.mm, fn, what, done))
+        self._emit(Waited(task.cpu.name, task.mm, fn, what, done))

@@ -34,6 +34,7 @@ class Tracer:
         )
         self._thread = threading.Thread(target=self._main, name=name, daemon=True)
         self._closed = False
+        self._pid = os.getpid()
         self._thread.start()
 
     def _main(self) -> None:
@@ -49,15 +50,31 @@ class Tracer:
             # Keep no frame, and so no machine, alive while waiting.
             del request, fn, future
 
+    @property
+    def is_here(self) -> bool:
+        """Whether this is the process that has the thread, and no fork of it."""
+        return os.getpid() == self._pid
+
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._closed
+
     def call(self, fn: Callable[[], T]) -> T:
         """Run ``fn`` on the tracer thread and return what it returns.
 
         Raises:
-            HostError: the machine is closed.
+            HostError: the machine is closed, or this is a fork of its process.
             Whatever ``fn`` raises.
         """
         if self._closed:
             raise HostError("use this machine", "it is closed", "Open another uemu.Machine.")
+        if not self.is_here:
+            raise HostError(
+                "use this machine",
+                f"it belongs to process {self._pid}, and this is a fork of it",
+                "Open another uemu.Machine here.",
+            )
         if threading.current_thread() is self._thread:
             return fn()
         future: Future[T] = Future()

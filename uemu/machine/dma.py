@@ -69,10 +69,10 @@ class Transfer(_Device):
         if io.direction is Direction.TO_DEVICE:
             if data:
                 raise ValueError("a transfer to the device takes no data, it returns it")
-            read = run(kernel.dma_read(self._cpu, io, 0, io.length))
+            read = run(kernel.io.dma_read(self._cpu, io, 0, io.length))
         elif data:
-            run(kernel.dma_write(self._cpu, io, 0, data))
-        run(kernel.dio_complete(self._cpu, io))
+            run(kernel.io.dma_write(self._cpu, io, 0, data))
+        run(kernel.io.dio_complete(self._cpu, io))
         machine.runner.wake()
         return read
 
@@ -85,13 +85,13 @@ class Registration(_Device):
     def dma_write(self, offset: int, data: bytes) -> None:
         """Let the device write ``data`` at byte ``offset`` of the buffer."""
         machine = self._machine
-        op = machine.stage.kernel.dma_write(self._cpu, self._io, offset, data)
+        op = machine.stage.kernel.io.dma_write(self._cpu, self._io, offset, data)
         machine.tracer.call(lambda: run(op))
 
     def dma_read(self, offset: int, length: int) -> bytes:
         """Let the device read ``length`` bytes from byte ``offset`` of the buffer."""
         machine = self._machine
-        op = machine.stage.kernel.dma_read(self._cpu, self._io, offset, length)
+        op = machine.stage.kernel.io.dma_read(self._cpu, self._io, offset, length)
         return machine.tracer.call(lambda: run(op))
 
     def release(self) -> None:
@@ -99,7 +99,7 @@ class Registration(_Device):
         machine = self._machine
 
         def let_go() -> None:
-            run(machine.stage.kernel.release(self._cpu, self._io))
+            run(machine.stage.kernel.io.release(self._cpu, self._io))
             machine.runner.wake()
 
         machine.tracer.call(let_go)
@@ -135,7 +135,10 @@ class Dma:
         """
         check_api(api)
         if not isinstance(direction, Direction):
-            raise TypeError(f"direction must be uemu.DMA_FROM_DEVICE or DMA_TO_DEVICE: {direction}")
+            raise TypeError(
+                f"direction must be uemu.DMA_FROM_DEVICE or DMA_TO_DEVICE, not {direction!r}"
+            )
+        self._machine.check_own(caller)
         puppet = caller._puppet
         io = self._machine.start(
             f"{api} transfer",
@@ -161,6 +164,7 @@ class Dma:
             ValueError: no such api.
         """
         check_api(api)
+        self._machine.check_own(caller)
         puppet = caller._puppet
         io = self._machine.start(
             f"{api} registration",

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 from uemu.abi import PAGE_MASK
 from uemu.errors import Blocked, InvariantError
 from uemu.events import Event, EventBus
+from uemu.host.doctor import ptrace_error
 from uemu.host.memfd import MemfdFrames
 from uemu.kernel import Kernel
 from uemu.live.mmu import LiveMmu
@@ -64,9 +65,12 @@ class Machine:
         self.policy = policy
         self._events = EventBus()
         self._oracle = Oracle(self._events)
-        self.tracer = Tracer()
+        refused = ptrace_error()
+        if refused is not None:
+            raise refused
         self.runner = Runner(self._events.emit)
         frames = MemfdFrames()
+        self.tracer = Tracer()
         try:
             self.stage = self.tracer.call(lambda: _build(hooks, frames, self._events))
         except BaseException:
@@ -79,9 +83,14 @@ class Machine:
 
     def spawn(self, name: str = "") -> Process:
         """Start a real process with nothing mapped, the first one called "parent"."""
-        label = name or ("parent" if not self.stage.processes else
-                         f"process-{len(self.stage.processes)}")  # fmt: skip
-        return Process(self, self.tracer.call(lambda: self.stage.spawn(label)))
+
+        def start() -> Process:
+            number = len(self.stage.processes)
+            return Process(
+                self, self.stage.spawn(name or (f"process-{number}" if number else "parent"))
+            )
+
+        return self.tracer.call(start)
 
     @property
     def violations(self) -> list[Violation]:
@@ -90,8 +99,10 @@ class Machine:
 
     @property
     def timeline(self) -> list[Event]:
-        """The last events, oldest first."""
-        return self.tracer.call(lambda: self._events.log())
+        """The last events, oldest first; they are still there when the machine is closed."""
+        if self.tracer.closed:
+            return self._events.log()
+        return self.tracer.call(self._events.log)
 
     def frame_of(self, caller: Caller, addr: int) -> int | None:
         """The pfn a process maps at ``addr``, or None."""
@@ -100,8 +111,15 @@ class Machine:
 
     def entry_of(self, caller: Caller, addr: int) -> tuple[int, bool] | None:
         """The page table entry for ``addr``: (pfn, writable), or None."""
-        pte = caller._puppet.process.mm.pte(addr & PAGE_MASK).peek()
-        return (pte.pfn, pte.write) if isinstance(pte, Pte) else None
+        self.check_own(caller)
+        ptes = caller._puppet.process.mm.ptes
+
+        def look() -> tuple[int, bool] | None:
+            cell = ptes.get(addr & PAGE_MASK)
+            pte = cell.peek() if cell is not None else None
+            return (pte.pfn, pte.write) if isinstance(pte, Pte) else None
+
+        return self.tracer.call(look)
 
     def name_of(self, mm: int) -> str:
         """What reports call the process with address space ``mm``."""
@@ -110,11 +128,11 @@ class Machine:
     @property
     def pfns(self) -> list[int]:
         """The numbers of all page frames in use."""
-        return list(self.stage.kernel.mech.pages)
+        return self.tracer.call(lambda: list(self.stage.kernel.mech.pages))
 
     def read_frame(self, pfn: int, offset: int, length: int) -> bytes:
         """Bytes of a page frame, as a device would see them."""
-        return self.stage.kernel.frames.read(pfn, offset, length)
+        return self.tracer.call(lambda: self.stage.kernel.frames.read(pfn, offset, length))
 
     def page(self, pfn: int) -> PageInfo:
         """A page's record.
@@ -122,8 +140,12 @@ class Machine:
         Raises:
             KeyError: no page has that number now.
         """
-        page = self.stage.kernel.mech.pages[pfn]
-        return PageInfo(pfn, page.refcount.peek(), page.mapcount.peek(), page.flags_set())
+
+        def look() -> PageInfo:
+            page = self.stage.kernel.mech.pages[pfn]
+            return PageInfo(pfn, page.refcount.peek(), page.mapcount.peek(), page.flags_set())
+
+        return self.tracer.call(look)
 
     def check(self) -> None:
         """Check the emulated kernel's invariants.
@@ -131,7 +153,16 @@ class Machine:
         Raises:
             InvariantError: one does not hold: a bug in uemu or in the policy.
         """
-        self.tracer.call(lambda: self.stage.kernel.check(at_rest=True))
+
+        def check() -> None:
+            self.stage.kernel.check(at_rest=not self.runner.is_waiting)
+
+        self.tracer.call(check)
+
+    def check_own(self, caller: Caller) -> None:
+        """Raise ValueError if a process or thread is another machine's."""
+        if caller._machine is not self:
+            raise ValueError(f"{caller!r} belongs to another machine")
 
     def start(
         self,
@@ -151,10 +182,16 @@ class Machine:
         wrap: Callable[[T], R],
     ) -> Call[R]:
         self.stage.check_alive(puppet)
-        busy = self.runner.parked_on(puppet.cpu.name)
+        busy = self.runner.parked_on(puppet.cpu)
         if busy is not None:
             raise Blocked(label, f"its thread is still in {busy.label}")
-        task = self.runner.start(label, puppet.cpu.name, puppet.process.mm.id, op(self.stage))
+        task = self.runner.start(
+            label,
+            puppet.cpu,
+            puppet.process.mm.id,
+            op(self.stage),
+            lambda: self.stage.check_alive(puppet),
+        )
         if isinstance(task.error, InvariantError):
             broken = task.error
             self._oracle.violations.append(
@@ -184,6 +221,8 @@ def _build(hooks: Any, frames: MemfdFrames, events: EventBus) -> Stage:
 
 
 def _close(tracer: Tracer, stage: Stage, frames: MemfdFrames) -> None:
+    if not tracer.is_here:
+        return  # a fork of the host program: the machine is its parent's
     tracer.call(stage.close)
     tracer.close()
     frames.close()

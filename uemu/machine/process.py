@@ -127,6 +127,9 @@ class Begin:
 
     def store(self, addr: int, data: bytes) -> Call[None]:
         """Begin a store."""
+        if not isinstance(data, bytes | bytearray | memoryview):
+            raise TypeError(f"store takes bytes, not {type(data).__name__}")
+        data = bytes(data)
         if not data:
             raise ValueError("store needs at least one byte")
         caller = self._caller

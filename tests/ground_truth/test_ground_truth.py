@@ -1,0 +1,173 @@
+"""Measured on real kernels, reproduced on real processes by the policy that stands for each.
+
+Every row of ``ground-truth.json`` is here: it runs, or the kernel had no such
+thing, or a table says why it is left out.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+import uemu
+from tests.ground_truth.probe import (
+    ACTIONS,
+    LiveWorld,
+    Probe,
+    Row,
+    SimulatedWorld,
+    read_rows,
+    words,
+)
+from uemu.policy.registry import POLICIES
+
+STANDS_FOR = {
+    "4.19.13": "linux-2.6.29",
+    "5.10.223": "linux-5.9",
+    "6.1.176": "linux-5.19",
+    "6.18.44": "linux-6.5",
+}
+"""The policy that stands for a kernel, in these cases at least."""
+
+TO_COME = {
+    "4.19.13": "linux-4.19",
+    "5.10.223": "linux-5.11",
+}
+"""The policies that are to stand for a kernel once they are written."""
+
+CASES = (
+    *("an", "a0", "a1", "a2", "a3", "a5", "a6"),
+    *("b1", "b2", "b3"),
+    *("c1", "c2", "c3", "c4", "c5", "c6"),
+    *("d1", "d2", "d3", "d4", "d5"),
+    *("e1", "e2", "z1"),
+)
+
+OTHER_CASES = {
+    "a4": "soft-dirty: clear_refs is not there yet",
+    "e3": "vfork is not there yet",
+    "e4": "posix_spawn is a vfork",
+    "e5": "shared mappings are not there yet",
+    "f0": "reclaim and swap are not there yet",
+    "f1": "reclaim and swap are not there yet",
+    "f2": "reclaim and swap are not there yet",
+    "f3": "reclaim and swap are not there yet",
+    "h1": "hugetlb is not there yet",
+    "h2": "hugetlb is not there yet",
+    "k1": "KSM is not there yet",
+    "k2": "KSM is not there yet",
+    "t1": "THP is not there yet",
+    "t2": "THP is not there yet",
+    "t3": "THP is not there yet",
+}
+"""Cases left out under every kernel, and why."""
+
+OTHER_ROWS = {
+    ("4.19.13", "e2"): "linux-2.6.29 has no MADV_WIPEONFORK; linux-4.19 will",
+    ("4.19.13", "z1"): "2.6.24 to 2.6.31 mapped no zero page; linux-4.19 will",
+}
+"""Cases left out under one kernel, and why."""
+
+ROWS = read_rows()
+
+
+def is_run(row: Row) -> bool:
+    """Whether a row is one that runs here."""
+    return (
+        bool(row.seen)
+        and row.kernel in STANDS_FOR
+        and row.case in CASES
+        and (row.kernel, row.case) not in OTHER_ROWS
+    )
+
+
+def row_id(row: Row) -> str:
+    """``6.18.44-a1-io_uring``."""
+    return f"{row.kernel}-{row.case}-{row.pin}"
+
+
+RUN = [row for row in ROWS if is_run(row)]
+
+
+@pytest.mark.needs_ptrace
+@pytest.mark.parametrize("row", RUN, ids=row_id)
+def test_real_processes_see_what_the_real_kernel_showed(row: Row) -> None:
+    with uemu.Machine(policy=STANDS_FOR[row.kernel]) as machine:
+        assert Probe(LiveWorld(machine), row).run() == row.seen
+        machine.check()
+
+
+@pytest.mark.parametrize("row", RUN, ids=row_id)
+def test_the_simulated_kernel_sees_it_too(row: Row) -> None:
+    world = SimulatedWorld(STANDS_FOR[row.kernel])
+    assert Probe(world, row).run() == row.seen
+    world.world.kernel.check(at_rest=True)
+
+
+# Nothing is left out in silence
+
+
+def test_every_row_runs_or_says_why_not() -> None:
+    assert len(ROWS) == 4 * 115
+    why: Counter[str] = Counter()
+    for row in ROWS:
+        if is_run(row):
+            why["run"] += 1
+        elif not row.seen:
+            why["that kernel has no such thing"] += 1
+        elif row.case in OTHER_CASES:
+            why["case"] += 1
+        elif (row.kernel, row.case) in OTHER_ROWS:
+            why["row"] += 1
+        else:
+            pytest.fail(f"{row_id(row)} neither runs nor says why not")
+    assert why == {
+        "run": 269,
+        "case": 135,
+        "that kernel has no such thing": 51,
+        "row": 5,
+    }
+
+
+def test_no_case_is_both_run_and_left_out() -> None:
+    assert not set(CASES) & set(OTHER_CASES)
+    assert set(CASES) | set(OTHER_CASES) == {row.case for row in ROWS}
+
+
+def test_no_policy_is_waited_for_that_is_there() -> None:
+    assert not set(TO_COME.values()) & set(POLICIES)
+    assert set(STANDS_FOR.values()) <= set(POLICIES)
+
+
+def test_every_word_of_a_row_that_runs_has_a_meaning() -> None:
+    used = {word for row in RUN for word in words(row.steps)}
+    assert used == set(ACTIONS)
+
+
+# The rows tell kernels apart
+
+
+# Rows that differ under the policies in the order of POLICIES.
+DIFFERING = {
+    #             2.6.29  v2  5.9  5.19  6.5
+    "4.19.13": (0, 25, 23, 21, 25),
+    "5.10.223": (35, 41, 0, 3, 29),
+    "6.1.176": (32, 38, 3, 0, 26),
+    "6.18.44": (36, 12, 29, 26, 0),
+}
+UNDER = ("linux-2.6.29", "arcangeli-2009-v2", "linux-5.9", "linux-5.19", "linux-6.5")
+
+
+@pytest.mark.parametrize("kernel", DIFFERING)
+def test_only_its_own_policy_agrees_with_a_kernel(kernel: str) -> None:
+    def differs(row: Row, policy: str) -> bool:
+        try:
+            return Probe(SimulatedWorld(policy), row).run() != row.seen
+        except uemu.Fault:  # MADV_WIPEONFORK is not there
+            return True
+
+    rows = [row for row in RUN if row.kernel == kernel]
+    counted = tuple(sum(differs(row, policy) for row in rows) for policy in UNDER)
+    assert counted == DIFFERING[kernel]
+    assert UNDER[counted.index(0)] == STANDS_FOR[kernel]
