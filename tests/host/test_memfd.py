@@ -180,7 +180,7 @@ def test_no_memfd_is_a_host_error(monkeypatch: pytest.MonkeyPatch) -> None:
         raise OSError(38, "Function not implemented")
 
     monkeypatch.setattr(os, "memfd_create", refuse)
-    with pytest.raises(HostError, match="create a memfd: .*not implemented") as refused:
+    with pytest.raises(HostError, match=r"create a memfd: .*not implemented") as refused:
         MemfdFrames()
     assert refused.value.remedy
 

@@ -143,7 +143,7 @@ def test_a_copy_whose_entry_moved_meanwhile_is_given_back() -> None:
     slow, quick = (kernel.fault(Cpu(name), mm, buf, write=True) for name in ("slow", "quick"))
     for _ in range(4):  # up to wp_page_copy: pte_same ?
         step = next(slow)
-    assert step.fn == "wp_page_copy"
+    assert (step.fn, step.what) == ("do_wp_page", "pte_same ?")
     run(quick)
     mapped = parent.page(buf)
     assert next(slow, None) is None

@@ -66,6 +66,16 @@ def test_other_cpus_are_flushed_before_it_returns() -> None:
     run(world.kernel.user.store(other, parent.mm, buf, b"x"))
     op = world.kernel.mprotect(parent.cpu, parent.mm, buf, PAGE_SIZE, PROT_READ)
     _, taken = run_steps(op)
-    assert taken == ["do_mprotect", "change_pte_range", "flush_tlb_others"]
+    assert taken == ["sys_mprotect", "change_pte_range", "flush_tlb_others"]
     with pytest.raises(Fault):
         run(world.kernel.user.store(other, parent.mm, buf, b"y"))
+
+
+def test_protection_that_stays_the_same_touches_no_entry() -> None:
+    world, parent, buf = one_page("linux-5.9")
+    region = parent.register(buf, api="io_uring")
+    parent.mprotect(buf, PROT_READ | PROT_WRITE)
+    assert parent.pte(buf).write
+    parent.store(buf, b"P")
+    world.device_writes(region, b"D", start=8)
+    assert world.kinds() == set()

@@ -158,3 +158,15 @@ def test_the_fast_path_costs_two_steps_more_than_2_6_29() -> None:
             )
         )
     assert len(taken[POLICY]) == len(taken["linux-2.6.29"]) + 2
+
+
+def test_a_read_gup_fast_never_succeeds_as_posted() -> None:
+    world, parent, buf = one_page(POLICY)
+    pages = run(lockless_pages_from_mm(world.kernel.mech, parent.cpu, parent.mm, [buf], Foll.GET))
+    assert pages == []
+    pages = run(
+        lockless_pages_from_mm(
+            world.kernel.mech, parent.cpu, parent.mm, [buf], Foll.GET | Foll.WRITE
+        )
+    )
+    assert pages == [parent.page(buf)]

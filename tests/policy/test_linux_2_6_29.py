@@ -102,3 +102,17 @@ def test_a_reader_that_keeps_its_mapping_reads_nothing_new() -> None:
     parent.store(buf, b"S")
     assert world.device_reads(pipe) == b"I"
     assert world.kinds() == set()
+
+
+@pytest.mark.parametrize("policy", ["linux-2.6.29", "arcangeli-2009-v2"])
+def test_a_read_gup_of_untouched_memory_maps_nothing_and_goes_stale(policy: str) -> None:
+    """follow_page with FOLL_ANON, up to 2.6.31; ground truth, case z1."""
+    world, parent, _ = one_page(policy)
+    fresh = parent.mmap()
+    region = parent.register(fresh, writable=False, api="vfio")
+    assert parent.mm.pte(fresh).peek() is None
+    parent.store(fresh, b"P")
+    assert world.device_reads(region) == b"\0"
+    assert world.kinds() == {"stale-dma-read"}
+    world.release(region)
+    world.kernel.check(at_rest=True)

@@ -19,10 +19,17 @@ def test_o_direct_pins_for_one_request(write: bool) -> None:
     assert call.fast
 
 
-@pytest.mark.parametrize("api", [api for api in APIS if api != "o_direct"])
+@pytest.mark.parametrize("api", [api for api in APIS if api not in ("o_direct", "rdma")])
 def test_the_other_apis_are_as_in_5_19(api: str) -> None:
     new, old = make_policy(POLICY), make_policy("linux-5.19")
     assert new.gup_kind(api, write=False) == old.gup_kind(api, write=False)
+
+
+def test_rdma_asks_for_write_only_where_it_writes() -> None:
+    """Since b40656aa7d55 (v6.2)."""
+    assert Foll.WRITE not in make_policy(POLICY).gup_kind("rdma", write=False).foll
+    assert Foll.WRITE in make_policy(POLICY).gup_kind("rdma", write=True).foll
+    assert Foll.WRITE in make_policy("linux-5.19").gup_kind("rdma", write=False).foll
 
 
 @pytest.mark.parametrize(("policy", "seen"), [(POLICY, b"PD"), ("linux-5.19", b"PI")])

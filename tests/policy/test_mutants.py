@@ -129,7 +129,7 @@ class PinsDoNotUnshare(Linux5_19):
 class PinsDoNotUnshareUnchecked(PinsDoNotUnshare):
     """And without the sanity check: the harm itself."""
 
-    def sanity_check_pinned(self, cpu: Cpu, page: Page, foll: Any) -> None:
+    def check_pinned(self, cpu: Cpu, page: Page) -> None:
         pass
 
 
@@ -148,9 +148,8 @@ class ForkLeavesExclusive(Linux5_19):
 class SharedPagesAreTakenOver(Linux5_19):
     """A write fault takes a page over whoever else refers to it."""
 
-    def take_over(self, cpu: Cpu, page: Page) -> bool:
-        cpu.write(page.anon_exclusive, True)
-        return True
+    def has_other_references(self, cpu: Cpu, page: Page) -> bool:
+        return False
 
 
 class DirectIoGets(Linux6_5):
@@ -160,18 +159,25 @@ class DirectIoGets(Linux6_5):
         return Linux5_19.gup_kind(self, api, write=write)
 
 
-class NoWriteProtectSeq(Linux6_5):
+class Unchecked(Linux6_5):
+    """6.5 without CONFIG_DEBUG_VM: what harm is done, it does not complain of."""
+
+    def check_pinned(self, cpu: Cpu, page: Page) -> None:
+        pass
+
+
+class NoWriteProtectSeq(Unchecked):
     """gup-fast without 57efa1fe5957."""
 
-    gup_fast_begin = Linux2_6_29.gup_fast_begin
+    gup_fast_begin = Linux5_9.gup_fast_begin
     gup_fast_end = Linux2_6_29.gup_fast_end
 
 
-class ForkMarksNothingOdd(Linux6_5):
+class ForkMarksNothingOdd(Unchecked):
     """fork's half of 57efa1fe5957 is missing."""
 
-    fork_begin = Linux2_6_29.fork_begin
-    fork_end = Linux2_6_29.fork_end
+    copy_page_range_begin = Linux2_6_29.copy_page_range_begin
+    copy_page_range_end = Linux2_6_29.copy_page_range_end
 
 
 class Mutant(NamedTuple):

@@ -8,15 +8,24 @@ touched that was not before? Then say so here, and raise FORMAT in
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from tests.common import made_up
-from uemu.abi import PAGE_SIZE
+from uemu.abi import MADV_DONTNEED, PAGE_SIZE
 from uemu.errors import Fault
 from uemu.explore import Exploration, Schedule, explore, replay
-from uemu.scenario.actions import Complete, DirectRead, Munmap
+from uemu.scenario.actions import (
+    Complete,
+    DirectRead,
+    Load,
+    Madvise,
+    Mremap,
+    Munmap,
+    Store,
+)
 from uemu.scenario.registry import SCENARIOS
 from uemu.scenario.script import Script, Stage
 from uemu.scenario.world import SimulatedWorld
@@ -99,7 +108,7 @@ def test_without_the_ipi_the_entry_is_writable_again_when_it_is_looked_at_twice(
         ("linux-2.6.29", {LOST, SEEN}, 79),
         ("linux-5.9", {LOST, SEEN}, 133),
         ("linux-5.19", {LOST, SEEN}, 133),
-        pytest.param("linux-6.5", set(), 685, marks=pytest.mark.slow),
+        pytest.param("linux-6.5", set(), 531, marks=pytest.mark.slow),
     ],
 )
 def test_gup_fast_vs_fork_under_the_kernels(
@@ -233,3 +242,45 @@ def test_2_6_29_relies_on_the_ipi_not_to_hold_a_freed_page(waits: bool, verdicts
     world = made_up("io unmap io", io=_read, unmap=_unmap)
     found = explore(lambda: SimulatedWorld(world, "linux-2.6.29", ipi_waits_for_gup_fast=waits))
     assert set(found.verdicts) == verdicts
+
+
+# An mm that takes its own memory away ------------------------------------------------------------
+
+
+def _drop_and_store(stage: Stage) -> Script:
+    yield Madvise(stage.buf, PAGE_SIZE, MADV_DONTNEED)
+    yield Store(stage.buf, b"n")
+
+
+def _drop_and_load(stage: Stage) -> Script:
+    yield Madvise(stage.buf, PAGE_SIZE, MADV_DONTNEED)
+    yield Load(stage.buf, 1)
+
+
+def _store(stage: Stage) -> Script:
+    with contextlib.suppress(Fault):
+        yield Store(stage.buf, b"s")
+
+
+def _move(stage: Stage) -> Script:
+    new = yield Mremap(stage.buf, PAGE_SIZE, PAGE_SIZE)
+    yield Load(new, 1)
+
+
+@pytest.mark.parametrize("reduction", [True, False], ids=["reduced", "every order"])
+@pytest.mark.parametrize("policy", ["linux-2.6.29", "linux-5.9"])
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [(_read, _drop_and_store), (_store, _drop_and_load), (_store, _move), (_read, _move)],
+    ids=["read, dontneed", "store, dontneed", "store, mremap", "read, mremap"],
+)
+def test_nothing_is_lost_that_its_owner_took_away_or_moved(
+    one: Callable[[Stage], Script],
+    other: Callable[[Stage], Script],
+    policy: str,
+    reduction: bool,
+) -> None:
+    world = made_up("one other", one=one, other=other)
+    found = explore(lambda: SimulatedWorld(world, policy), reduction=reduction, max_schedules=4000)
+    assert found.exhaustive or not reduction
+    assert set(found.verdicts) == set()

@@ -11,7 +11,7 @@ from uemu.dma.engine import DmaEngine, Io, Registration, Segment, Transfer
 from uemu.errors import Fault
 from uemu.events import DeviceRead, DeviceWrote, EventBus, Held, IoChecked, IoStarted, Moved
 from uemu.kernel.touch import SECTOR, brief, touch_buffer
-from uemu.mm.gup import gup_release, hold_user_pages
+from uemu.mm.gup import hold_user_pages, release_user_page
 from uemu.mm.hooks import APIS, GupCall
 from uemu.mm.mechanism import Mechanism
 from uemu.mm.mm_struct import MmStruct
@@ -108,6 +108,7 @@ class IoPaths:
         holder = _holder(io)
         for segment in io.segments:
             cpu.touch(("rmap", segment.pfn), write=False)
+            self._mech.touch_frame(cpu, segment.pfn, segment.offset, segment.length, write=False)
         self._emit(
             IoStarted(
                 cpu.name,
@@ -161,7 +162,8 @@ class IoPaths:
         """The label of a step that also looks at the buffer as its holder does.
 
         It waits while an entry of that mm is being replaced: whoever looks
-        then faults and waits for the page table lock.
+        then faults and waits for the page table lock. Not modelled: a page
+        that is given back in the middle of such a hold.
         """
         return _holder(io).mm.page_table_lock.step(fn, what)
 
@@ -169,7 +171,6 @@ class IoPaths:
         """Announce what the holder sees of its buffer now. Atomic: call inside a step."""
         holder = _holder(io)
         holder.mm.page_table_lock.enter(cpu)
-        cpu.touch(("unmapped", holder.mm.id), write=False)
         seen: list[tuple[int | None, bytes]] = []
         for held in _held(io):
             base = held.addr & PAGE_MASK
@@ -203,7 +204,7 @@ class IoPaths:
         self.check(cpu, io, final=True)
         self.dma.end(io)
         for page in holder.pages:
-            gup_release(self._mech, cpu, page, holder.call.foll)
+            release_user_page(self._mech, cpu, page, holder.call.foll)
 
     def holds(self) -> Counter[int]:
         """What devices hold: pfn to the references it adds to the page's count."""

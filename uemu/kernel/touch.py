@@ -9,7 +9,7 @@ from uemu.step import Cpu
 __all__ = ["SECTOR", "brief", "touch_buffer"]
 
 
-def touch_buffer(cpu: Cpu, mm: MmStruct, addr: int, length: int) -> None:
+def touch_buffer(cpu: Cpu, mm: MmStruct, addr: int, length: int, *, write: bool = True) -> None:
     """Let an explorer know that it matters who stores to these addresses last.
 
     The frames may be two: a device writes the one it holds, wherever the
@@ -17,7 +17,7 @@ def touch_buffer(cpu: Cpu, mm: MmStruct, addr: int, length: int) -> None:
     """
     if cpu.recording:
         for sector in range(addr // SECTOR, (addr + length - 1) // SECTOR + 1):
-            cpu.touch(("buffer", mm.id, sector), write=True)
+            cpu.touch(("buffer", mm.id, sector), write=write)
 
 
 def brief(data: bytes) -> str:

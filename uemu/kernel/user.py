@@ -57,6 +57,7 @@ class UserMode:
                 yield from do_user_fault(self._mech, cpu, mm, piece_addr, write=False)
             offset = piece_addr % PAGE_SIZE
             self._mech.touch_frame(cpu, found, offset, size, write=False)
+            touch_buffer(cpu, mm, piece_addr, size, write=False)
             data = self._mech.frames.read(found, offset, size)
             self._emit(Loaded(cpu.name, mm.id, piece_addr, found, data))
             read.append(data)

@@ -562,6 +562,21 @@ class Stage:
             raise Fault(-result, addr, f"the real mmap: {os.strerror(-result)}")
         return addr
 
+    def mremap(self, thread: PuppetThread, addr: int, old_length: int, new_length: int) -> Op[int]:
+        """mremap(2): the frames appear at the new place, the old one is unmapped."""
+        mm = thread.process.mm
+        target = yield from self.kernel.mremap(thread.cpu, mm, addr, old_length, new_length)
+        vma = mm.find_vma(target)
+        assert vma is not None
+        size = vma.vm_end - target
+        call = (SYS_MMAP, target, size, 0, HIDDEN_FIXED, -1 & (1 << 64) - 1, 0)
+        self._must_work(thread, [call], self.make_calls(thread, [call], "mremap"))
+        end = addr + (old_length + PAGE_SIZE - 1) // PAGE_SIZE * PAGE_SIZE
+        self._mmu.unmapped(mm.id, addr, end)
+        self.sync(thread)
+        self._unmap(thread, addr, end - addr, "mremap")
+        return target
+
     def munmap(self, thread: PuppetThread, addr: int, length: int) -> Op[None]:
         """munmap(2)."""
         mm = thread.process.mm

@@ -48,6 +48,15 @@ class PageInfo(NamedTuple):
 class Machine:
     """Real processes under one kernel's rules; a context manager.
 
+    It works inside programs that have children of their own and never reaps
+    them: whoever waits for a child by its pid, as `subprocess` does, is not
+    disturbed. A wait for *any* child (``os.wait()``, ``os.waitpid(-1, ...)``)
+    counts the machine's processes among those there are; in another thread,
+    while the machine works, it could take what the machine waits for.
+
+    Its processes end with `close`, with the machine itself, and with the
+    program, however that ends.
+
     Args:
         policy: ``NAME`` or ``NAME:VARIANT``, as `uemu policies` lists them.
 

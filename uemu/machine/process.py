@@ -98,6 +98,12 @@ class Caller:
         """Map private anonymous memory; return its address."""
         return self._start("mmap", lambda s: s.mmap(self._puppet, length, prot), _same).result()
 
+    def mremap(self, addr: int, old_length: int, new_length: int) -> int:
+        """mremap(2) with MREMAP_MAYMOVE; return the new address, always another one."""
+        return self._start(
+            "mremap", lambda s: s.mremap(self._puppet, addr, old_length, new_length), _same
+        ).result()
+
     def munmap(self, addr: int, length: int) -> None:
         """munmap(2)."""
         self._start("munmap", lambda s: s.munmap(self._puppet, addr, length), _same).result()

@@ -27,7 +27,8 @@ def do_user_fault(mech: Mechanism, cpu: Cpu, mm: MmStruct, addr: int, *, write: 
     Linux: arch/x86/mm/fault.c:do_user_addr_fault.
     """
     lock = mm.mmap_lock
-    yield lock.read_step("do_page_fault", "take mmap_lock")
+    hooks = mech.hooks
+    yield lock.read_step(hooks.fault_fn, hooks.lock_name)
     lock.down_read(cpu)
     mech.publish(FaultTaken, cpu.name, mm.id, addr, write)
     vma = mm.find_vma(addr)
@@ -109,14 +110,14 @@ def wp_page_copy(
     table lock; that step takes the reference that keeps ``old`` alive.
     The zero page has no rmap and its copy is a fresh page of zeros.
 
-    Linux: mm/memory.c:wp_page_copy (do_wp_page's "gotten:" before v4.4).
+    Linux: mm/memory.c:wp_page_copy (do_wp_page's "gotten:" before v4.1).
     """
     mech.get_page(cpu, old)
     yield _COPY
     new = mech.alloc_page(base)
     mech.copy_page(cpu, mm, base, new, old, "cow_user_page")
     lock = mm.page_table_lock
-    yield lock.step("wp_page_copy", "pte_same ?")
+    yield lock.step(mech.hooks.copy_fn, "pte_same ?")
     lock.enter(cpu)
     if cpu.read(mm.pte(base)) != orig_pte:
         mech.put_page(cpu, new)

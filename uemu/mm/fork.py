@@ -19,7 +19,6 @@ def dup_mmap(mech: Mechanism, cpu: Cpu, src: MmStruct, name: str) -> Op[MmStruct
     lock = src.mmap_lock
     yield lock.write_step("dup_mmap", f"{mech.hooks.lock_name} for writing")
     lock.down_write(cpu)
-    mech.hooks.fork_begin(cpu, src)
     dst = mech.mm_alloc(name, src)
     for vma in src.vmas:
         if vma.vm_flags & Vm.DONTCOPY:
@@ -27,6 +26,7 @@ def dup_mmap(mech: Mechanism, cpu: Cpu, src: MmStruct, name: str) -> Op[MmStruct
         dst.insert_vma(vma.copy())
         if vma.vm_flags & Vm.WIPEONFORK:
             continue
+        yield from mech.hooks.copy_page_range_begin(cpu, src)
         for base in src.bases_in(vma.vm_start, vma.vm_end):
             pte = src.pte(base).peek()
             if isinstance(pte, Pte):
@@ -35,10 +35,10 @@ def dup_mmap(mech: Mechanism, cpu: Cpu, src: MmStruct, name: str) -> Op[MmStruct
                 yield src.page_table_lock.step("copy_one_pte", "share the swap entry")
                 src.page_table_lock.enter(cpu)
                 mech.set_pte_at(cpu, dst, base, cpu.read(src.pte(base)))
+        yield from mech.hooks.copy_page_range_end(cpu, src)
     if src.vmas:
         start, end = src.vmas[0].vm_start, src.vmas[-1].vm_end
         yield from mech.flush_tlb_range(cpu, src, start, end)
-    mech.hooks.fork_end(cpu, src)
     lock.up_write(cpu)
     mech.publish(Forked, cpu.name, src.id, dst.id)
     return dst

@@ -1,7 +1,9 @@
 """Page frames: 4 KiB each, numbered by pfn, bytes and nothing else.
 
 A pfn is never handed out twice, so a story about pfn 7 is about one frame.
-Where the bytes of a frame lie is the store's own affair.
+Where the bytes of a frame lie is the store's own affair. Not modelled,
+therefore: a freed frame that is at once another process's, which is the other
+thing that gup-fast's second look at the entry is for.
 """
 
 from __future__ import annotations

@@ -35,8 +35,15 @@ def gup_grab(mech: Mechanism, cpu: Cpu, page: Page, foll: Foll) -> None:
 
 
 def gup_release(mech: Mechanism, cpu: Cpu, page: Page, foll: Foll) -> None:
-    """Give back what `gup_grab` took. Linux: unpin_user_page(), put_page()."""
+    """Drop what `gup_grab` took. Linux: gup_put_folio()."""
     mech.put_page(cpu, page, GUP_PIN_COUNTING_BIAS if Foll.PIN in foll else 1)
+
+
+def release_user_page(mech: Mechanism, cpu: Cpu, page: Page, foll: Foll) -> None:
+    """Give back a page that was kept. Linux: unpin_user_page(), put_page()."""
+    if Foll.PIN in foll:
+        mech.hooks.check_pinned(cpu, page)
+    gup_release(mech, cpu, page, foll)
 
 
 def hold_user_pages(
@@ -89,7 +96,8 @@ def _get_user_page(mech: Mechanism, cpu: Cpu, mm: MmStruct, base: int, foll: Fol
         )
         if write and not vma.writable():
             # COW is broken; without VM_WRITE the entry stays read-only, and the
-            # next lookup goes as a read. Linux: VM_FAULT_WRITE in __get_user_pages.
+            # next lookup goes as a read. Linux: VM_FAULT_WRITE in __get_user_pages
+            # (up to 4.8; FOLL_COW and then the exclusive bit are not modelled).
             foll &= ~Foll.WRITE
     raise InvariantError("livelock", f"get_user_pages retried {RETRIES} times at {base:#x}")
 
@@ -115,7 +123,6 @@ def lockless_pages_from_mm(
         return []
     yield _IRQS_OFF
     cpu.write(cpu.irqs_off, True)
-    hooks.gup_mark_mm(cpu, mm, foll)
     pages: list[Page] = []
     for base in bases:
         page = yield from hooks.gup_fast_pte(cpu, mm, base, foll)
@@ -127,4 +134,7 @@ def lockless_pages_from_mm(
         for page in pages:
             gup_release(mech, cpu, page, foll)
         return []
+    if Foll.PIN in foll:
+        for page in pages:
+            hooks.check_pinned(cpu, page)
     return pages

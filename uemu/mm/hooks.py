@@ -70,9 +70,10 @@ APIS: dict[str, ApiUse] = {
 }
 """Who takes references to user pages, under the names the library uses.
 
-Linux: fs/direct-io.c and lib/iov_iter.c; fs/splice.c:get_user_pages for
-vmsplice; io_uring/rsrc.c; drivers/infiniband/core/umem.c;
-drivers/vfio/vfio_iommu_type1.c.
+Linux: fs/direct-io.c and lib/iov_iter.c; fs/splice.c for vmsplice;
+io_uring/rsrc.c; drivers/infiniband/core/umem.c;
+drivers/vfio/vfio_iommu_type1.c. io_uring and VFIO under a kernel that did not
+have them yet are a thought experiment: a get, as everything was.
 """
 
 
@@ -88,6 +89,8 @@ class PolicyHooks(ABC):
         read_fault_maps_zero_page: what a read of untouched memory maps.
         has_wipeonfork: whether MADV_WIPEONFORK exists (since v4.14).
         lock_name: what mmap_lock was called then.
+        fault_fn, copy_fn, mprotect_fn: what that kernel calls the functions
+            of `uemu.mm` that bear another year's name.
     """
 
     name: ClassVar[str]
@@ -97,6 +100,9 @@ class PolicyHooks(ABC):
     read_fault_maps_zero_page: ClassVar[bool] = True
     has_wipeonfork: ClassVar[bool] = True
     lock_name: ClassVar[str] = "mmap_lock"
+    fault_fn: ClassVar[str] = "do_user_addr_fault"
+    copy_fn: ClassVar[str] = "wp_page_copy"
+    mprotect_fn: ClassVar[str] = "do_mprotect_pkey"
 
     mech: Mechanism
 
@@ -121,11 +127,15 @@ class PolicyHooks(ABC):
 
     # fork ------------------------------------------------------------------------
 
-    def fork_begin(self, cpu: Cpu, src: MmStruct) -> None:
-        """Right after fork took mmap_lock. Atomic: inside that step."""
+    def copy_page_range_begin(self, cpu: Cpu, src: MmStruct) -> Op[None]:
+        """Before fork copies the entries of a COW mapping."""
+        return
+        yield  # pragma: no cover
 
-    def fork_end(self, cpu: Cpu, src: MmStruct) -> None:
-        """Right before fork gives mmap_lock back. Atomic: inside that step."""
+    def copy_page_range_end(self, cpu: Cpu, src: MmStruct) -> Op[None]:
+        """After fork copied the entries of a COW mapping."""
+        return
+        yield  # pragma: no cover
 
     @abstractmethod
     def copy_present_pte(
@@ -167,6 +177,12 @@ class PolicyHooks(ABC):
         """After interrupts are on again: whether the pages may be kept."""
         return True
         yield  # pragma: no cover
+
+    def check_pinned(self, cpu: Cpu, page: Page) -> None:
+        """Complain of a page that may not be pinned. Atomic: inside a step.
+
+        Asked where pins are kept and where they are given back.
+        """
 
     def gup_mark_mm(self, cpu: Cpu, mm: MmStruct, foll: Foll) -> None:
         """Note in the mm that its pages are being held. Atomic: inside gup's first step."""

@@ -182,7 +182,8 @@ class Mechanism:
         IPI to each other CPU that runs ``mm``; each of them is a step, which
         waits while that CPU has interrupts off.
 
-        Linux: arch/x86/mm/tlb.c:flush_tlb_others.
+        Not modelled: that the IPIs go out together; here one waits for the
+        other. Linux: arch/x86/mm/tlb.c:flush_tlb_others.
         """
         targets = self.mmu.cpus_of(mm.id)
         if not targets:

@@ -83,6 +83,7 @@ class SimulatedMmu:
 
     def flush(self, cpu: Cpu, target: Cpu, mm: MmId, start: int, end: int) -> None:
         """Drop what ``target`` holds of ``[start, end)``."""
+        cpu.touch(("tlb", target.name, mm), write=True)
         for base, cell in self._tlbs.get((target.name, mm), {}).items():
             if start <= base < end:
                 cpu.write(cell, None)
@@ -102,6 +103,8 @@ class SimulatedMmu:
             return entry.pfn
         pte = cpu.read(mm.pte(base))
         if isinstance(pte, Pte) and pte.user and (pte.write or not write):
+            # A flush that came first would not have met this translation.
+            cpu.touch(("tlb", cpu.name, mm.id), write=False)
             cpu.write(cell, pte)
             return pte.pfn
         # Intel SDM 3A, 4.10.4.1: a page fault invalidates the translation it met.

@@ -19,13 +19,16 @@ def mprotect(mech: Mechanism, cpu: Cpu, mm: MmStruct, start: int, end: int, prot
         Fault: ENOMEM, part of the range is not mapped.
     """
     lock = mm.mmap_lock
-    yield lock.write_step("do_mprotect", f"{mech.hooks.lock_name} for writing")
+    yield lock.write_step(mech.hooks.mprotect_fn, f"{mech.hooks.lock_name} for writing")
     lock.down_write(cpu)
     if not mm.covers(start, end):
         lock.up_write(cpu)
         raise Fault(errno.ENOMEM, start, "mprotect of what is not mapped")
     for vma in mm.vmas_in(start, end):
-        vma.vm_flags = (vma.vm_flags & ~(Vm.READ | Vm.WRITE)) | vm_flags_of(prot)
+        new_flags = (vma.vm_flags & ~(Vm.READ | Vm.WRITE)) | vm_flags_of(prot)
+        if new_flags == vma.vm_flags:
+            continue
+        vma.vm_flags = new_flags
         for base in mm.bases_in(vma.vm_start, vma.vm_end):
             yield mm.page_table_lock.step("change_pte_range", "new protection")
             mm.page_table_lock.enter(cpu)

@@ -19,7 +19,8 @@ def mremap(
 
     Frames move with their entries: a device that holds one still holds it,
     and the program finds it at the new address. Growing in place is not
-    tried, as MREMAP_MAYMOVE allows.
+    tried, as MREMAP_MAYMOVE allows. Not modelled: that each entry is flushed
+    before it is set anew; here all are, at the end.
 
     Raises:
         Fault: EFAULT, the range is not inside one VMA.
@@ -40,12 +41,11 @@ def mremap(
     new = old.copy()
     new.vm_start, new.vm_end = target, target + new_length
     mm.insert_vma(new)
-    cpu.touch(("unmapped", mm.id), write=True)
-    mech.publish(Moved, cpu.name, mm.id, start, old_end, target)
     for base in mm.bases_in(start, old_end):
         yield mm.page_table_lock.step("move_ptes", "move the entry")
         mm.page_table_lock.enter(cpu)
         pte = cpu.read(mm.pte(base))
+        mech.publish(Moved, cpu.name, mm.id, base, base + PAGE_SIZE, base - start + target)
         mech.set_pte_at(cpu, mm, base, None)
         mech.set_pte_at(cpu, mm, base - start + target, pte)
     yield from mech.flush_tlb_range(cpu, mm, start, old_end)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 
+from uemu.abi import PAGE_SIZE
 from uemu.errors import Fault
 from uemu.events import Unmapped
 from uemu.mm.mechanism import Mechanism
@@ -20,16 +21,15 @@ def zap_page_range(mech: Mechanism, cpu: Cpu, mm: MmStruct, start: int, end: int
     """Drop every entry in ``[start, end)``: clear, flush, and only then free.
 
     Precondition: mmap_lock is held, inside a step. Linux: mmu_gather orders
-    the three.
+    the three. Not modelled: an entry that a fault adds behind the listing,
+    where mmap_lock is held for reading only.
     """
-    # Announced first: who looks at the buffer from here on is told why.
-    cpu.touch(("unmapped", mm.id), write=True)
-    mech.publish(Unmapped, cpu.name, mm.id, start, end)
     gathered: list[Page] = []
     for base in mm.bases_in(start, end):
         yield mm.page_table_lock.step("zap_pte_range", "clear the entry")
         mm.page_table_lock.enter(cpu)
         pte = cpu.read(mm.pte(base))
+        mech.publish(Unmapped, cpu.name, mm.id, base, base + PAGE_SIZE)
         mech.set_pte_at(cpu, mm, base, None)
         if isinstance(pte, Pte) and not (page := mech.page_of(pte)).reserved:
             mech.page_remove_rmap(cpu, page)

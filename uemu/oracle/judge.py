@@ -83,6 +83,8 @@ class Oracle:
         self._ios: dict[int, _Io] = {}
         self._by_pfn: dict[int, list[_Io]] = {}
         self._by_mm: dict[MmId, list[_Io]] = {}
+        # pfn to the (mm, base) that mapped it until the mm itself took it away.
+        self._taken: dict[int, set[tuple[MmId, int]]] = {}
         events.watch(MmCreated, self._mm_created)
         events.watch(MmGone, self._mm_gone)
         events.watch(Forked, self._forked)
@@ -142,12 +144,14 @@ class Oracle:
             self._tell(io, "copied", mm, cpu, base, f"{fn} copies pfn {src} to pfn {dst}")
 
     def _page_freed(self, event: PageFreed) -> None:
+        self._taken.pop(event.pfn, None)
         for io in self._by_pfn.get(event.pfn, ()):
             text = f"pfn {event.pfn} was freed while a device holds it"
             self._violate("pinned-page-freed", io, io.mm, io.buffers[0].held.addr, 0, text)
 
     def _unmapped(self, event: Unmapped) -> None:
         self._stores.forget(event.mm, event.start, event.end)
+        self._take_away(event.mm, event.start, event.end)
         for io in self._by_mm.get(event.mm, ()):
             for buffer in io.buffers:
                 if event.start <= buffer.held.addr < event.end:
@@ -155,8 +159,20 @@ class Oracle:
                     self._tell(io, "unmapped", event.mm, event.cpu, buffer.held.addr,
                                "takes its own buffer away")  # fmt: skip
 
+    def _take_away(self, mm: MmId, start: int, end: int) -> None:
+        """Remember what an mm no longer maps of its own will.
+
+        A CPU with a stale translation, or a gup-fast that read the entry
+        before, may still come to the frame by the old address.
+        """
+        for base in range(start, end, PAGE_SIZE):
+            pfn = self._ptes.get((mm, base))
+            if pfn is not None:
+                self._taken.setdefault(pfn, set()).add((mm, base))
+
     def _moved(self, event: Moved) -> None:
         shift = event.to - event.start
+        self._take_away(event.mm, event.start, event.end)
         self._stores.moved(event.mm, event.start, event.end, shift)
         for io in self._by_mm.get(event.mm, ()):
             for buffer in io.buffers:
@@ -170,7 +186,10 @@ class Oracle:
     # CPUs --------------------------------------------------------------------------------
 
     def _stored(self, event: Stored) -> None:
-        self._stores.stored(event.mm, event.addr, event.data)
+        if (event.mm, event.addr & PAGE_MASK) in self._taken.get(event.pfn, ()):
+            self._stored_too_late(event)
+        else:
+            self._stores.stored(event.mm, event.addr, event.data)
         offset = event.addr % PAGE_SIZE
         told = set()
         for io in self._by_pfn.get(event.pfn, ()):
@@ -195,6 +214,14 @@ class Oracle:
                     self._tell(io, "stored", event.mm, event.cpu, event.addr,
                                f"stores into pfn {event.pfn}")  # fmt: skip
 
+    def _stored_too_late(self, event: Stored) -> None:
+        """A store into a page that its mm took away: what it leaves, wherever, is its own."""
+        offset, length = event.addr % PAGE_SIZE, len(event.data)
+        self._stores.overwritten(event.mm, event.addr, length)
+        for (mm, base), pfn in self._ptes.items():
+            if mm == event.mm and pfn == event.pfn:
+                self._stores.overwritten(mm, base + offset, length)
+
     def _loaded(self, event: Loaded) -> None:
         self._look(event.mm, event.addr, event.pfn, event.data, event.cpu)
 
@@ -216,6 +243,10 @@ class Oracle:
     def _io_started(self, event: IoStarted) -> None:
         mm = event.held[0].mm
         io = _Io(event, mm, [_Buffer(held) for held in event.held], [])
+        for buffer in io.buffers:
+            base = buffer.held.addr & PAGE_MASK
+            taken = (mm, base) in self._taken.get(buffer.held.pfn, ())
+            buffer.excused = taken and self._ptes.get((mm, base)) != buffer.held.pfn
         self._ios[event.io] = io
         self._by_mm.setdefault(mm, []).append(io)
         for pfn in {held.pfn: None for held in event.held}:
@@ -244,7 +275,10 @@ class Oracle:
         self._tell(io, "device-wrote", None, "device", None,
                    f"writes {len(event.data)} bytes into pfn {event.pfn}")  # fmt: skip
         for (mm, base), pfn in self._ptes.items():
-            if pfn == event.pfn and mm != io.mm:
+            if pfn == event.pfn and mm == io.mm:
+                # Wherever the holder maps it now: mremap may have moved it.
+                self._stores.overwritten(mm, base + event.offset, len(event.data))
+            elif pfn == event.pfn:
                 where = base + event.offset
                 text = (f"{self._names[mm]} sees what the device wrote for"
                         f" {self._names[io.mm]}")  # fmt: skip

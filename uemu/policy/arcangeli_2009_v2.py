@@ -12,7 +12,9 @@ Holds:   device writes and device reads in flight over fork belong to the
 Breaks:  a read gup in a VMA without VM_WRITE never returns (livelock):
          follow_page wants a writable entry that maybe_mkwrite never makes.
 Costs:   at fork one page copy and one TLB flush for each page under I/O; in
-         gup-fast one atomic more on a page's first hold and a fence always.
+         gup-fast one atomic more on a page's first hold and a fence always. A
+         read gup-fast of an anonymous page never succeeds: the patch compares
+         the masked flags with one more than the mask has.
 Relies:  fork writes the entry, then reads PG_gup and the count; gup-fast
          writes count and PG_gup, then reads the entry. Whoever is second
          sees the other: both need their smp_mb().
@@ -38,10 +40,10 @@ Race: gup-fast-vs-fork uemu1:00011101111111100
     6   gup_pte_range                          SetPageGUP            0: 3/2g
     7                        flush_tlb_others  IPI to io             0: 3/2g
     8                        store             b'P' -> parent        0: 3/2g
-    9                        do_page_fault     take mmap_lock        0: 3/2g
+    9                        do_page_fault     mmap_sem              0: 3/2g
     10                       do_wp_page        mapcount == 1 ?       0: 4/2g
     11                       cow_user_page     copy the frame        0: 4/2g 1/0
-    12                       wp_page_copy      pte_same ?            -: 4/2g 1/0
+    12                       do_wp_page        pte_same ?            -: 4/2g 1/0
     13                       flush_tlb_others  IPI to io             1: 2/1g 1/1
     14                       store             b'P' -> parent        1: 2/1g 1/1
     15  dma                                    b'D' -> pfn 0         1: 2/1g 1/1
@@ -100,9 +102,10 @@ class Arcangeli2009V2(Linux2_6_29):
             return page
         yield Step("gup_pte_range", "still writable ?")
         pte = cpu.read(mm.pte(base))
-        # Wanted is mask | _PAGE_RW for read gups too: break COW, slowly.
+        # As posted: (flags & mask) != (mask | _PAGE_RW). A read gup's mask has no
+        # _PAGE_RW, so the two never are the same, and it always goes the slow way.
         # The patch compares flags, not frames.
-        if not isinstance(pte, Pte) or not pte.write:
+        if Foll.WRITE not in foll or not isinstance(pte, Pte) or not pte.write:
             gup_release(self.mech, cpu, page, foll)
             return None
         return page
@@ -118,6 +121,8 @@ class Arcangeli2009V2(Linux2_6_29):
         lock.enter(cpu)
         pte = cpu.read(mm.pte(base))
         write = Foll.WRITE in foll
+        if pte is None and not write:
+            return self.hold_zero_page(cpu, foll)
         if not isinstance(pte, Pte) or (write and not pte.write):
             return NeedFault.WRITE if write else NeedFault.READ
         page = self.mech.page_of(pte)

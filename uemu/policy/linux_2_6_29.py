@@ -35,17 +35,17 @@ Race: lost-read uemu1:0001111122222222003333 -> lost-dma-write, dma-write-seen-b
     6               flush_tlb_others                                IPI to io        0: 3/2 2/2
     7               flush_tlb_others                                IPI to cpu       0: 3/2 2/2
     8                                 store                         b'P' -> parent   0: 3/2 2/2
-    9                                 do_page_fault                 take mmap_lock   0: 3/2 2/2
+    9                                 do_page_fault                 mmap_sem         0: 3/2 2/2
     10                                do_wp_page                    mapcount == 1 ?  0: 4/2 2/2
     11                                cow_user_page                 copy the frame   0: 4/2 2/2 1/0
-    12                                wp_page_copy                  pte_same ?       -: 4/2 2/2 1/0
+    12                                do_wp_page                    pte_same ?       -: 4/2 2/2 1/0
     13                                flush_tlb_others              IPI to io        -: 4/2 2/2 1/0
     14                                flush_tlb_others              IPI to fork      2: 2/1 2/2 1/1
     15                                store                         b'P' -> parent   2: 2/1 2/2 1/1
     16  dma                                                         b'D' -> pfn 0    2: 2/1 2/2 1/1
     17  put_page                                                    release pfn 0    2: 1/1 2/2 1/1
     18                                                  store       b'C' -> child    2: 1/1 2/2 1/1
-    19                                                  do_page_    take mmap_lock   2: 1/1 2/2 1/1
+    19                                                  do_page_    mmap_sem         2: 1/1 2/2 1/1
                                                         fault
     20                                                  do_wp_page  mapcount == 1 ?  2: 1/1 2/2 1/1
     21                                                  store       b'C' -> child    2: 1/1 2/2 1/1
@@ -76,6 +76,9 @@ class Linux2_6_29(PolicyHooks):
     read_fault_maps_zero_page = False
     has_wipeonfork = False
     lock_name = "mmap_sem"
+    fault_fn = "do_page_fault"
+    copy_fn = "do_wp_page"
+    mprotect_fn = "sys_mprotect"
 
     def copy_present_pte(
         self, cpu: Cpu, src: MmStruct, dst: MmStruct, vma: Vma, base: int
@@ -120,9 +123,17 @@ class Linux2_6_29(PolicyHooks):
         lock.enter(cpu)
         pte = cpu.read(mm.pte(base))
         write = Foll.WRITE in foll
+        if pte is None and not write:
+            return self.hold_zero_page(cpu, foll)
         if not isinstance(pte, Pte) or (write and not pte.write):
             return NeedFault.WRITE if write else NeedFault.READ
         page = self.mech.page_of(pte)
+        gup_grab(self.mech, cpu, page, foll)
+        return page
+
+    def hold_zero_page(self, cpu: Cpu, foll: Foll) -> Page:
+        """A read gup of untouched memory maps nothing. Linux: follow_page, FOLL_ANON."""
+        page = self.mech.zero_page()
         gup_grab(self.mech, cpu, page, foll)
         return page
 
@@ -135,6 +146,8 @@ class Linux2_6_29(PolicyHooks):
         if Foll.WRITE in foll and not pte.write:
             return None
         page = self.mech.page_of(pte)
+        if page.reserved:  # _PAGE_SPECIAL
+            return None
         yield Step("get_page", f"hold pfn {pte.pfn}")
         gup_grab(self.mech, cpu, page, foll)
         return page

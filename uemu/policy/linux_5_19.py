@@ -31,7 +31,7 @@ from uemu.abi import Foll
 from uemu.errors import InvariantError
 from uemu.mm.fault import wp_page_copy, wp_page_reuse
 from uemu.mm.fork import share_page
-from uemu.mm.gup import gup_grab, gup_release
+from uemu.mm.gup import gup_grab
 from uemu.mm.hooks import NeedFault
 from uemu.mm.mm_struct import MmStruct
 from uemu.mm.page import Page, page_count
@@ -48,6 +48,7 @@ class Linux5_19(Linux5_9):
 
     name = "linux-5.19"
     year = 2022
+    try_grab_fn = "try_grab_folio"
     summary = "PG_anon_exclusive decides reuse; read-only pins unshare; O_DIRECT is a get"
 
     def new_anon_page(self, cpu: Cpu, page: Page) -> None:
@@ -56,12 +57,14 @@ class Linux5_19(Linux5_9):
 
     # fork -------------------------------------------------------------------------------
 
-    def fork_begin(self, cpu: Cpu, src: MmStruct) -> None:
+    def copy_page_range_begin(self, cpu: Cpu, src: MmStruct) -> Op[None]:
         """raw_write_seqcount_begin(&src_mm->write_protect_seq)."""
+        yield Step("copy_page_range", "write_protect_seq odd")
         cpu.add(src.extra(WRITE_PROTECT_SEQ), 1)
 
-    def fork_end(self, cpu: Cpu, src: MmStruct) -> None:
+    def copy_page_range_end(self, cpu: Cpu, src: MmStruct) -> Op[None]:
         """raw_write_seqcount_end(&src_mm->write_protect_seq)."""
+        yield Step("copy_page_range", "write_protect_seq even")
         cpu.add(src.extra(WRITE_PROTECT_SEQ), 1)
 
     def copy_present_pte(
@@ -75,17 +78,20 @@ class Linux5_19(Linux5_9):
         if not isinstance(pte, Pte):
             return
         page = self.mech.page_of(pte)
-        if not page.reserved and cpu.read(page.anon_exclusive):
-            if self.page_needs_cow_for_dma(cpu, src, page):
-                copy_present_page(self, cpu, dst, vma, base, page)
-                return
+        exclusive = not page.reserved and cpu.read(page.anon_exclusive)
+        if exclusive and self.page_needs_cow_for_dma(cpu, src, page):
+            copy_present_page(self, cpu, dst, vma, base, page)
+            return
+        if exclusive:
+            lock.acquire(cpu)
+            yield Step("page_try_dup_anon_rmap", "no longer exclusive")
             cpu.write(page.anon_exclusive, False)
         if vma.is_cow_mapping() and pte.write:
             lock.acquire(cpu)
             yield Step("copy_present_pte", "share read-only")
             pte = pte.wrprotect()
             self.mech.set_pte_at(cpu, src, base, pte)
-            lock.release(cpu)
+        lock.release(cpu)
         share_page(self.mech, cpu, dst, base, pte)
 
     # write fault ------------------------------------------------------------------------
@@ -101,17 +107,23 @@ class Linux5_19(Linux5_9):
         if not isinstance(pte, Pte) or pte.write:
             return
         page = self.mech.page_of(pte)
-        if page.reserved or not (cpu.read(page.anon_exclusive) or self.take_over(cpu, page)):
+        if not page.reserved and cpu.read(page.anon_exclusive):
+            if not unshare:
+                wp_page_reuse(self.mech, cpu, mm, vma, base, pte)
+            return
+        if page.reserved or self.has_other_references(cpu, page):
             yield from wp_page_copy(self.mech, cpu, mm, vma, base, pte, page, writable=not unshare)
-        elif not unshare:
-            wp_page_reuse(self.mech, cpu, mm, vma, base, pte)
-
-    def take_over(self, cpu: Cpu, page: Page) -> bool:
-        """Mark a page exclusive that has no other reference. Linux: page_move_anon_rmap()."""
-        if page_count(cpu, page) != 1:
-            return False
+            return
+        lock.acquire(cpu)
+        yield Step("page_move_anon_rmap", "exclusive from now on")
         cpu.write(page.anon_exclusive, True)
-        return True
+        if not unshare:
+            wp_page_reuse(self.mech, cpu, mm, vma, base, pte)
+        lock.release(cpu)
+
+    def has_other_references(self, cpu: Cpu, page: Page) -> bool:
+        """Whether anybody but this entry refers to a page that is not exclusive."""
+        return page_count(cpu, page) != 1
 
     # mm/gup.c ----------------------------------------------------------------------------
 
@@ -121,9 +133,9 @@ class Linux5_19(Linux5_9):
             return False
         return not cpu.read(page.anon_exclusive)
 
-    def sanity_check_pinned(self, cpu: Cpu, page: Page, foll: Foll) -> None:
+    def check_pinned(self, cpu: Cpu, page: Page) -> None:
         """A pinned anonymous page is exclusive. Linux: sanity_check_pinned_pages()."""
-        if Foll.PIN in foll and not page.reserved and not cpu.read(page.anon_exclusive):
+        if not page.reserved and not cpu.read(page.anon_exclusive):
             raise InvariantError("not-exclusive", f"{page!r} is pinned and not exclusive")
 
     def follow_page_pte(
@@ -141,27 +153,25 @@ class Linux5_19(Linux5_9):
         if not pte.write and self.must_unshare(cpu, pte, page, foll):
             return NeedFault.UNSHARE
         gup_grab(self.mech, cpu, page, foll)
-        self.sanity_check_pinned(cpu, page, foll)
+        if Foll.PIN in foll:
+            self.check_pinned(cpu, page)
         return page
 
     def gup_fast_begin(self, cpu: Cpu, mm: MmStruct, foll: Foll) -> Op[int | None]:
-        """Refuse while fork runs. Linux: lockless_pages_from_mm."""
+        """Refuse while fork copies entries. Linux: lockless_pages_from_mm."""
+        yield from super().gup_fast_begin(cpu, mm, foll)
         if Foll.PIN not in foll:
             return 0
         yield Step("lockless_pages_from_mm", "write_protect_seq even ?")
         seq = cpu.read(mm.extra(WRITE_PROTECT_SEQ))
         return None if seq & 1 else seq
 
-    def gup_fast_pte(self, cpu: Cpu, mm: MmStruct, base: int, foll: Foll) -> Op[Page | None]:
-        """As in 5.9, and leave to the slow path what must be unshared."""
-        page = yield from super().gup_fast_pte(cpu, mm, base, foll)
-        if page is None:
-            return None
-        pte = cpu.read(mm.pte(base))
-        if isinstance(pte, Pte) and not pte.write and self.must_unshare(cpu, pte, page, foll):
-            gup_release(self.mech, cpu, page, foll)
-            return None
-        return page
+    def may_keep(self, cpu: Cpu, pte: Pte, page: Page, foll: Foll) -> Op[bool]:
+        """Leave to the slow path what must be unshared. Linux: gup_must_unshare()."""
+        if pte.write or Foll.WRITE in foll or Foll.PIN not in foll:
+            return True
+        yield Step("gup_must_unshare", "exclusive ?")
+        return not self.must_unshare(cpu, pte, page, foll)
 
     def gup_fast_end(self, cpu: Cpu, mm: MmStruct, foll: Foll, token: int) -> Op[bool]:
         """Drop the pins if fork ran meanwhile."""

@@ -15,14 +15,18 @@ Costs:   COW copies wherever anybody holds a reference; at fork a page copy
 Relies:  gup-fast racing with fork is not excluded before 5.11.
 Source:  Linux v5.9, mm/memory.c:do_wp_page, copy_present_page; mm/gup.c.
          Since Linux kernel commits 09854ba94c6a ("mm: do_wp_page()
-         simplification"), a308c71bf1e6, 008cfe4418b3, 70e806e4e645 ("mm: Do
+         simplification"), a308c71bf1e6 ("mm/gup: Remove enfornced COW
+         mechanism"), 008cfe4418b3 ("mm: Introduce mm_struct.has_pinned"), 70e806e4e645 ("mm: Do
          early cow for pinned pages during fork() for ptes"), f3c64eda3e50
          ("mm: avoid early COW write protect games during fork()").
-Not modelled: KSM; the page lock (its trylock cannot fail here); the
-         preallocated page and the -EAGAIN turn it needs; huge pages.
+Not modelled: KSM; swap and the LRU pagevecs, which hold references too; the
+         page lock (its trylock cannot fail here); the preallocated page and
+         the -EAGAIN turn it needs; huge pages.
 """
 
 from __future__ import annotations
+
+from typing import ClassVar
 
 from uemu.abi import Foll
 from uemu.mm.fault import wp_page_copy, wp_page_reuse
@@ -45,15 +49,19 @@ class Linux5_9(PolicyHooks):
     name = "linux-5.9"
     year = 2020
     summary = "a write fault asks page_count; fork copies pinned pages; O_DIRECT is a get"
+    try_grab_fn: ClassVar[str] = "try_grab_compound_head"
 
     def gup_kind(self, api: str, *, write: bool) -> GupCall:
-        """FOLL_PIN | FOLL_LONGTERM for registrations, FOLL_GET for the rest."""
+        """FOLL_PIN | FOLL_LONGTERM for registrations, FOLL_GET for the rest.
+
+        RDMA goes fast by then: drivers/infiniband/core/umem.c:ib_umem_get.
+        """
         if api not in PINNING:
             return super().gup_kind(api, write=write)
         foll = Foll.PIN | Foll.LONGTERM
         if write or APIS[api].always_write:
             foll |= Foll.WRITE
-        return GupCall(foll, APIS[api].fast)
+        return GupCall(foll, APIS[api].fast or api == "rdma")
 
     # fork: mm/memory.c ----------------------------------------------------------------
 
@@ -107,6 +115,13 @@ class Linux5_9(PolicyHooks):
 
     # mm/gup.c ---------------------------------------------------------------------------
 
+    def gup_fast_begin(self, cpu: Cpu, mm: MmStruct, foll: Foll) -> Op[int | None]:
+        """Mark the mm before the first pin. Linux: internal_get_user_pages_fast."""
+        if Foll.PIN in foll:
+            yield Step("internal_get_user_pages_fast", "mm has_pinned")
+            self.gup_mark_mm(cpu, mm, foll)
+        return 0
+
     def gup_mark_mm(self, cpu: Cpu, mm: MmStruct, foll: Foll) -> None:
         """Set mm->has_pinned before the first pin."""
         if Foll.PIN in foll and not cpu.read(mm.has_pinned):
@@ -136,16 +151,23 @@ class Linux5_9(PolicyHooks):
         if Foll.WRITE in foll and not pte.write:
             return None
         page = self.mech.page_of(pte)
-        yield Step("try_grab_compound_head", f"hold pfn {pte.pfn}")
+        if page.reserved:  # pte_special()
+            return None
+        yield Step(self.try_grab_fn, f"hold pfn {pte.pfn}")
         if page_count(cpu, page) == 0:
             # Freed since: page_cache_add_speculative() adds unless zero.
             return None
         gup_grab(self.mech, cpu, page, foll)
         yield Step("gup_pte_range", "pte_same ?")
-        if cpu.read(mm.pte(base)) != pte:
-            gup_release(self.mech, cpu, page, foll)
-            return None
-        return page
+        if cpu.read(mm.pte(base)) == pte and (yield from self.may_keep(cpu, pte, page, foll)):
+            return page
+        gup_release(self.mech, cpu, page, foll)
+        return None
+
+    def may_keep(self, cpu: Cpu, pte: Pte, page: Page, foll: Foll) -> Op[bool]:
+        """Whether gup-fast may keep what it holds: here, always."""
+        return True
+        yield  # pragma: no cover
 
 
 def copy_present_page(

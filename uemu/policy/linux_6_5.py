@@ -13,8 +13,10 @@ Source:  Linux v6.5, lib/iov_iter.c:iov_iter_extract_pages, block/bio.c.
          1ccf164ec866 ("block: Use iov_iter_extract_pages() and page pinning
          in direct-io.c"); 84209e87c696 ("mm/gup: reliable R/O long-term
          pinning in COW mappings") (in v6.2), so that who holds the zero page
-         to read it later gets a page of its own.
+         to read it later gets a page of its own; b40656aa7d55 ("RDMA/umem:
+         remove FOLL_FORCE usage") (in v6.2).
 Not modelled: FUSE, which still gets in 6.5; what linux-5.19 does not model;
+         the locks of single VMAs;
          that mprotect makes an exclusive page writable at once (since v6.0).
 """
 
@@ -36,7 +38,9 @@ class Linux6_5(Linux5_19):
     summary = "as linux-5.19, and O_DIRECT pins: a read in flight survives fork"
 
     def gup_kind(self, api: str, *, write: bool) -> GupCall:
-        """O_DIRECT is FOLL_PIN, the rest as before."""
+        """O_DIRECT is FOLL_PIN, RDMA writes only what is writable, the rest as before."""
+        if api == "rdma" and not write:
+            return GupCall(Foll.PIN | Foll.LONGTERM, fast=True)
         if api != "o_direct":
             return super().gup_kind(api, write=write)
         return GupCall(Foll.PIN | (Foll.WRITE if write else Foll(0)), APIS[api].fast)

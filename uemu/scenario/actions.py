@@ -129,6 +129,15 @@ class Mprotect:
 
 
 @dataclass(frozen=True, slots=True)
+class Mremap:
+    """mremap(2) to a new place; the script gets its address."""
+
+    addr: int
+    old_length: int
+    new_length: int
+
+
+@dataclass(frozen=True, slots=True)
 class Munmap:
     """munmap(2)."""
 
@@ -169,6 +178,7 @@ Action = (
     | Release
     | Madvise
     | Mprotect
+    | Mremap
     | Munmap
     | Exit
     | Signal

@@ -26,6 +26,7 @@ from uemu.scenario.actions import (
     Madvise,
     Mmap,
     Mprotect,
+    Mremap,
     Munmap,
     Register,
     Release,
@@ -128,6 +129,8 @@ class _Show:
                 return user.mmap(length)
             case Load(addr, length):
                 return self._noted(actor, user.load(addr, length))
+            case Mremap(addr, old_length, new_length):
+                return user.mremap(addr, old_length, new_length)
             case DirectRead(addr, length, api):
                 return dma.start(user, addr, length, direction=Direction.FROM_DEVICE, api=api)
             case DirectWrite(addr, length, api):

@@ -42,6 +42,7 @@ from uemu.scenario.actions import (
     Madvise,
     Mmap,
     Mprotect,
+    Mremap,
     Munmap,
     Register,
     Release,
@@ -241,6 +242,8 @@ class SimulatedWorld:
                 return kernel.madvise(cpu, mm, addr, length, advice)
             case Mprotect(addr, length, prot):
                 return kernel.mprotect(cpu, mm, addr, length, prot)
+            case Mremap(addr, old_length, new_length):
+                return kernel.mremap(cpu, mm, addr, old_length, new_length)
             case Munmap(addr, length):
                 return kernel.munmap(cpu, mm, addr, length)
             case Exit():
