@@ -326,6 +326,12 @@ int uemu_detach(pid_t tid, int sig)
 	return ptrace_errno(PTRACE_DETACH, tid, 0, (void *)(long)sig);
 }
 
+/* Trace a stopped process no longer into its children; it still dies with the tracer. */
+int uemu_alone(pid_t tid)
+{
+	return ptrace_errno(PTRACE_SETOPTIONS, tid, 0, (void *)PTRACE_O_EXITKILL);
+}
+
 int uemu_kill(pid_t tid)
 {
 	return kill(tid, SIGKILL) < 0 ? -errno : 0;

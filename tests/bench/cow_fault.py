@@ -57,7 +57,7 @@ def _store_each(machine: uemu.Machine, process: uemu.Process, buf: int) -> int:
     def stores() -> int:
         start = perf_counter_ns()
         for i in range(PAGES):
-            for _ in stage.store(thread, buf + i * uemu.PAGE_SIZE, b"x"):
+            for _ in stage.accesses.store(thread, buf + i * uemu.PAGE_SIZE, b"x"):
                 raise AssertionError("nothing waits here")
         return perf_counter_ns() - start
 

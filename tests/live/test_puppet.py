@@ -14,7 +14,7 @@ import pytest
 import uemu
 from tests.live.processes import Watch, frames_mapped_by, mappings_of, parent_of, state, threads_of
 from uemu.host import native
-from uemu.live import puppet
+from uemu.live import births
 from uemu.live.mmu import SYS_MMAP, SYS_MPROTECT, SYS_MUNMAP
 
 pytestmark = pytest.mark.needs_ptrace
@@ -150,7 +150,7 @@ def test_a_parent_killed_before_its_fork_leaves_no_child(machine: uemu.Machine) 
     with pytest.raises(uemu.ProcessDied, match=f"{parent.pid} was killed by SIGTERM during fork"):
         parent.fork()
     assert machine.pfns == []
-    assert machine.stage.processes == {}
+    assert machine.stage.reports.processes == {}
 
 
 def test_a_parent_killed_in_its_fork_leaves_no_child(
@@ -158,7 +158,7 @@ def test_a_parent_killed_in_its_fork_leaves_no_child(
 ) -> None:
     parent, _ = filled(machine)
     born: list[int] = []
-    settle = machine.stage._settle
+    settle = machine.stage.reports.settle
 
     def after_the_real_fork(thread: Any, err: int, during: str) -> Any:
         event = settle(thread, err, during)
@@ -167,7 +167,7 @@ def test_a_parent_killed_in_its_fork_leaves_no_child(
             os.kill(parent.pid, signal.SIGKILL)
         return event
 
-    monkeypatch.setattr(machine.stage, "_settle", after_the_real_fork)
+    monkeypatch.setattr(machine.stage.reports, "settle", after_the_real_fork)
     with pytest.raises(uemu.ProcessDied, match=f"{parent.pid} was killed by SIGKILL during fork"):
         parent.fork()
     (child,) = born
@@ -180,7 +180,7 @@ def test_a_child_killed_at_its_birth_leaves_its_parent_well(
     machine: uemu.Machine, monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:
     parent, buf = filled(machine, 2)
-    kill_before(monkeypatch, machine.stage, moment, lambda args: args[0])
+    kill_before(monkeypatch, machine.stage.births, moment, lambda args: args[0])
     with pytest.raises(uemu.ProcessDied, match="was killed") as died:
         parent.fork().load(buf, 1)
     monkeypatch.undo()
@@ -285,7 +285,7 @@ def test_a_real_fork_that_fails_leaves_nothing(
     machine: uemu.Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     parent, buf = filled(machine, 2)
-    monkeypatch.setattr(puppet, "SYS_FORK", 100_000)
+    monkeypatch.setattr(births, "SYS_FORK", 100_000)
     with pytest.raises(uemu.Fault, match="the real fork") as refused:
         parent.fork()
     assert refused.value.errno == errno.ENOSYS
@@ -300,7 +300,7 @@ def test_a_real_clone_that_fails_leaves_nothing(
     machine: uemu.Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     process, _ = filled(machine)
-    monkeypatch.setattr(puppet, "SYS_CLONE", 100_000)
+    monkeypatch.setattr(births, "SYS_CLONE", 100_000)
     for _ in range(100):  # more often than there are slots
         with pytest.raises(uemu.Fault, match="the real clone"):
             process.thread()
@@ -378,7 +378,9 @@ BALLAST_PAGES = 140_000
 def call(machine: uemu.Machine, process: uemu.Process, *calls: native.Call) -> list[int]:
     """Have a process make system calls that the machine knows nothing of."""
     thread = process._puppet
-    return machine.tracer.call(lambda: machine.stage.make_calls(thread, list(calls), "a test"))
+    return machine.tracer.call(
+        lambda: machine.stage.hands.make_calls(thread, list(calls), "a test")
+    )
 
 
 def use_up_mappings(machine: uemu.Machine, process: uemu.Process) -> None:
@@ -401,7 +403,7 @@ def test_a_remap_that_fails_is_said_and_made_up_for(
 ) -> None:
     parent, buf = filled(machine)
     child = parent.fork()
-    mmu = machine.stage._mmu
+    mmu = machine.stage.hands.mmu
     take_call = mmu.take_call
 
     def with_a_wrong_descriptor(mm: int) -> native.Call | None:

@@ -95,6 +95,7 @@ wait: Callable[[Event, int], int] = lib.uemu_wait
 
 cont: Callable[[int, int, int], int] = lib.uemu_cont
 detach: Callable[[int, int], int] = lib.uemu_detach
+alone: Callable[[int], int] = lib.uemu_alone
 kill: Callable[[int], int] = lib.uemu_kill
 cpu: Callable[[], int] = lib.uemu_cpu
 

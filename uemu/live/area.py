@@ -29,11 +29,22 @@ class Slot:
         struct: what the code in it is told.
         code: the address of its code page in the process, in bytes.
         resume, calls, syscall: addresses of those entry points.
+        buffer: the address of its buffer page.
         stopped: where a thread reports to be after ``syscall; int3``.
     """
 
-    __slots__ = ("_buffer", "_map", "calls", "code", "index", "resume", "stopped", "struct",
-                 "syscall")  # fmt: skip
+    __slots__ = (
+        "_buffer",
+        "_map",
+        "buffer",
+        "calls",
+        "code",
+        "index",
+        "resume",
+        "stopped",
+        "struct",
+        "syscall",
+    )
 
     def __init__(self, area: mmap.mmap, index: int) -> None:
         self.index = index
@@ -44,6 +55,7 @@ class Slot:
         area[at : at + PAGE_SIZE] = bytes(PAGE_SIZE)
         self.struct = native.slot_at(area, at)
         self._buffer = native.BUFFER_AT + index * PAGE_SIZE
+        self.buffer = AREA_BASE + self._buffer
         self.code = AREA_BASE + index * PAGE_SIZE
         self.resume = self.code + ENTRIES.resume
         self.calls = self.code + ENTRIES.calls

@@ -13,9 +13,11 @@ from uemu.events import Event, EventBus
 from uemu.host.doctor import ptrace_error
 from uemu.host.memfd import MemfdFrames
 from uemu.kernel import Kernel
+from uemu.live.births import FRAMES_FD
 from uemu.live.mmu import LiveMmu
-from uemu.live.puppet import FRAMES_FD, PuppetThread, Stage
+from uemu.live.puppet import PuppetThread
 from uemu.live.runner import Runner
+from uemu.live.stage import Stage
 from uemu.live.tracer import Tracer
 from uemu.machine.dma import Dma
 from uemu.machine.process import Call, Caller, Process
@@ -94,9 +96,9 @@ class Machine:
         """Start a real process with nothing mapped, the first one called "parent"."""
 
         def start() -> Process:
-            number = len(self.stage.processes)
+            number = len(self.stage.reports.processes)
             return Process(
-                self, self.stage.spawn(name or (f"process-{number}" if number else "parent"))
+                self, self.stage.births.spawn(name or (f"process-{number}" if number else "parent"))
             )
 
         return self.tracer.call(start)
@@ -190,7 +192,7 @@ class Machine:
         op: Callable[[Stage], Op[T]],
         wrap: Callable[[T], R],
     ) -> Call[R]:
-        self.stage.check_alive(puppet)
+        self.stage.reports.check_alive(puppet)
         busy = self.runner.parked_on(puppet.cpu)
         if busy is not None:
             raise Blocked(label, f"its thread is still in {busy.label}")
@@ -199,7 +201,7 @@ class Machine:
             puppet.cpu,
             puppet.process.mm.id,
             op(self.stage),
-            lambda: self.stage.check_alive(puppet),
+            lambda: self.stage.reports.check_alive(puppet),
         )
         if isinstance(task.error, InvariantError):
             broken = task.error

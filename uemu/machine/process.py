@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from uemu.abi import PROT_READ, PROT_WRITE
 from uemu.errors import Blocked
 from uemu.kernel import Kernel
-from uemu.live.puppet import PuppetProcess, PuppetThread, Stage
+from uemu.live.endings import exit_process, exit_thread
+from uemu.live.puppet import PuppetProcess, PuppetThread
 from uemu.live.runner import Task
+from uemu.live.stage import Stage
 from uemu.mm.mm_struct import MmStruct
 from uemu.step import Cpu, Op
 
@@ -94,6 +97,40 @@ class Caller:
         """Call fork(2); the child is stopped and waits for its orders."""
         return self.begin.fork(name).result()
 
+    def vfork(self, name: str = "child") -> Process:
+        """Call vfork(2): the child shares the memory, and this thread waits until it ends."""
+        machine, puppet = self._machine, self._puppet
+
+        def born() -> Process:
+            machine.stage.reports.check_alive(puppet)
+            return Process(machine, machine.stage.births.vfork(puppet, name))
+
+        return machine.tracer.call(born)
+
+    def spawn(self, argv: Sequence[str], env: Mapping[str, str] | None = None) -> int:
+        """Run a real program as posix_spawn(3) does, vfork and exec, and wait for its end.
+
+        The program is not emulated; its input and output are /dev/null.
+
+        Args:
+            argv: the program, looked up in PATH, and its arguments.
+            env: its environment; PATH alone if not given.
+
+        Returns:
+            Its exit status, or the negative of the signal that killed it.
+
+        Raises:
+            Fault: it cannot be executed.
+        """
+        machine, puppet = self._machine, self._puppet
+        given = {"PATH": os.environ.get("PATH", os.defpath)} if env is None else dict(env)
+
+        def run() -> int:
+            machine.stage.reports.check_alive(puppet)
+            return machine.stage.births.run_program(puppet, argv, given)
+
+        return machine.tracer.call(run)
+
     def mmap(self, length: int, prot: int = PROT_READ | PROT_WRITE) -> int:
         """Map private anonymous memory; return its address."""
         return self._start("mmap", lambda s: s.mmap(self._puppet, length, prot), _same).result()
@@ -139,26 +176,37 @@ class Begin:
         if not data:
             raise ValueError("store needs at least one byte")
         caller = self._caller
-        return caller._start("store", lambda s: s.store(caller._puppet, addr, data), _same)
+        return caller._start("store", lambda s: s.accesses.store(caller._puppet, addr, data), _same)
 
     def load(self, addr: int, length: int) -> Call[bytes]:
         """Begin a load."""
         if length <= 0:
             raise ValueError(f"load needs a positive length, not {length}")
         caller = self._caller
-        return caller._start("load", lambda s: s.load(caller._puppet, addr, length), _same)
+        return caller._start("load", lambda s: s.accesses.load(caller._puppet, addr, length), _same)
 
     def fork(self, name: str = "child") -> Call[Process]:
         """Begin a fork."""
         caller = self._caller
         machine = caller._machine
         return caller._start(
-            "fork", lambda s: s.fork(caller._puppet, name), lambda p: Process(machine, p)
+            "fork", lambda s: s.births.fork(caller._puppet, name), lambda p: Process(machine, p)
         )
 
 
 class Thread(Caller):
     """A real thread."""
+
+    def exit(self) -> None:
+        """exit(2): it ends, its process goes on."""
+        machine = self._machine
+
+        def leave() -> None:
+            machine.stage.reports.check_alive(self._puppet)
+            exit_thread(machine.stage.reports, self._puppet)
+            machine.runner.wake()
+
+        machine.tracer.call(leave)
 
     def __repr__(self) -> str:
         return f"<Thread {self._puppet.cpu.name} tid {self.tid}>"
@@ -187,7 +235,7 @@ class Process(Caller):
         return self._machine.tracer.call(self._is_alive)
 
     def _is_alive(self) -> bool:
-        self._machine.stage.reap()
+        self._machine.stage.reports.reap()
         return self._process.death is None
 
     def thread(self, name: str = "") -> Thread:
@@ -196,8 +244,8 @@ class Process(Caller):
         label = name or f"{self.name}-{len(self._process.threads)}"
 
         def clone() -> Thread:
-            machine.stage.check_alive(self._puppet)
-            return Thread(machine, machine.stage.clone_thread(self._process, label))
+            machine.stage.reports.check_alive(self._puppet)
+            return Thread(machine, machine.stage.births.clone_thread(self._process, label))
 
         return machine.tracer.call(clone)
 
@@ -206,8 +254,8 @@ class Process(Caller):
         machine = self._machine
 
         def leave() -> None:
-            machine.stage.check_alive(self._puppet)
-            machine.stage.exit(self._process, status)
+            machine.stage.reports.check_alive(self._puppet)
+            exit_process(machine.stage.reports, self._process, status)
             machine.runner.wake()
 
         machine.tracer.call(leave)
