@@ -281,6 +281,17 @@ def _mprotect_and_back(probe: Probe) -> None:
         probe.change(probe.parent, "mprotect", prot)
 
 
+def _vfork(probe: Probe) -> None:
+    """A child that borrows the memory and ends: to the simulated kernel, nothing."""
+    if isinstance(probe.parent, uemu.Process):
+        probe.parent.vfork().exit()
+
+
+def _posix_spawn(probe: Probe) -> None:
+    if isinstance(probe.parent, uemu.Process):
+        assert probe.parent.spawn(["true"]) == 0
+
+
 def _both_write(probe: Probe) -> None:
     probe.parent_stores()
     probe.child_stores()
@@ -297,6 +308,8 @@ ACTIONS: dict[str, Callable[[Probe], None]] = {
     "nobody writes": _nothing,
     "fork": Probe.fork,
     "fork again": Probe.fork,
+    "vfork": _vfork,
+    "posix_spawn": _posix_spawn,
     "child exits": Probe.child_exits,
     "parent writes": Probe.parent_stores,
     "parent writes P": Probe.parent_stores,

@@ -9,6 +9,8 @@ import warnings
 from collections.abc import Iterable
 from pathlib import Path
 
+import uemu
+
 TIMEOUT_MS = 20_000
 """Long enough for any machine; nobody waits that long."""
 
@@ -84,3 +86,11 @@ def own_resources() -> dict[str, set[str] | int]:
         "frames mapped": frames_mapped_by("self"),
         "children": set(children),
     }
+
+
+def filled(machine: uemu.Machine, nr_pages: int = 1) -> tuple[uemu.Process, int]:
+    """A process with pages full of ``I``."""
+    process = machine.spawn()
+    buf = process.mmap(nr_pages * uemu.PAGE_SIZE)
+    process.store(buf, b"I" * nr_pages * uemu.PAGE_SIZE)
+    return process, buf

@@ -12,7 +12,15 @@ from typing import Any
 import pytest
 
 import uemu
-from tests.live.processes import Watch, frames_mapped_by, mappings_of, parent_of, state, threads_of
+from tests.live.processes import (
+    Watch,
+    filled,
+    frames_mapped_by,
+    mappings_of,
+    parent_of,
+    state,
+    threads_of,
+)
 from uemu.host import native
 from uemu.live import births
 from uemu.live.mmu import SYS_MMAP, SYS_MPROTECT, SYS_MUNMAP
@@ -20,14 +28,6 @@ from uemu.live.mmu import SYS_MMAP, SYS_MPROTECT, SYS_MUNMAP
 pytestmark = pytest.mark.needs_ptrace
 
 PAGE = uemu.PAGE_SIZE
-
-
-def filled(machine: uemu.Machine, nr_pages: int = 1) -> tuple[uemu.Process, int]:
-    """A process with pages full of ``I``."""
-    process = machine.spawn()
-    buf = process.mmap(nr_pages * PAGE)
-    process.store(buf, b"I" * nr_pages * PAGE)
-    return process, buf
 
 
 # Who dies

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import errno
+import os
+import signal
 from collections.abc import Callable
 
 import pytest
 
 import uemu
-from tests.live.processes import parent_of, state
+from tests.live.processes import filled, parent_of, state
 from uemu.events import Stored
 
 pytestmark = pytest.mark.needs_ptrace
@@ -408,3 +410,117 @@ def test_processes_and_threads_say_who_they_are(process: uemu.Process) -> None:
     assert repr(process) == f"<Process parent pid {process.pid}>"
     assert repr(thread) == f"<Thread worker tid {thread.tid}>"
     assert process.tid == process.pid
+
+
+# vfork, posix_spawn, mremap, a thread's end -------------------------------------------------
+
+
+def test_a_vfork_child_shares_the_memory(machine: uemu.Machine) -> None:
+    parent, buf = filled(machine)
+    child = parent.vfork()
+    assert child.pid != parent.pid
+    child.store(buf, b"c")
+    child.exit()
+    assert parent.load(buf, 2) == b"cI"
+    assert machine.page(machine.pfns[0]).mapcount == 1
+
+
+def test_a_parent_waits_in_vfork_until_its_child_ends(machine: uemu.Machine) -> None:
+    parent, buf = filled(machine)
+    other = parent.thread()
+    child = parent.vfork()
+    with pytest.raises(uemu.Blocked, match=f"its child {child.pid} has not ended"):
+        parent.load(buf, 1)
+    other.store(buf, b"o")
+    child.exit()
+    assert parent.load(buf, 2) == b"oI"
+
+
+def test_a_vfork_child_that_is_killed_lets_its_parent_go(machine: uemu.Machine) -> None:
+    parent, buf = filled(machine)
+    child = parent.vfork()
+    os.kill(child.pid, signal.SIGKILL)
+    with pytest.raises(uemu.ProcessDied):
+        child.load(buf, 1)
+    assert parent.load(buf, 1) == b"I"
+
+
+def test_a_read_in_flight_survives_vfork_under_every_kernel(machine: uemu.Machine) -> None:
+    """Torvalds, 2009-03-11 22:06: vfork and exec have none of these problems."""
+    parent, buf = filled(machine)
+    read = machine.dma.start(parent, buf, 512, direction=uemu.DMA_FROM_DEVICE)
+    assert parent.spawn(["true"]) == 0
+    parent.store(buf + 1024, b"x")
+    read.complete(b"D" * 512)
+    assert parent.load(buf, 512) == b"D" * 512
+    assert machine.violations == []
+
+
+@pytest.mark.parametrize(
+    ("script", "status"),
+    [("exit 0", 0), ("exit 7", 7), ("kill -9 $$", -9), ("(exit 3); exit $?", 3)],
+)
+def test_a_spawned_program_gives_its_status(
+    machine: uemu.Machine, script: str, status: int
+) -> None:
+    parent, buf = filled(machine)
+    assert parent.spawn(["sh", "-c", script]) == status
+    assert parent.load(buf, 1) == b"I"
+
+
+def test_a_spawned_program_gets_its_arguments_and_environment(machine: uemu.Machine) -> None:
+    parent, _ = filled(machine)
+    script = 'test "$1-$A" = "one two-b c"'
+    assert parent.spawn(["/bin/sh", "-c", script, "sh", "one two"], {"A": "b c"}) == 0
+    assert parent.spawn(["/bin/sh", "-c", script, "sh", "other"], {"A": "b c"}) == 1
+
+
+def test_a_program_that_is_not_there_is_refused(machine: uemu.Machine) -> None:
+    parent, buf = filled(machine)
+    with pytest.raises(uemu.Fault) as refused:
+        parent.spawn(["/no/such/program"])
+    assert refused.value.errno == errno.ENOENT
+    assert parent.load(buf, 1) == b"I"
+
+
+@pytest.mark.parametrize("argv", [[], ["true", "x" * 5000]], ids=["none", "too long"])
+def test_arguments_that_cannot_be_are_misuse(machine: uemu.Machine, argv: list[str]) -> None:
+    parent, buf = filled(machine)
+    with pytest.raises(ValueError, match=r"argv is empty|a page is the most"):
+        parent.spawn(argv)
+    assert parent.load(buf, 1) == b"I"
+
+
+def test_a_moved_mapping_is_really_elsewhere(machine: uemu.Machine) -> None:
+    parent, buf = filled(machine)
+    new = parent.mremap(buf, uemu.PAGE_SIZE, 2 * uemu.PAGE_SIZE)
+    assert new != buf
+    assert parent.load(new, 2) == b"II"
+    parent.store(new + uemu.PAGE_SIZE, b"x")
+    with pytest.raises(uemu.Fault):
+        parent.load(buf, 1)
+    with open(f"/proc/{parent.pid}/maps") as maps:
+        starts = [int(line.split("-")[0], 16) for line in maps]
+    assert new in starts
+    assert buf not in starts
+    machine.check()
+
+
+def test_a_transfer_follows_a_moved_buffer(machine: uemu.Machine) -> None:
+    parent, buf = filled(machine)
+    read = machine.dma.start(parent, buf, 512, direction=uemu.DMA_FROM_DEVICE)
+    new = parent.mremap(buf, uemu.PAGE_SIZE, uemu.PAGE_SIZE)
+    read.complete(b"D" * 512)
+    assert parent.load(new, 512) == b"D" * 512
+    assert machine.violations == []
+
+
+def test_a_thread_ends_and_its_process_goes_on(machine: uemu.Machine) -> None:
+    parent, buf = filled(machine)
+    thread = parent.thread()
+    thread.store(buf, b"t")
+    thread.exit()
+    with pytest.raises(uemu.ProcessDied):
+        thread.load(buf, 1)
+    assert parent.load(buf, 2) == b"tI"
+    assert os.listdir(f"/proc/{parent.pid}/task") == [str(parent.pid)]
