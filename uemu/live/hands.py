@@ -46,9 +46,7 @@ class Hands:
             event = reports.settle(thread, err, what)
             while event.kind == native.EVENT:
                 reports.born.add(event.msg)
-                event = reports.settle(
-                    thread, native.go(thread.tid, 0, 0, reports.event), what
-                )
+                event = reports.settle(thread, native.go(thread.tid, 0, 0, reports.event), what)
             if event.kind != native.TRAP:
                 raise changed(what, event.addr)
             made = len(batch) - slot.struct.count

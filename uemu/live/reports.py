@@ -54,12 +54,14 @@ class Reports:
         thread.process.threads[thread.tid] = self.threads[thread.tid] = thread
 
     def died(self, thread: PuppetThread, during: str) -> ProcessDied:
+        """The error for a thread whose process is ending, once it has ended."""
         process = thread.process
         while process.death is None:
             self.take(self.event, self.wait())
         return ProcessDied(process.pid, process.death, during)
 
     def wait(self) -> int:
+        """Wait for the next report; nobody left to wait for means that all are gone."""
         err = native.wait(self.event, 0)
         if err == -errno.ECHILD:
             for process in list(self.processes.values()):
