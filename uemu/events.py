@@ -71,6 +71,28 @@ class PageCopied(NamedTuple):
     fn: str
 
 
+class ForkCopyBegan(NamedTuple):
+    """fork began to copy frame ``src``, which shows ``data``, to ``dst`` for a child ``mm``."""
+
+    cpu: str
+    mm: MmId
+    base: int
+    src: int
+    dst: int
+    data: bytes
+
+
+class ForkCopyEnded(NamedTuple):
+    """fork finished the copy in frame ``dst``, which shows ``data``."""
+
+    cpu: str
+    mm: MmId
+    base: int
+    src: int
+    dst: int
+    data: bytes
+
+
 class PageFreed(NamedTuple):
     """A frame's last reference is gone."""
 

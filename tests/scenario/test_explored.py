@@ -20,10 +20,12 @@ from uemu.explore import Exploration, Schedule, explore, replay
 from uemu.scenario.actions import (
     Complete,
     DirectRead,
+    Fork,
     Load,
     Madvise,
     Mremap,
     Munmap,
+    Register,
     Store,
 )
 from uemu.scenario.registry import SCENARIOS
@@ -284,3 +286,51 @@ def test_nothing_is_lost_that_its_owner_took_away_or_moved(
     found = explore(lambda: SimulatedWorld(world, policy), reduction=reduction, max_schedules=4000)
     assert found.exhaustive or not reduction
     assert set(found.verdicts) == set()
+
+
+# fork's copy ---------------------------------------------------------------------------------
+
+
+def _pin_and_fork(stage: Stage) -> Script:
+    yield Register(stage.buf, PAGE_SIZE, True, "rdma")
+    yield Fork("child")
+
+
+def _store_both_ends(stage: Stage) -> Script:
+    yield Store(stage.buf, b"1")
+    yield Store(stage.buf + PAGE_SIZE - 1, b"2")
+
+
+@pytest.mark.parametrize(
+    ("policy", "verdicts"),
+    [
+        ("linux-2.6.29", set()),
+        ("arcangeli-2009-v2", set()),
+        ("linux-5.9", {"torn-fork-copy"}),
+        ("linux-6.5", {"torn-fork-copy"}),
+    ],
+)
+def test_a_pinned_page_is_copied_while_its_owner_stores(policy: str, verdicts: set[str]) -> None:
+    """2.6.29 copies nothing; v2 write-protects and flushes first; since 5.9 nobody does."""
+    world = made_up("fork cpu cpu", fork=_pin_and_fork, cpu=_store_both_ends)
+    found = explore(lambda: SimulatedWorld(world, policy))
+    assert found.exhaustive
+    assert set(found.verdicts) == verdicts
+
+
+def _store_three_times(stage: Stage) -> Script:
+    yield Store(stage.buf + 8, b"0")  # a translation that stays
+    yield from _store_both_ends(stage)
+
+
+@pytest.mark.parametrize("flushed", [True, False])
+def test_v2_tears_without_its_flush(flushed: bool) -> None:
+    world = made_up("cpu fork cpu cpu", fork=_pin_and_fork, cpu=_store_three_times)
+
+    def made() -> SimulatedWorld:
+        made = SimulatedWorld(world, "arcangeli-2009-v2")
+        if not flushed:
+            made.kernel.mech.flush_tlb_range = lambda *_: iter(())  # type: ignore[assignment, method-assign]
+        return made
+
+    assert ("torn-fork-copy" in explore(made).verdicts) is not flushed

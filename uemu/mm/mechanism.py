@@ -10,8 +10,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from uemu.abi import PAGE_SIZE
 from uemu.errors import InvariantError
-from uemu.events import EventBus, MmCreated, MmGone, MmId, PageCopied, PageFreed, PteSet, TlbFlushed
+from uemu.events import (
+    EventBus,
+    ForkCopyBegan,
+    ForkCopyEnded,
+    MmCreated,
+    MmGone,
+    MmId,
+    PageCopied,
+    PageFreed,
+    PteSet,
+    TlbFlushed,
+)
 from uemu.mm.frames import FrameStore
 from uemu.mm.mm_struct import MmStruct
 from uemu.mm.mmu import MmuPort
@@ -122,15 +134,38 @@ class Mechanism:
                 cpu.touch(("data", pfn, sector), write=write)
 
     def copy_page(self, cpu: Cpu, mm: MmStruct, base: int, dst: Page, src: Page, fn: str) -> None:
-        """Copy a frame. Linux: copy_user_highpage(). Atomic: call inside a step.
-
-        Not modelled: stores that land while the copy is half done.
-        """
+        """Copy a frame nobody can store to. Linux: copy_user_highpage(). Atomic: inside a step."""
         if cpu.recording:
-            self.touch_frame(cpu, src.pfn, 0, 4096, write=False)
+            self.touch_frame(cpu, src.pfn, 0, PAGE_SIZE, write=False)
         dst_pfn, src_pfn = dst.pfn, src.pfn
         self.frames.copy(dst_pfn, src_pfn)
         self.publish(PageCopied, cpu.name, mm.id, base, src_pfn, dst_pfn, fn)
+
+    def copy_page_for_fork(
+        self, cpu: Cpu, mm: MmStruct, base: int, dst: Page, src: Page, fn: str
+    ) -> Op[None]:
+        """Copy a frame for a child while the parent's other CPUs may store to it.
+
+        Two steps, for two halves: a store may land in between. Where CPUs are
+        real, nobody stores while fork runs, and it is one.
+        """
+        yield Step(fn, "copy the frame for the child")
+        if not cpu.recording:
+            self.copy_page(cpu, mm, base, dst, src, fn)
+            return
+        began = self.frames.read(src.pfn, 0, PAGE_SIZE)
+        self.publish(ForkCopyBegan, cpu.name, mm.id, base, src.pfn, dst.pfn, began)
+        self._copy_half(cpu, dst, src, 0)
+        yield Step(fn, "and its second half")
+        self._copy_half(cpu, dst, src, PAGE_SIZE // 2)
+        self.publish(PageCopied, cpu.name, mm.id, base, src.pfn, dst.pfn, fn)
+        ended = self.frames.read(dst.pfn, 0, PAGE_SIZE)
+        self.publish(ForkCopyEnded, cpu.name, mm.id, base, src.pfn, dst.pfn, ended)
+
+    def _copy_half(self, cpu: Cpu, dst: Page, src: Page, offset: int) -> None:
+        half = PAGE_SIZE // 2
+        self.touch_frame(cpu, src.pfn, offset, half, write=False)
+        self.frames.write(dst.pfn, offset, self.frames.read(src.pfn, offset, half))
 
     # Reverse mapping ----------------------------------------------------------
 

@@ -18,6 +18,8 @@ from uemu.events import (
     DeviceRead,
     DeviceWrote,
     EventBus,
+    ForkCopyBegan,
+    ForkCopyEnded,
     Forked,
     Held,
     IoChecked,
@@ -35,6 +37,7 @@ from uemu.events import (
     Unmapped,
     Waited,
 )
+from uemu.oracle.copies import ForkCopies
 from uemu.oracle.stores import LastStores
 from uemu.oracle.violations import StoryLine, Violation
 
@@ -79,6 +82,7 @@ class Oracle:
         self.violations: list[Violation] = []
         self._names: dict[MmId, str] = {}
         self._stores = LastStores()
+        self._copies = ForkCopies()
         self._ptes: dict[tuple[MmId, int], int] = {}
         self._ios: dict[int, _Io] = {}
         self._by_pfn: dict[int, list[_Io]] = {}
@@ -91,6 +95,8 @@ class Oracle:
         events.subscribe(PteSet, self._pte_set)
         events.subscribe(PageCopied, self._page_copied)
         events.watch(PageFreed, self._page_freed)
+        events.watch(ForkCopyBegan, lambda e: self._copies.began(e.src, e.dst, e.data))
+        events.watch(ForkCopyEnded, self._fork_copied)
         events.watch(Unmapped, self._unmapped)
         events.watch(Moved, self._moved)
         events.watch(Stored, self._stored)
@@ -185,7 +191,20 @@ class Oracle:
 
     # CPUs --------------------------------------------------------------------------------
 
+    def _fork_copied(self, event: ForkCopyEnded) -> None:
+        torn = self._copies.ended(event.dst, event.data)
+        if torn:
+            child = self._names[event.mm]
+            text = f"{child}'s copy of pfn {event.src} is no state that page had"
+            what = f"{child}: fork copies pfn {event.src} to pfn {event.dst}"
+            line = StoryLine("copied", event.mm, event.cpu, event.base, what)
+            where = event.base + torn[0]
+            self.violations.append(
+                Violation("torn-fork-copy", event.mm, where, len(torn), event.src, text, (line,))
+            )
+
     def _stored(self, event: Stored) -> None:
+        self._copies.stored(event.pfn, event.addr % PAGE_SIZE, event.data)
         if (event.mm, event.addr & PAGE_MASK) in self._taken.get(event.pfn, ()):
             self._stored_too_late(event)
         else:
@@ -260,6 +279,7 @@ class Oracle:
 
     def _device_wrote(self, event: DeviceWrote) -> None:
         io = self._ios[event.io]
+        self._copies.device_wrote(event.pfn, event.offset, len(event.data))
         addr = io.buffers[0].held.addr
         for buffer in io.buffers:
             held = buffer.held

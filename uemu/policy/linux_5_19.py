@@ -9,7 +9,8 @@ exclusive first unshares it.
 Holds:   every FOLL_PIN, read or write, stays with the page its owner sees,
          over fork, mprotect and a child that comes and goes.
 Breaks:  what only gets (O_DIRECT up to 6.4, vmsplice to this day) is lost
-         over fork as in 5.9 (lost-dma-write).
+         over fork as in 5.9 (lost-dma-write); fork's copy is no snapshot, as
+         in 5.9 (torn-fork-copy).
 Costs:   as 5.9, and an unshare copy for a read-only pin of a shared page.
 Relies:  write_protect_seq: fork makes it odd, gup-fast with FOLL_PIN fails if
          it was odd or moved (since v5.11).
@@ -80,7 +81,7 @@ class Linux5_19(Linux5_9):
         page = self.mech.page_of(pte)
         exclusive = not page.reserved and cpu.read(page.anon_exclusive)
         if exclusive and self.page_needs_cow_for_dma(cpu, src, page):
-            copy_present_page(self, cpu, dst, vma, base, page)
+            yield from copy_present_page(self, cpu, src, dst, vma, base, page)
             return
         if exclusive:
             lock.acquire(cpu)

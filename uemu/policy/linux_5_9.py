@@ -10,6 +10,8 @@ Holds:   pins, over fork; a device never receives another process's bytes.
 Breaks:  an O_DIRECT read in flight over fork is lost when its owner stores
          (lost-dma-write), even when the child is gone already; mprotect to
          read-only and back does the same with no fork at all, to pins too.
+         fork's copy of a pinned page is no state that page had, if the
+         parent's threads store to it meanwhile (torn-fork-copy).
 Costs:   COW copies wherever anybody holds a reference; at fork a page copy
          for each page that may be pinned.
 Relies:  gup-fast racing with fork is not excluded before 5.11.
@@ -77,7 +79,7 @@ class Linux5_9(PolicyHooks):
             return
         page = self.mech.page_of(pte)
         if not page.reserved and self.page_needs_cow_for_dma(cpu, src, page):
-            copy_present_page(self, cpu, dst, vma, base, page)
+            yield from copy_present_page(self, cpu, src, dst, vma, base, page)
             return
         if vma.is_cow_mapping() and pte.write:
             lock.acquire(cpu)
@@ -171,17 +173,26 @@ class Linux5_9(PolicyHooks):
 
 
 def copy_present_page(
-    hooks: PolicyHooks, cpu: Cpu, dst: MmStruct, vma: Vma, base: int, page: Page
-) -> None:
-    """Give the child its copy of a page now, writable. Atomic: call inside a step.
+    hooks: PolicyHooks,
+    cpu: Cpu,
+    src: MmStruct,
+    dst: MmStruct,
+    vma: Vma,
+    base: int,
+    page: Page,
+) -> Op[None]:
+    """Give the child its copy of a page now, writable, under the page table lock.
 
     The parent's entry is not touched, so the copy is no snapshot of what the
-    parent's other CPUs store meanwhile. Linux: mm/memory.c:copy_present_page.
+    parent's other CPUs store meanwhile (torn-fork-copy).
+    Linux: mm/memory.c:copy_present_page.
     """
-    mech = hooks.mech
+    mech, lock = hooks.mech, src.page_table_lock
+    lock.acquire(cpu)
     new = mech.alloc_page(base)
-    mech.copy_page(cpu, dst, base, new, page, "copy_present_page")
+    yield from mech.copy_page_for_fork(cpu, dst, base, new, page, "copy_present_page")
     mech.page_add_new_anon_rmap(cpu, new)
     hooks.new_anon_page(cpu, new)
     user = vma.vm_flags & Vm.READ != 0
     mech.set_pte_at(cpu, dst, base, Pte(new.pfn, vma.writable(), True, user))
+    lock.release(cpu)
