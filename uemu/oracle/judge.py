@@ -62,7 +62,7 @@ class _Buffer:
     read: dict[int, int] = field(default_factory=dict)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Io:
     started: IoStarted
     mm: MmId
@@ -99,7 +99,7 @@ class Oracle:
         events.watch(ForkCopyEnded, self._fork_copied)
         events.watch(Unmapped, self._unmapped)
         events.watch(Moved, self._moved)
-        events.watch(Stored, self._stored)
+        events.subscribe(Stored, self._stored)
         events.watch(Loaded, self._loaded)
         events.watch(Seen, self._seen)
         events.watch(IoStarted, self._io_started)
@@ -203,43 +203,42 @@ class Oracle:
                 Violation("torn-fork-copy", event.mm, where, len(torn), event.src, text, (line,))
             )
 
-    def _stored(self, event: Stored) -> None:
-        self._copies.stored(event.pfn, event.addr % PAGE_SIZE, event.data)
-        if (event.mm, event.addr & PAGE_MASK) in self._taken.get(event.pfn, ()):
-            self._stored_too_late(event)
+    def _stored(self, cpu: str, mm: MmId, addr: int, pfn: int, data: bytes) -> None:
+        self._copies.stored(pfn, addr % PAGE_SIZE, data)
+        if self._taken and (mm, addr & PAGE_MASK) in self._taken.get(pfn, ()):
+            self._stored_too_late(mm, addr, pfn, len(data))
         else:
-            self._stores.stored(event.mm, event.addr, event.data)
-        offset = event.addr % PAGE_SIZE
-        told = set()
-        for io in self._by_pfn.get(event.pfn, ()):
+            self._stores.stored(mm, addr, data)
+        if not self._by_pfn:
+            return
+        offset, base = addr % PAGE_SIZE, addr & PAGE_MASK
+        told: list[_Io] = []
+        for io in self._by_pfn.get(pfn, ()):
             for buffer in io.buffers:
-                if buffer.held.pfn != event.pfn:
+                if buffer.held.pfn != pfn:
                     continue
-                for at in range(offset, offset + len(event.data)):
-                    if event.mm == io.mm:
+                for at in range(offset, offset + len(data)):
+                    if mm == io.mm:
                         buffer.foreign.pop(at, None)
                     else:
-                        buffer.foreign[at] = event.mm
-            self._tell(io, "stored", event.mm, event.cpu, event.addr,
-                       f"stores into pfn {event.pfn}")  # fmt: skip
-            told.add(io.started.io)
-        base = event.addr & PAGE_MASK
-        for io in self._by_mm.get(event.mm, ()):
+                        buffer.foreign[at] = mm
+            self._tell(io, "stored", mm, cpu, addr, f"stores into pfn {pfn}")
+            told.append(io)
+        for io in self._by_mm.get(mm, ()):
             for buffer in io.buffers:
                 if buffer.held.addr & PAGE_MASK != base:
                     continue
-                buffer.own.update(range(event.addr, event.addr + len(event.data)))
-                if io.started.io not in told:
-                    self._tell(io, "stored", event.mm, event.cpu, event.addr,
-                               f"stores into pfn {event.pfn}")  # fmt: skip
+                buffer.own.update(range(addr, addr + len(data)))
+                if io not in told:
+                    self._tell(io, "stored", mm, cpu, addr, f"stores into pfn {pfn}")
+                    told.append(io)
 
-    def _stored_too_late(self, event: Stored) -> None:
+    def _stored_too_late(self, mm: MmId, addr: int, pfn: int, length: int) -> None:
         """A store into a page that its mm took away: what it leaves, wherever, is its own."""
-        offset, length = event.addr % PAGE_SIZE, len(event.data)
-        self._stores.overwritten(event.mm, event.addr, length)
-        for (mm, base), pfn in self._ptes.items():
-            if mm == event.mm and pfn == event.pfn:
-                self._stores.overwritten(mm, base + offset, length)
+        self._stores.overwritten(mm, addr, length)
+        for (other, base), mapped in self._ptes.items():
+            if other == mm and mapped == pfn:
+                self._stores.overwritten(mm, base + addr % PAGE_SIZE, length)
 
     def _loaded(self, event: Loaded) -> None:
         self._look(event.mm, event.addr, event.pfn, event.data, event.cpu)

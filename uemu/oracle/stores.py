@@ -8,7 +8,6 @@ stored to a frame that its mm had left, through a stale translation.
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass, field
 
 from uemu.abi import PAGE_MASK, PAGE_SIZE
 from uemu.events import MmId
@@ -16,40 +15,38 @@ from uemu.events import MmId
 PAGES = 256
 """How many pages are remembered, the last stored to."""
 
+STORES = 64
+"""How many stores to a page are remembered, the last ones."""
 
-@dataclass(slots=True)
-class _Page:
-    """The bytes of one page that its mm stored, and which these are."""
-
-    data: bytearray = field(default_factory=lambda: bytearray(PAGE_SIZE))
-    known: bytearray = field(default_factory=lambda: bytearray(PAGE_SIZE))
+_Piece = tuple[int, int, bytes]
+"""First offset, last offset + 1, and what was stored there; b"" if that is unknown."""
 
 
 class LastStores:
-    """The last store of each mm to each byte."""
+    """The last stores of each mm, page by page."""
 
     def __init__(self) -> None:
-        self._pages: OrderedDict[tuple[MmId, int], _Page] = OrderedDict()
+        self._pages: OrderedDict[tuple[MmId, int], list[_Piece]] = OrderedDict()
 
     def stored(self, mm: MmId, addr: int, data: bytes) -> None:
         """A thread of ``mm`` stored ``data``, inside one page."""
         key = mm, addr & PAGE_MASK
-        page = self._pages.get(key)
-        if page is None:
-            page = self._pages[key] = _Page()
-        self._pages.move_to_end(key)
-        if len(self._pages) > PAGES:
-            self._pages.popitem(last=False)
+        pieces = self._pages.get(key)
+        if pieces is None:
+            pieces = self._pages[key] = []
+            if len(self._pages) > PAGES:
+                self._pages.popitem(last=False)
+        else:
+            self._pages.move_to_end(key)
         start = addr % PAGE_SIZE
-        page.data[start : start + len(data)] = data
-        page.known[start : start + len(data)] = b"\1" * len(data)
+        _put(pieces, start, start + len(data), data)
 
     def overwritten(self, mm: MmId, addr: int, length: int) -> None:
         """Somebody else wrote there on behalf of ``mm``, inside one page."""
-        page = self._pages.get((mm, addr & PAGE_MASK))
-        if page is not None:
+        pieces = self._pages.get((mm, addr & PAGE_MASK))
+        if pieces is not None:
             start = addr % PAGE_SIZE
-            page.known[start : start + length] = bytes(length)
+            _put(pieces, start, start + length, b"")
 
     def forget(self, mm: MmId, start: int, end: int) -> None:
         """The mm took ``[start, end)`` away."""
@@ -63,18 +60,30 @@ class LastStores:
 
     def missing(self, mm: MmId, addr: int, data: bytes) -> list[int]:
         """The addresses where ``mm`` reads something else than it stored, said once."""
-        page = self._pages.get((mm, addr & PAGE_MASK))
-        if page is None:
+        pieces = self._pages.get((mm, addr & PAGE_MASK))
+        if pieces is None:
             return []
-        start = addr % PAGE_SIZE
-        stop = start + len(data)
-        if page.data[start:stop] == data or not any(page.known[start:stop]):
+        first = addr % PAGE_SIZE
+        last = first + len(data)
+        wanted, known = bytearray(data), bytearray(len(data))
+        for start, stop, piece in pieces:
+            low, high = max(start, first), min(stop, last)
+            if low >= high:
+                continue
+            here = slice(low - first, high - first)
+            # Where nothing is known, anything may be read.
+            wanted[here] = piece[low - start : high - start] or data[here]
+            known[here] = (b"\1" if piece else b"\0") * (high - low)
+        if wanted == data:
             return []
-        lost = [
-            addr + at - start
-            for at in range(start, stop)
-            if page.known[at] and page.data[at] != data[at - start]
-        ]
-        if lost:
-            del self._pages[mm, addr & PAGE_MASK]
-        return lost
+        del self._pages[mm, addr & PAGE_MASK]
+        return [addr + at for at in range(len(data)) if known[at] and wanted[at] != data[at]]
+
+
+def _put(pieces: list[_Piece], start: int, stop: int, data: bytes) -> None:
+    """Add a store and drop what it covers; beyond `STORES`, the oldest are unknown."""
+    if pieces:
+        pieces[:] = [piece for piece in pieces if piece[0] < start or piece[1] > stop]
+        if len(pieces) >= STORES:
+            del pieces[0]
+    pieces.append((start, stop, data))
