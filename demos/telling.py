@@ -53,7 +53,10 @@ class Telling:
         self.console.print()
         self.console.print(draw_scene(self._scene()), soft_wrap=True)
         if self.pause:
-            self.console.input(Text("   [Enter] ", "dim"))
+            try:
+                self.console.input(Text("   [Enter] ", "dim"))
+            except EOFError:
+                self.pause = False
 
     def _doings(self) -> list[str]:
         """What the kernel did since the last step, from its events."""

@@ -41,7 +41,7 @@ static int arrange_fds(const int *fds, int nfds)
 
 	/* First out of the way of the numbers they are going to have. */
 	for (int i = 0; i < nfds; i++) {
-		high[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, 64);
+		high[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, nfds);
 		if (high[i] < 0)
 			return -errno;
 	}
@@ -57,19 +57,18 @@ static int arrange_fds(const int *fds, int nfds)
 static void child(const char *path, char *const argv[], char *const envp[],
 		  const int *fds, int nfds, int autoreap, int ready, int failed)
 {
-	sigset_t none;
 	char byte;
 	int err;
 
+	/* `failed` must survive arrange_fds(), which may use its number. */
+	failed = fcntl(failed, F_DUPFD_CLOEXEC, nfds);
 	/* Not traced yet: go no further until the tracer has said so. */
 	if (read(ready, &byte, 1) != 1)
 		_exit(127);
+	/* What is typed at the terminal is for the host program. */
+	setsid();
 	if (autoreap)
 		signal(SIGCHLD, SIG_IGN);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-	/* `failed` must survive arrange_fds(), which may use its number. */
-	failed = fcntl(failed, F_DUPFD_CLOEXEC, 128);
 	err = arrange_fds(fds, nfds);
 	if (!err) {
 		execve(path, argv, envp);
@@ -80,41 +79,52 @@ static void child(const char *path, char *const argv[], char *const envp[],
 	_exit(127);
 }
 
+/* Wait for a ptrace event of `pid`; other stops (SIGSTOP) it gets over with. */
 static int await_event(pid_t pid, int event)
 {
 	int status;
 
-	while (waitpid(pid, &status, __WALL) < 0)
-		if (errno != EINTR)
-			return -errno;
-	return status >> 8 == (SIGTRAP | event << 8) ? 0 : -ECHILD;
+	for (;;) {
+		while (waitpid(pid, &status, __WALL) < 0)
+			if (errno != EINTR)
+				return -errno;
+		if (!WIFSTOPPED(status))
+			return -ECHILD;
+		if (status >> 8 == (SIGTRAP | event << 8))
+			return 0;
+		ptrace_errno(PTRACE_CONT, pid, 0, NULL);
+	}
 }
 
 /*
  * The stop that reports an execve is inside it: rax is still to be overwritten
- * with its result. So go on to the stop on the way out.
+ * with its result. So go on to the stop on the way out. All signals are
+ * blocked up to there.
  */
 static int await_exec(pid_t pid)
 {
+	uint64_t none = 0;
 	int err = await_event(pid, PTRACE_EVENT_EXEC);
 
 	if (!err)
 		err = ptrace_errno(PTRACE_INTERRUPT, pid, 0, NULL);
 	if (!err)
 		err = ptrace_errno(PTRACE_CONT, pid, 0, NULL);
-	return err ? err : await_event(pid, PTRACE_EVENT_STOP);
+	if (!err)
+		err = await_event(pid, PTRACE_EVENT_STOP);
+	return err ? err : ptrace_errno(PTRACE_SETSIGMASK, pid, sizeof(none), &none);
 }
 
 /*
  * Start `path` traced by the calling thread, with descriptors 0 to nfds - 1
- * (at most 8) duplicated from fds[]. With autoreap it ignores SIGCHLD, so that
- * its children leave no zombies. Returns its pid, stopped after execve, before
- * its first instruction.
+ * (at most 8) duplicated from fds[], in a session of its own. With autoreap it
+ * ignores SIGCHLD, so that its children leave no zombies. Returns its pid,
+ * stopped after execve, before its first instruction.
  */
 int uemu_spawn(const char *path, char *const argv[], char *const envp[],
 	       const int *fds, int nfds, int autoreap)
 {
-	int ready[2], failed[2], err = 0, status, ret;
+	int ready[2], failed[2], err = 0, why, status;
 	sigset_t all, old;
 	pid_t pid;
 
@@ -123,16 +133,17 @@ int uemu_spawn(const char *path, char *const argv[], char *const envp[],
 	if (pipe2(ready, O_CLOEXEC) < 0)
 		return -errno;
 	if (pipe2(failed, O_CLOEXEC) < 0) {
-		ret = -errno;
+		err = -errno;
 		close(ready[0]);
 		close(ready[1]);
-		return ret;
+		return err;
 	}
-	/* No handler of the host program may run in the child. */
+	/* No handler of the host program may run in the child, nor stop it early. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	pid = (pid_t)syscall(SYS_clone, (unsigned long)SIGCHLD, 0, 0, 0, 0);
-	ret = pid < 0 ? -errno : pid;
+	if (pid < 0)
+		err = -errno;
 	if (pid == 0) {
 		close(ready[1]);
 		close(failed[0]);
@@ -141,24 +152,26 @@ int uemu_spawn(const char *path, char *const argv[], char *const envp[],
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	close(ready[0]);
 	close(failed[1]);
-	if (pid > 0) {
-		err = ptrace_errno(PTRACE_SEIZE, pid, 0, (void *)OPTIONS);
-		if (!err && write(ready[1], "", 1) != 1)
-			err = -EIO;
-	}
-	close(ready[1]);
-	if (pid > 0 && !err && read(failed[0], &err, sizeof(err)) <= 0)
-		err = 0;
-	close(failed[0]);
-	if (pid <= 0)
-		return ret;
 	if (!err)
+		err = ptrace_errno(PTRACE_SEIZE, pid, 0, (void *)OPTIONS);
+	if (!err && write(ready[1], "", 1) != 1)
+		err = -EIO;
+	close(ready[1]);
+	if (!err) {
 		err = await_exec(pid);
+		/* It died: of what, it says itself if it can. */
+		if (err == -ECHILD && read(failed[0], &why, sizeof(why)) == sizeof(why))
+			err = why;
+	}
+	close(failed[0]);
 	if (!err)
 		return pid;
-	uemu_kill(pid);
-	while (waitpid(pid, &status, __WALL) < 0 && errno == EINTR)
-		;
+	if (pid > 0) {
+		kill(pid, SIGKILL);
+		while (waitpid(pid, &status, __WALL) >= 0 || errno == EINTR)
+			if (WIFEXITED(status) || WIFSIGNALED(status))
+				break;
+	}
 	return err;
 }
 
@@ -268,9 +281,15 @@ int uemu_syscall(pid_t tid, uint64_t gadget, int64_t nr, uint64_t a0, uint64_t a
 		 uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5, int64_t *ret)
 {
 	struct user_regs_struct regs, call;
+	uint64_t mask, all = ~0ULL;
 	int status, err;
 
 	err = ptrace_errno(PTRACE_GETREGS, tid, 0, &regs);
+	/* Signals wait, so that the next stop is ours. */
+	if (!err)
+		err = ptrace_errno(PTRACE_GETSIGMASK, tid, sizeof(mask), &mask);
+	if (!err)
+		err = ptrace_errno(PTRACE_SETSIGMASK, tid, sizeof(all), &all);
 	if (err)
 		return err;
 	call = regs;
@@ -284,18 +303,24 @@ int uemu_syscall(pid_t tid, uint64_t gadget, int64_t nr, uint64_t a0, uint64_t a
 	call.r8 = a4;
 	call.r9 = a5;
 	err = ptrace_errno(PTRACE_SETREGS, tid, 0, &call);
-	if (!err)
+	while (!err) {
 		err = uemu_cont(tid, 0, 0);
-	while (!err && waitpid(tid, &status, __WALL) < 0)
-		if (errno != EINTR)
-			err = -errno;
+		while (!err && waitpid(tid, &status, __WALL) < 0)
+			if (errno != EINTR)
+				err = -errno;
+		if (!err && !WIFSTOPPED(status))
+			err = -ESRCH;
+		/* A group stop (SIGSTOP) it gets over with. */
+		if (!err && WSTOPSIG(status) == SIGTRAP && status >> 16 == 0)
+			break;
+	}
 	if (err)
 		return err;
-	if (!WIFSTOPPED(status) || WSTOPSIG(status) != SIGTRAP || status >> 16)
-		return -ESRCH;
 	err = ptrace_errno(PTRACE_GETREGS, tid, 0, &call);
 	if (!err)
 		err = ptrace_errno(PTRACE_SETREGS, tid, 0, &regs);
+	if (!err)
+		err = ptrace_errno(PTRACE_SETSIGMASK, tid, sizeof(mask), &mask);
 	*ret = (int64_t)call.rax;
 	return err;
 }
@@ -319,11 +344,6 @@ int uemu_ip(pid_t tid, uint64_t *ip)
 	errno = 0;
 	*ip = (uint64_t)ptrace(PTRACE_PEEKUSER, tid, RIP_OFFSET, 0);
 	return -errno;
-}
-
-int uemu_detach(pid_t tid, int sig)
-{
-	return ptrace_errno(PTRACE_DETACH, tid, 0, (void *)(long)sig);
 }
 
 /* Trace a stopped process no longer into its children; it still dies with the tracer. */

@@ -96,7 +96,6 @@ int uemu_syscall(pid_t tid, uint64_t gadget, int64_t nr, uint64_t a0, uint64_t a
 int uemu_peek(pid_t tid, uint64_t addr, uint64_t *word);
 int uemu_poke(pid_t tid, uint64_t addr, uint64_t word);
 int uemu_ip(pid_t tid, uint64_t *ip);
-int uemu_detach(pid_t tid, int sig);
 int uemu_alone(pid_t tid);
 int uemu_kill(pid_t tid);
 int uemu_cpu(void);

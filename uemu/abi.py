@@ -15,9 +15,6 @@ PAGE_SHIFT = 12
 PAGE_SIZE = 1 << PAGE_SHIFT
 PAGE_MASK = ~(PAGE_SIZE - 1)
 
-UserAddr = NewType("UserAddr", int)
-"""An address in an emulated address space, in bytes."""
-
 RemoteAddr = NewType("RemoteAddr", int)
 """An address in a traced process that the emulated kernel does not manage."""
 

@@ -23,12 +23,13 @@ class Fault(UemuError):
 
     Attributes:
         errno: the kernel's error number, positive (``errno.EFAULT`` ...).
-        addr: the user address concerned, in bytes.
+        addr: the user address concerned, in bytes; 0 if there is none.
     """
 
     def __init__(self, errno: int, addr: int, what: str = "") -> None:
         name = _errno.errorcode.get(errno, str(errno))
-        super().__init__(f"{name} at {addr:#x}" + (f": {what}" if what else ""))
+        where = f" at {addr:#x}" if addr else ""
+        super().__init__(name + where + (f": {what}" if what else ""))
         self.errno = errno
         self.addr = addr
 
@@ -61,16 +62,21 @@ class HostError(UemuError):
         self.remedy = remedy
 
 
+class OutOfFrames(HostError):
+    """No page frame is left; the emulated kernel was interrupted where it stood."""
+
+
 class ProcessDied(UemuError):
     """A real process is gone that a call still needed.
 
     Attributes:
         pid: its process id.
-        how: "exited with status N" or "was killed by SIGNAME".
+        how: "exited with status N", "was killed by SIGNAME", "lost its thread N".
     """
 
     def __init__(self, pid: int, how: str, during: str) -> None:
-        super().__init__(f"process {pid} {how} during {during}; its page frames are freed")
+        freed = "" if how.startswith("lost its thread") else "; its page frames are freed"
+        super().__init__(f"process {pid} {how} during {during}{freed}")
         self.pid = pid
         self.how = how
 

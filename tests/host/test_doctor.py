@@ -57,7 +57,7 @@ def test_a_machine_that_runs_the_tests_is_well() -> None:
 
 @pytest.mark.needs_ptrace
 def test_examining_leaves_nothing_behind() -> None:
-    doctor._tried_ptrace.cache_clear()
+    doctor._can_trace.clear()
     before = own_resources()
     doctor.examine()
     assert own_resources() == before
@@ -67,11 +67,11 @@ def test_examining_leaves_nothing_behind() -> None:
 def test_ptrace_is_tried_once_per_process(monkeypatch: pytest.MonkeyPatch) -> None:
     tries = []
     monkeypatch.setattr(doctor, "_trace_a_puppet", lambda: tries.append(os.getpid()))
-    doctor._tried_ptrace.cache_clear()
+    doctor._can_trace.clear()
     for _ in range(3):
         assert doctor.probe_ptrace() is None
     assert tries == [os.getpid()]
-    doctor._tried_ptrace.cache_clear()
+    doctor._can_trace.clear()
 
 
 # ptrace refused

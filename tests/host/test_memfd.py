@@ -136,13 +136,15 @@ def test_free_frames_beyond_a_number_give_their_memory_back(
     assert blocks() == 4
 
 
-def test_the_frames_are_not_in_the_memory_of_a_fork(frames: MemfdFrames) -> None:
+def test_the_frames_are_in_no_core_dump(frames: MemfdFrames) -> None:
     with open("/proc/self/smaps") as smaps:
         text = smaps.read()
     (mapping,) = [part for part in text.split("VmFlags:") if "memfd:uemu-frames" in part]
     flags = text.split(mapping)[1].split("\n", 1)[0].split()
-    assert "dc" in flags  # MADV_DONTFORK
     assert "dd" in flags  # MADV_DONTDUMP
+    # MADV_DONTFORK would leave a hole in a fork of the host; what the fork maps there
+    # is gone when it drops the machine, which unmaps the range it believes in.
+    assert "dc" not in flags
 
 
 # What the machine refuses

@@ -21,6 +21,7 @@ from tests.live.processes import (
     state,
     threads_of,
 )
+from uemu.errors import OutOfFrames
 from uemu.host import native
 from uemu.live import births
 from uemu.live.mmu import SYS_MMAP, SYS_MPROTECT, SYS_MUNMAP
@@ -451,3 +452,109 @@ def test_the_puppets_own_memory_is_out_of_reach(machine: uemu.Machine) -> None:
         process.munmap(addr, PAGE)  # as of any address that is not mapped
     process.store(buf, b"x")
     assert process.fork().load(buf, 2) == b"xI"
+
+
+# Signals that kill nobody, at bad moments
+
+
+def signal_at_birth(monkeypatch: pytest.MonkeyPatch, number: int) -> list[int]:
+    """Send a signal to whoever is announced as born, before its birth is reported."""
+    born: list[int] = []
+    go = native.go
+
+    def going(tid: int, ip: int, sig: int, event: native.Event) -> int:
+        err = go(tid, ip, sig, event)
+        if not err and event.kind == native.EVENT and event.code != native.EVENT_STOP:
+            born.append(event.msg)
+            os.kill(event.msg, number)
+        return err
+
+    monkeypatch.setattr(native, "go", going)
+    return born
+
+
+@pytest.mark.parametrize("number", [signal.SIGWINCH, signal.SIGSTOP, signal.SIGTSTP])
+@pytest.mark.parametrize("how", ["fork", "vfork", "thread"])
+def test_a_signal_at_birth_that_kills_nobody_does_no_harm(
+    machine: uemu.Machine, monkeypatch: pytest.MonkeyPatch, how: str, number: int
+) -> None:
+    parent, buf = filled(machine)
+    born = signal_at_birth(monkeypatch, number)
+    child = getattr(parent, how)()
+    assert born
+    monkeypatch.undo()
+    child.store(buf, b"c")
+    assert child.load(buf, 2) == b"cI"
+    child.exit()
+    assert parent.load(buf + 1, 1) == b"I"
+
+
+def test_a_child_killed_before_its_birth_is_reported(
+    machine: uemu.Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parent, buf = filled(machine)
+    signal_at_birth(monkeypatch, signal.SIGKILL)
+    with pytest.raises(uemu.ProcessDied):
+        parent.fork().load(buf, 1)
+    monkeypatch.undo()
+    parent.store(buf, b"p")
+    assert parent.fork().load(buf, 2) == b"pI"
+
+
+@pytest.mark.parametrize("number", [signal.SIGSTOP, signal.SIGTSTP])
+def test_a_stopped_process_can_exit(machine: uemu.Machine, number: int) -> None:
+    process, _ = filled(machine)
+    os.kill(process.pid, number)
+    process.exit()
+    assert not process.alive
+
+
+def test_a_puppet_is_in_a_session_of_its_own(machine: uemu.Machine) -> None:
+    """What is typed at the host's terminal, Ctrl-C, is not for puppets."""
+    parent, _ = filled(machine)
+    assert os.getsid(parent.pid) == parent.pid
+    assert os.getsid(parent.fork().pid) == parent.pid
+
+
+def test_a_spawned_program_has_none_of_our_descriptors(machine: uemu.Machine) -> None:
+    parent, buf = filled(machine)
+    script = "for fd in 3 4; do [ -e /proc/self/fd/$fd ] && exit 1; done; exit 0"
+    assert parent.spawn(["sh", "-c", script]) == 0
+    assert parent.load(buf, 1) == b"I"
+
+
+def test_without_descriptors_a_fork_is_refused_and_leaves_no_child(
+    machine: uemu.Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parent, buf = filled(machine)
+    born = signal_at_birth(monkeypatch, 0)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr("uemu.live.area.mmap.mmap", refuse)
+    with pytest.raises(uemu.HostError, match="control area"):
+        parent.fork()
+    monkeypatch.undo()
+    (child,) = born
+    assert state(child) in (None, "Z")
+    parent.store(buf, b"p")
+    assert parent.load(buf, 1) == b"p"
+
+
+def test_a_machine_out_of_frames_says_so_and_is_used_no_more(
+    machine: uemu.Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parent, buf = filled(machine)
+    parent.fork()
+
+    def refuse(_: int) -> int:
+        raise OutOfFrames("take one more page frame", "all are in use", "Use fewer.")
+
+    monkeypatch.setattr(machine.stage.kernel.frames, "alloc", refuse)
+    with pytest.raises(uemu.HostError, match="one more page frame"):
+        parent.store(buf, b"x")
+    monkeypatch.undo()
+    with pytest.raises(uemu.HostError, match="it broke"):
+        parent.store(buf, b"x")
+    machine.check = lambda: None  # type: ignore[method-assign]

@@ -290,7 +290,6 @@ def test_closed_it_refuses_everything_and_says_why() -> None:
         lambda: thread.load(buf, 1),
         lambda: process.mmap(PAGE),
         lambda: process.munmap(buf, PAGE),
-        lambda: process.alive,
         lambda: machine.frame_of(process, buf),
         lambda: machine.page(0),
         lambda: machine.dma.start(process, buf, 512, direction=uemu.DMA_TO_DEVICE),
@@ -412,3 +411,27 @@ def test_what_refuses_the_first_puppet_refuses_the_machine(monkeypatch: pytest.M
     with pytest.raises(uemu.HostError, match=r"trace: no\. Try again\."):
         uemu.Machine()
     assert doctor.probe_ptrace() is None
+
+
+def test_a_violation_names_its_process_and_is_short_to_print() -> None:
+    with uemu.Machine("linux-2.6.29") as machine:
+        parent = machine.spawn()
+        buf = parent.mmap(PAGE)
+        parent.store(buf, b"I" * PAGE)
+        read = machine.dma.start(parent, buf, 512, direction=uemu.DMA_FROM_DEVICE)
+        child = parent.fork()
+        parent.store(buf + 1024, b"x")
+        read.complete(b"D" * 512)
+        by_kind = {violation.kind: violation for violation in machine.violations}
+    assert by_kind["lost-dma-write"].pid == parent.pid
+    assert by_kind["dma-write-seen-by-other"].pid == child.pid
+    assert f"pid={parent.pid}" in repr(by_kind["lost-dma-write"])
+    assert str(by_kind["lost-dma-write"]).startswith("lost-dma-write: parent does not see")
+
+
+def test_names_are_given_once() -> None:
+    with uemu.Machine() as machine:
+        machine.spawn()
+        second = machine.spawn()
+        second.exit()
+        assert machine.spawn().name != second.name

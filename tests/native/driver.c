@@ -534,19 +534,7 @@ TEST(the_dead_are_no_processes)
 	IS(uemu_peek(puppet, gadget, &word), -ESRCH);
 	IS(uemu_poke(puppet, gadget, 0), -ESRCH);
 	IS(uemu_syscall(puppet, gadget, SYS_getpid, 0, 0, 0, 0, 0, 0, &ret), -ESRCH);
-	IS(uemu_detach(puppet, 0), -ESRCH);
 	IS(uemu_kill(puppet), -ESRCH);
-}
-
-TEST(a_detached_puppet_dies_of_its_trap)
-{
-	puppet = spawn(puppet_path, NULL, 0);
-	CHECK(puppet > 0);
-	IS(uemu_detach(puppet, 0), 0);
-	IS(uemu_wait(&ev, 0), 0);
-	IS(ev.tid, puppet);
-	IS(ev.kind, UEMU_KILLED);
-	IS(ev.code, SIGTRAP);
 }
 
 TEST(cpu_is_one_of_ours)
@@ -610,7 +598,6 @@ static const struct {
 	CASE(syscall_leaves_the_registers_alone),
 	CASE(peek_and_poke),
 	CASE(the_dead_are_no_processes),
-	CASE(a_detached_puppet_dies_of_its_trap),
 	CASE(cpu_is_one_of_ours),
 	CASE(bounce_measures),
 };

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ctypes
 import errno
-import functools
 import importlib
 import mmap
 import os
@@ -75,7 +74,7 @@ def examine() -> list[Finding]:
 
 
 def probe_ptrace() -> str | None:
-    """Why no process of our own can be traced here, or None; tried once per process."""
+    """Why no process of our own can be traced here, or None."""
     error = ptrace_error()
     return None if error is None else f"{error.what}: {error.why}"
 
@@ -109,9 +108,14 @@ def ptrace_error() -> HostError | None:
     return None if found is None else HostError(*found)
 
 
-@functools.cache
+_can_trace: set[int] = set()
+"""Processes that were seen to trace; what failed once may work the next time."""
+
+
 def _tried_ptrace(pid: int) -> tuple[str, str, str] | None:
     """(what, why, remedy) if process ``pid``, the caller, cannot trace; else None."""
+    if pid in _can_trace:
+        return None
     refused: list[HostError] = []
 
     def try_it() -> None:
@@ -125,6 +129,7 @@ def _tried_ptrace(pid: int) -> tuple[str, str, str] | None:
     thread.start()
     thread.join()
     if not refused:
+        _can_trace.add(pid)
         return None
     error = refused[0]
     seen = ", ".join(f"{name} {value}" for name, value in circumstances().items())

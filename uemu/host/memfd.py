@@ -13,7 +13,7 @@ import mmap
 import os
 
 from uemu.abi import MADV_POPULATE_WRITE, PAGE_SHIFT, PAGE_SIZE
-from uemu.errors import HostError
+from uemu.errors import HostError, OutOfFrames
 
 EXTENT = 512
 """Slots of one extent: what one aligned 2 MiB of user addresses needs at a time."""
@@ -45,8 +45,7 @@ class MemfdFrames:
                 "create a memfd", str(error), "uemu needs Linux 5.6 or later."
             ) from error
         self._map = self._map_whole()
-        for advice in (mmap.MADV_DONTFORK, mmap.MADV_DONTDUMP):
-            self._map.madvise(advice)
+        self._map.madvise(mmap.MADV_DONTDUMP)
         self._slots: dict[int, int] = {}
         self._next_pfn = 0
         self._extents: dict[int, list[int]] = {}
@@ -111,8 +110,8 @@ class MemfdFrames:
         depth = self._depth.get(vpn, 0)
         if depth == len(extents):
             if (len(self._blocks) + 1) * EXTENT * PAGE_SIZE > len(self._map):
-                raise HostError("take one more page frame", "all are in use",
-                                "Close machines you no longer need.")  # fmt: skip
+                raise OutOfFrames("take one more page frame", "all are in use",
+                                  "Use fewer pages: a machine has no more.")  # fmt: skip
             extents.append(len(self._blocks))
             self._blocks.append(vpn // EXTENT)
         self._depth[vpn] = depth + 1

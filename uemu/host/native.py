@@ -24,11 +24,6 @@ EXITED: Final[int] = lib.UEMU_EXITED
 KILLED: Final[int] = lib.UEMU_KILLED
 NONE: Final[int] = lib.UEMU_NONE
 
-EVENT_FORK: Final = 1
-EVENT_VFORK: Final = 2
-EVENT_CLONE: Final = 3
-EVENT_EXEC: Final = 4
-EVENT_VFORK_DONE: Final = 5
 EVENT_STOP: Final = 128
 
 WALL: Final = 0x40000000
@@ -94,7 +89,6 @@ wait: Callable[[Event, int], int] = lib.uemu_wait
 """Wait for the next report; -ECHILD when nothing is left to wait for."""
 
 cont: Callable[[int, int, int], int] = lib.uemu_cont
-detach: Callable[[int, int], int] = lib.uemu_detach
 alone: Callable[[int], int] = lib.uemu_alone
 kill: Callable[[int], int] = lib.uemu_kill
 cpu: Callable[[], int] = lib.uemu_cpu
@@ -173,6 +167,10 @@ def spawn_error(path: str, errno: int) -> HostError:
         return HostError("start a process", why, "Raise `ulimit -u` or free some memory.")
     if errno in (e.EMFILE, e.EINVAL):
         return HostError("start a process", why, "Raise `ulimit -n` to 256 or more.")
+    if errno == e.ECHILD:
+        return HostError(f"start {path}", "it died before it began", "Something killed it.")
+    if errno in (e.EMFILE, e.ENFILE):
+        return HostError("start a process", why, "Raise `ulimit -n`.")
     return HostError(f"start {path}", why, "Reinstall uemu: its native parts are incomplete.")
 
 

@@ -99,7 +99,6 @@ class Area:
     def __init__(self, fd: int, offset: int) -> None:
         self.offset = offset
         self._map = mmap.mmap(fd, native.AREA_SIZE, offset=offset)
-        self._map.madvise(mmap.MADV_DONTFORK)
         self._slots: dict[int, Slot] = {}
 
     def take(self, index: int | None = None) -> Slot:
@@ -146,12 +145,17 @@ class Areas:
 
     def open(self) -> Area:
         """Begin an area for a new process; a slot is zeroed when it is taken."""
-        if self._free:
-            offset = self._free.pop()
-        else:
-            offset, self._size = self._size, self._size + native.AREA_SIZE
+        if not self._free:
+            self._free.append(self._size)
+            self._size += native.AREA_SIZE
+        try:
             os.ftruncate(self.fd, self._size)
-        return Area(self.fd, offset)
+            area = Area(self.fd, self._free[-1])
+        except OSError as error:
+            raise HostError("map a control area", str(error),
+                            "Raise `ulimit -n` and `ulimit -v`.") from error  # fmt: skip
+        self._free.pop()
+        return area
 
     def close_area(self, area: Area) -> None:
         """Take an area back whose process is gone."""

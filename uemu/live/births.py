@@ -45,14 +45,13 @@ class Births:
 
     def spawn(self, name: str) -> PuppetProcess:
         """Start a process with nothing mapped."""
-        devnull = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
-        try:
-            fds = [devnull, devnull, devnull, self._areas.fd, self._frames_fd]
-            pid = native.spawn(str(native.PUPPET), ["uemu-puppet"], [], fds, autoreap=True)
-        finally:
-            os.close(devnull)
         area = self._areas.open()
         slot = area.take()
+        try:
+            pid = self._start_puppet()
+        except BaseException:
+            self._areas.close_area(area)
+            raise
         try:
             entry = native.instruction_pointer(pid)
             text = native.peek(pid, entry)
@@ -66,6 +65,18 @@ class Births:
                 raise
             raise HostError("start a puppet", str(error), "Something killed it.") from error
         return self._enter(pid, name, self._kernel.mm_create(name), area, slot)
+
+    def _start_puppet(self) -> int:
+        """Start the program; its pid, stopped at its first instruction."""
+        try:
+            devnull = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+        except OSError as error:
+            raise HostError("start a puppet", str(error), "Raise `ulimit -n`.") from error
+        try:
+            fds = [devnull, devnull, devnull, self._areas.fd, self._frames_fd]
+            return native.spawn(str(native.PUPPET), ["uemu-puppet"], [], fds, autoreap=True)
+        finally:
+            os.close(devnull)
 
     def _enter(self, pid: int, name: str, mm: MmStruct, area: Area, slot: Slot) -> PuppetProcess:
         process = PuppetProcess(pid, name, mm, area)
@@ -88,13 +99,13 @@ class Births:
 
     # Processes and threads ------------------------------------------------------------
 
-    def clone_thread(self, process: PuppetProcess, name: str) -> PuppetThread:
+    def clone_thread(self, caller: PuppetThread, name: str) -> PuppetThread:
         """Start a real thread: clone(2) with CLONE_THREAD."""
-        leader = process.leader
+        process = caller.process
         slot = process.area.take()
         try:
             clone = (SYS_CLONE, CLONE_THREAD_FLAGS, 0, 0, 0, 0, 0)
-            tid = self._make_child(leader, [], clone, "clone")
+            tid = self._make_child(caller, [], clone, "clone")
         except BaseException:
             if process.death is None:
                 process.area.give_back(slot)
@@ -134,7 +145,11 @@ class Births:
 
     def _settle_child(self, pid: int, slot: Slot) -> tuple[Area, Slot]:
         """Give a newborn process, which stands in its parent's ``slot``, one of its own."""
-        area = self._areas.open()
+        try:
+            area = self._areas.open()
+        except HostError:
+            native.end(pid)
+            raise
         try:
             own = area.take(slot.index)
             self._map_area(pid, slot.syscall, area)
@@ -178,7 +193,7 @@ class Births:
         """Wait until a child stands at its birth."""
         reports = self._reports
         while tid not in reports.newborn:
-            if reports.wait() or tid in reports.stillborn:
+            if tid in reports.stillborn or reports.wait():
                 raise ProcessDied(tid, "was killed", "its birth")
             reports.take(reports.event, 0)
         reports.newborn.remove(tid)
@@ -190,27 +205,38 @@ class Births:
             Fault: the real vfork failed.
         """
         process, reports = thread.process, self._reports
+        reports.stillborn.clear()
         slot = process.area.take()
-        thread.slot.queue([(SYS_VFORK, 0, 0, 0, 0, 0, 0)])
-        err = native.go(thread.tid, thread.slot.calls, 0, reports.event)
-        event = reports.settle(thread, err, "vfork")
-        if event.kind != native.EVENT:
-            thread.slot.struct.count = 0
-            process.area.give_back(slot)
-            result = -thread.slot.result(0)
-            raise Fault(result, 0, f"the real vfork: {os.strerror(result)}")
-        pid = event.msg
-        native.cont(thread.tid, 0, 0)
-        self._await_birth(pid)
-        child = self._enter(pid, name, process.mm, process.area, slot)
-        thread.in_vfork = child
+        try:
+            thread.slot.queue([(SYS_VFORK, 0, 0, 0, 0, 0, 0)])
+            err = native.go(thread.tid, thread.slot.calls, 0, reports.event)
+            event = reports.settle(thread, err, "vfork")
+            if event.kind != native.EVENT:
+                thread.slot.struct.count = 0
+                result = -thread.slot.result(0)
+                raise Fault(result, 0, f"the real vfork: {os.strerror(result)}")
+            pid = event.msg
+            # Known at once: its parent cannot be run until it has ended.
+            child = PuppetProcess(pid, name, process.mm, process.area)
+            thread.in_vfork = child
+            native.cont(thread.tid, 0, 0)
+            self._await_birth(pid)
+        except BaseException:
+            if thread.in_vfork is not None:
+                thread.in_vfork.death = "died at its birth"
+            if not process.is_gone():
+                process.area.give_back(slot)
+            raise
+        reports.enter(child)
+        reports.enter_thread(PuppetThread(pid, child, name, slot))
         return child
 
     def run_program(self, thread: PuppetThread, argv: Sequence[str], env: dict[str, str]) -> int:
         """posix_spawn(3), that is vfork and exec, and wait for the program's end.
 
-        It runs at its own speed and is not emulated. Standard input and
-        output are /dev/null.
+        It is not emulated, may use every CPU, and has none of uemu's
+        descriptors; standard input and output are /dev/null. Not supported:
+        a program whose other threads exec.
 
         Returns:
             Its exit status, or the negative of the signal that killed it.

@@ -31,7 +31,7 @@ def _leave(reports: Reports, thread: PuppetThread, number: int, status: int) -> 
 
 def end_process(reports: Reports, process: PuppetProcess) -> None:
     """SIGKILL, and wait until it is gone."""
-    if native.kill(process.pid):
+    if not process.is_gone() and native.kill(process.pid):
         reports.bury(process, "was reaped by another part of this program")
     while process.death is None:
         reports.take(reports.event, reports.wait())

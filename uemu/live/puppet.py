@@ -41,6 +41,7 @@ class PuppetProcess:
         area: its control area, likewise.
         threads: by tid; the first is the leader.
         death: how it ended, or None while it lives.
+        is_dying: one of its threads was killed, and so all are.
         status: its exit status then, or the negative of the signal.
     """
 
@@ -51,6 +52,7 @@ class PuppetProcess:
         self.area = area
         self.threads: dict[int, PuppetThread] = {}
         self.death: str | None = None
+        self.is_dying = False
         self.status = 0
 
     def is_gone(self) -> bool:

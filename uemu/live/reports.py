@@ -109,12 +109,17 @@ class Reports:
             if event.kind == native.KILLED:
                 how = f"was killed by {_signal_name(event.code)}"
             thread.process.status = event.code if event.kind == native.EXITED else -event.code
+            if event.kind == native.KILLED:
+                thread.process.is_dying = True
             if event.tid == thread.process.pid:
                 self.bury(thread.process, how)
             else:
                 self._forget_thread(thread)
         elif thread is None and event.kind == native.EVENT:
             self.newborn.add(event.tid)
+        elif thread is not None and event.kind == native.EVENT:
+            # A group stop, or a stop that somebody else's SIGCONT ended.
+            native.cont(event.tid, 0, 0)
         elif thread is not None and event.kind == native.TRAP:
             thread.in_vfork = None
         elif thread is not None and event.kind == native.SIGNAL:
@@ -153,8 +158,10 @@ class Reports:
         process = thread.process
         if process.death is not None:
             raise ProcessDied(process.pid, process.death, "an earlier call")
+        if process.is_dying:
+            raise self.died(thread, "an earlier call")
         if thread.tid not in process.threads:
-            raise ProcessDied(thread.tid, "(a thread) ended", "an earlier call")
+            raise ProcessDied(process.pid, f"lost its thread {thread.tid}", "an earlier call")
         if thread.in_vfork is not None and thread.in_vfork.death is None:
             raise Blocked("a call", f"vfork: its child {thread.in_vfork.pid} has not ended")
         self.await_vfork(thread)

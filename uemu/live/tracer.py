@@ -25,6 +25,11 @@ from uemu.host import native
 T = TypeVar("T")
 
 
+def closed() -> HostError:
+    """The error for who comes too late."""
+    return HostError("use this machine", "it is closed", "Open another uemu.Machine.")
+
+
 class Tracer:
     """A thread that runs what it is asked to, one thing at a time."""
 
@@ -34,6 +39,7 @@ class Tracer:
         )
         self._thread = threading.Thread(target=self._main, name=name, daemon=True)
         self._closed = False
+        self._door = threading.Lock()
         self._pid = os.getpid()
         self._thread.start()
 
@@ -68,7 +74,7 @@ class Tracer:
             Whatever ``fn`` raises.
         """
         if self._closed:
-            raise HostError("use this machine", "it is closed", "Open another uemu.Machine.")
+            raise closed()
         if not self.is_here:
             raise HostError(
                 "use this machine",
@@ -78,13 +84,17 @@ class Tracer:
         if threading.current_thread() is self._thread:
             return fn()
         future: Future[T] = Future()
-        self._requests.put((fn, future))
+        with self._door:
+            if self._closed:
+                raise closed()
+            self._requests.put((fn, future))
         return future.result()
 
     def close(self) -> None:
         """End the thread once it has done what it was asked; its tracees die with it."""
-        if not self._closed:
-            self._closed = True
-            self._requests.put(None)
-            if threading.current_thread() is not self._thread:
-                self._thread.join()
+        with self._door:
+            was_open, self._closed = not self._closed, True
+            if was_open:
+                self._requests.put(None)
+        if was_open and threading.current_thread() is not self._thread:
+            self._thread.join()

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, NamedTuple, TypeVar
 
 from uemu.abi import PAGE_MASK
-from uemu.errors import Blocked, InvariantError
+from uemu.errors import Blocked, HostError, InvariantError, OutOfFrames
 from uemu.events import Event, EventBus
 from uemu.host.doctor import ptrace_error
 from uemu.host.memfd import MemfdFrames
@@ -80,8 +81,15 @@ class Machine:
         if refused is not None:
             raise refused
         self.runner = Runner(self._events.emit)
+        self._broken: HostError | None = None
+        self._pids: dict[int, int] = {}
+        self._nr_spawned = 0
         frames = MemfdFrames()
-        self.tracer = Tracer()
+        try:
+            self.tracer = Tracer()
+        except BaseException:
+            frames.close()
+            raise
         try:
             self.stage = self.tracer.call(lambda: _build(hooks, frames, self._events))
         except BaseException:
@@ -96,17 +104,22 @@ class Machine:
         """Start a real process with nothing mapped, the first one called "parent"."""
 
         def start() -> Process:
-            number = len(self.stage.reports.processes)
-            return Process(
-                self, self.stage.births.spawn(name or (f"process-{number}" if number else "parent"))
-            )
+            number = self._nr_spawned
+            self._nr_spawned += 1
+            label = name or (f"process-{number}" if number else "parent")
+            return Process(self, self.stage.births.spawn(label))
 
         return self.tracer.call(start)
 
     @property
     def violations(self) -> list[Violation]:
         """What went wrong so far, in order."""
-        return list(self._oracle.violations)
+        pids = self._pids
+        return [replace(each, pid=pids.get(each.mm)) for each in list(self._oracle.violations)]
+
+    def note_pid(self, mm: int, pid: int) -> None:
+        """Remember whose address space ``mm`` is, for reports."""
+        self._pids.setdefault(mm, pid)
 
     @property
     def timeline(self) -> list[Event]:
@@ -192,10 +205,7 @@ class Machine:
         op: Callable[[Stage], Op[T]],
         wrap: Callable[[T], R],
     ) -> Call[R]:
-        self.stage.reports.check_alive(puppet)
-        busy = self.runner.parked_on(puppet.cpu)
-        if busy is not None:
-            raise Blocked(label, f"its thread is still in {busy.label}")
+        self.check_ready(label, puppet)
         task = self.runner.start(
             label,
             puppet.cpu,
@@ -203,12 +213,24 @@ class Machine:
             op(self.stage),
             lambda: self.stage.reports.check_alive(puppet),
         )
+        if isinstance(task.error, OutOfFrames):
+            self._broken = task.error
         if isinstance(task.error, InvariantError):
             broken = task.error
             self._oracle.violations.append(
                 Violation(broken.kind, puppet.process.mm.id, 0, 0, None, str(broken), ())
             )
         return Call(self, task, wrap)
+
+    def check_ready(self, label: str, puppet: PuppetThread) -> None:
+        """Raise unless a thread can begin a call now; on the tracer thread."""
+        if self._broken is not None:
+            raise HostError("use this machine", f"it broke: {self._broken}",
+                            "Open another uemu.Machine.")  # fmt: skip
+        self.stage.reports.check_alive(puppet)
+        busy = self.runner.parked_on(puppet.cpu)
+        if busy is not None:
+            raise Blocked(label, f"its thread is still in {busy.label}")
 
     def close(self) -> None:
         """End every process of the machine and free its frames."""
@@ -234,6 +256,8 @@ def _build(hooks: Any, frames: MemfdFrames, events: EventBus) -> Stage:
 def _close(tracer: Tracer, stage: Stage, frames: MemfdFrames) -> None:
     if not tracer.is_here:
         return  # a fork of the host program: the machine is its parent's
-    tracer.call(stage.close)
-    tracer.close()
-    frames.close()
+    try:
+        tracer.call(stage.close)
+    finally:
+        tracer.close()
+        frames.close()

@@ -102,7 +102,7 @@ class Caller:
         machine, puppet = self._machine, self._puppet
 
         def born() -> Process:
-            machine.stage.reports.check_alive(puppet)
+            machine.check_ready("vfork", puppet)
             return Process(machine, machine.stage.births.vfork(puppet, name))
 
         return machine.tracer.call(born)
@@ -126,7 +126,7 @@ class Caller:
         given = {"PATH": os.environ.get("PATH", os.defpath)} if env is None else dict(env)
 
         def run() -> int:
-            machine.stage.reports.check_alive(puppet)
+            machine.check_ready("posix_spawn", puppet)
             return machine.stage.births.run_program(puppet, argv, given)
 
         return machine.tracer.call(run)
@@ -202,7 +202,7 @@ class Thread(Caller):
         machine = self._machine
 
         def leave() -> None:
-            machine.stage.reports.check_alive(self._puppet)
+            machine.check_ready("exit", self._puppet)
             exit_thread(machine.stage.reports, self._puppet)
             machine.runner.wake()
 
@@ -218,6 +218,7 @@ class Process(Caller):
     def __init__(self, machine: Machine, puppet: PuppetProcess) -> None:
         super().__init__(machine, puppet.leader)
         self._process = puppet
+        machine.note_pid(puppet.mm.id, puppet.pid)
 
     @property
     def pid(self) -> int:
@@ -231,7 +232,9 @@ class Process(Caller):
 
     @property
     def alive(self) -> bool:
-        """Whether it still runs."""
+        """Whether it still runs; nobody does once the machine is closed."""
+        if self._machine.tracer.closed:
+            return False
         return self._machine.tracer.call(self._is_alive)
 
     def _is_alive(self) -> bool:
@@ -244,8 +247,8 @@ class Process(Caller):
         label = name or f"{self.name}-{len(self._process.threads)}"
 
         def clone() -> Thread:
-            machine.stage.reports.check_alive(self._puppet)
-            return Thread(machine, machine.stage.births.clone_thread(self._process, label))
+            machine.check_ready("clone", self._puppet)
+            return Thread(machine, machine.stage.births.clone_thread(self._puppet, label))
 
         return machine.tracer.call(clone)
 
@@ -254,7 +257,7 @@ class Process(Caller):
         machine = self._machine
 
         def leave() -> None:
-            machine.stage.reports.check_alive(self._puppet)
+            machine.check_ready("exit", self._puppet)
             exit_process(machine.stage.reports, self._process, status)
             machine.runner.wake()
 

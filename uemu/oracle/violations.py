@@ -50,7 +50,7 @@ class StoryLine:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Violation:
     """A property that does not hold, and how it came about.
 
@@ -62,6 +62,7 @@ class Violation:
         pfn: the frame the device holds, or None.
         message: one sentence.
         story: what led to it, in order.
+        pid: the process that suffers, where processes are real.
     """
 
     kind: str
@@ -71,3 +72,14 @@ class Violation:
     pfn: int | None
     message: str
     story: tuple[StoryLine, ...]
+    pid: int | None = None
+
+    def __repr__(self) -> str:
+        where = f", pid={self.pid}" if self.pid is not None else ""
+        return (
+            f"Violation(kind={self.kind!r}, address={self.address:#x}, length={self.length}"
+            f"{where}, message={self.message!r})"
+        )
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.message}"
