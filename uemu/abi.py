@@ -1,8 +1,9 @@
 """Linux numbers, under the kernel's names.
 
-Source: Linux uapi headers (asm-generic/mman-common.h, linux/mman.h) and
-include/linux/mm.h for FOLL_*. FOLL_* are internal to the kernel and moved
-between versions; only their names carry over, the values here are ours.
+Source: Linux uapi headers (asm-generic/mman-common.h, linux/mman.h), x86-64's
+asm/unistd_64.h for SYS_*, include/linux/mm.h for FOLL_*. FOLL_* are internal
+to the kernel and moved between versions; only their names carry over, the
+values here are ours.
 """
 
 from __future__ import annotations
@@ -29,6 +30,19 @@ MADV_DOFORK = mmap.MADV_DOFORK
 MADV_WIPEONFORK = 18
 MADV_KEEPONFORK = 19
 MADV_POPULATE_WRITE = 23
+
+SYS_MMAP = 9
+SYS_MPROTECT = 10
+SYS_MUNMAP = 11
+SYS_RT_SIGACTION = 13
+SYS_CLONE = 56
+SYS_FORK = 57
+SYS_VFORK = 58
+SYS_EXECVE = 59
+SYS_EXIT = 60
+SYS_FCNTL = 72
+SYS_SCHED_SETAFFINITY = 203
+SYS_EXIT_GROUP = 231
 
 GUP_PIN_COUNTING_BIAS = 1024
 """What one FOLL_PIN adds to a page's refcount. Linux: include/linux/mm.h (v5.7)."""

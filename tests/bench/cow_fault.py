@@ -18,10 +18,11 @@ from time import perf_counter_ns
 
 import uemu
 from tests.bench.measure import Figure
+from uemu.abi import SYS_MMAP, SYS_MPROTECT
 from uemu.host import native
 from uemu.host.memfd import MemfdFrames
 from uemu.live.births import FRAMES_FD
-from uemu.live.mmu import RW, SHARED_FIXED, SYS_MMAP, SYS_MPROTECT
+from uemu.live.mmu import RW, SHARED_FIXED
 from uemu.live.puppet import PuppetThread
 from uemu.mm.pte import Pte
 

@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import pytest
 
-from uemu.abi import PAGE_SIZE, PROT_NONE, PROT_READ, PROT_WRITE
+from uemu.abi import PAGE_SIZE, PROT_NONE, PROT_READ, PROT_WRITE, SYS_MMAP, SYS_MPROTECT
 from uemu.host.memfd import MemfdFrames
-from uemu.live.mmu import HIDDEN_FIXED, SHARED_FIXED, SYS_MMAP, SYS_MPROTECT, LiveMmu
+from uemu.live.mmu import HIDDEN_FIXED, SHARED_FIXED, LiveMmu
 from uemu.mm.mm_struct import MmStruct
 from uemu.mm.pte import AnyPte, Pte, SwapEntry
 

@@ -21,10 +21,10 @@ from tests.live.processes import (
     state,
     threads_of,
 )
+from uemu.abi import SYS_MMAP, SYS_MPROTECT, SYS_MUNMAP
 from uemu.errors import OutOfFrames
 from uemu.host import native
 from uemu.live import births
-from uemu.live.mmu import SYS_MMAP, SYS_MPROTECT, SYS_MUNMAP
 
 pytestmark = pytest.mark.needs_ptrace
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.common import TinyWorld, one_page, run_steps, two_mms
+from tests.common import TinyWorld, one_page, run_steps
 from uemu.abi import PAGE_SIZE
 from uemu.errors import InvariantError
 from uemu.events import PageFreed, PteSet, TlbFlushed
@@ -53,14 +53,6 @@ def test_the_zero_page_is_one_and_never_freed() -> None:
     mech.put_page(world.device, zero, 5)
     assert mech.zero_page() is zero
     assert mech.frames.read(zero.pfn, 0, PAGE_SIZE) == bytes(PAGE_SIZE)
-
-
-def test_mappers_of_a_shared_page_are_both_mms() -> None:
-    world, parent, child, buf = two_mms()
-    pfn = parent.pte(buf).pfn
-    assert world.kernel.mech.mappers(world.device, pfn) == ((parent.mm.id, buf), (child.mm.id, buf))
-    child.exit()
-    assert world.kernel.mech.mappers(world.device, pfn) == ((parent.mm.id, buf),)
 
 
 def test_setting_an_entry_is_announced_with_what_was_there() -> None:

@@ -2,5 +2,6 @@
 
 native   the C helper, under its own names
 memfd    page frames that real processes can map
+syscalls names of system calls
 doctor   can this machine trace? if not, why, and the remedy
 """

@@ -6,6 +6,7 @@ import os
 import signal
 from collections.abc import Sequence
 
+from uemu.abi import SYS_CLONE, SYS_FORK, SYS_MMAP, SYS_VFORK
 from uemu.errors import Fault, HostError, ProcessDied
 from uemu.host import native
 from uemu.kernel import Kernel
@@ -13,14 +14,9 @@ from uemu.live.area import AREA_BASE, Area, Areas, Slot
 from uemu.live.endings import end_process
 from uemu.live.exec_block import ExecBlock
 from uemu.live.hands import Hands
-from uemu.live.mmu import SYS_MMAP
 from uemu.live.puppet import PuppetProcess, PuppetThread
 from uemu.mm.mm_struct import MmStruct
 from uemu.step import Op
-
-SYS_CLONE = 56
-SYS_FORK = 57
-SYS_VFORK = 58
 
 CLONE_THREAD_FLAGS = 0x100 | 0x200 | 0x400 | 0x800 | 0x10000 | 0x40000
 """VM, FS, FILES, SIGHAND, THREAD, SYSVSEM."""

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
+from uemu.abi import SYS_EXIT, SYS_EXIT_GROUP
 from uemu.host import native
 from uemu.live.puppet import PuppetProcess, PuppetThread
 from uemu.live.reports import Reports
-
-SYS_EXIT = 60
-SYS_EXIT_GROUP = 231
 
 
 def exit_process(reports: Reports, process: PuppetProcess, status: int) -> None:

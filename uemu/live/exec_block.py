@@ -7,13 +7,8 @@ import shutil
 import struct
 from collections.abc import Mapping, Sequence
 
-from uemu.abi import PAGE_SIZE
+from uemu.abi import PAGE_SIZE, SYS_EXECVE, SYS_FCNTL, SYS_RT_SIGACTION, SYS_SCHED_SETAFFINITY
 from uemu.host.native import Call
-
-SYS_RT_SIGACTION = 13
-SYS_EXECVE = 59
-SYS_FCNTL = 72
-SYS_SCHED_SETAFFINITY = 203
 
 SIGCHLD = 17
 F_SETFD, FD_CLOEXEC = 2, 1

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 
+from uemu.abi import SYS_MUNMAP
 from uemu.errors import HostError
 from uemu.host import native
-from uemu.live.mmu import SYS_MUNMAP, LiveMmu
+from uemu.host.syscalls import name_of
+from uemu.live.mmu import LiveMmu
 from uemu.live.puppet import PuppetThread
 from uemu.live.reports import Reports
 
@@ -69,10 +71,11 @@ class Hands:
         """Raise HostError if the last of ``results`` is an error."""
         if results[-1] >= 0:
             return
-        self.mmu.not_applied(thread.process.mm, calls[len(results) - 1 :])
+        left = calls[len(results) - 1 :]
+        self.mmu.not_applied(thread.process.mm, left)
         raise HostError(
             f"change the mappings of puppet {thread.process.pid}",
-            os.strerror(-results[-1]),
+            f"{name_of(left[0][0])}: {os.strerror(-results[-1])}",
             "Use fewer pages or processes, or raise `sysctl vm.max_map_count`"
             " (and `ulimit -v`, if there is one).",
         )

@@ -14,17 +14,13 @@ import mmap
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from uemu.abi import PAGE_SIZE, PROT_NONE, PROT_READ, PROT_WRITE
+from uemu.abi import PAGE_SIZE, PROT_NONE, PROT_READ, PROT_WRITE, SYS_MMAP, SYS_MPROTECT
 from uemu.events import MmId
 from uemu.host.memfd import MemfdFrames
 from uemu.host.native import Call
 from uemu.mm.mm_struct import MmStruct
 from uemu.mm.pte import AnyPte, Pte
 from uemu.step import Cpu
-
-SYS_MMAP = 9
-SYS_MPROTECT = 10
-SYS_MUNMAP = 11
 
 MAP_FIXED = 0x10
 MAP_NORESERVE = 0x4000

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from typing import TypeVar
 
-from uemu.abi import PAGE_SIZE, Direction
+from uemu.abi import PAGE_SIZE, SYS_MMAP, Direction
 from uemu.dma.engine import Io, Registration, Transfer
 from uemu.errors import Fault
 from uemu.kernel import Kernel
@@ -19,7 +19,7 @@ from uemu.live.area import Areas
 from uemu.live.births import Births
 from uemu.live.endings import end_process
 from uemu.live.hands import Hands
-from uemu.live.mmu import HIDDEN_FIXED, SYS_MMAP, LiveMmu
+from uemu.live.mmu import HIDDEN_FIXED, LiveMmu
 from uemu.live.puppet import PuppetProcess, PuppetThread
 from uemu.live.reports import Reports
 from uemu.mm.mm_struct import MMAP_BASE

@@ -182,16 +182,6 @@ class Mechanism:
         if not page.reserved:
             cpu.add(page.mapcount, -1)
 
-    def mappers(self, cpu: Cpu, pfn: int) -> tuple[tuple[MmId, int], ...]:
-        """The (mm, base) that map a frame now."""
-        cpu.touch(("rmap", pfn), write=False)
-        return tuple(
-            (mm.id, base)
-            for mm in self.mms.values()
-            for base, cell in mm.ptes.items()
-            if isinstance(pte := cell.peek(), Pte) and pte.pfn == pfn
-        )
-
     # Page table entries ---------------------------------------------------------
 
     def set_pte_at(self, cpu: Cpu, mm: MmStruct, base: int, pte: AnyPte) -> None:
