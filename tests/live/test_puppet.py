@@ -358,7 +358,7 @@ def test_at_the_limit_of_mappings_a_store_says_so_and_is_made_up_for(
     use_up_mappings(machine, parent)
     with pytest.raises(uemu.HostError, match="change the mappings of puppet") as refused:
         parent.store(buf + 4 * PAGE, b"P")
-    assert refused.value.why == os.strerror(errno.ENOMEM)
+    assert refused.value.why == f"mmap: {os.strerror(errno.ENOMEM)}"
     assert "vm.max_map_count" in refused.value.remedy
     # Nothing else happened to it, or to anybody else.
     assert parent.load(buf, 2) == b"II"
