@@ -524,3 +524,14 @@ def test_a_thread_ends_and_its_process_goes_on(machine: uemu.Machine) -> None:
         thread.load(buf, 1)
     assert parent.load(buf, 2) == b"tI"
     assert os.listdir(f"/proc/{parent.pid}/task") == [str(parent.pid)]
+
+
+def test_a_parent_that_dies_with_its_vfork_child_is_found_dead(machine: uemu.Machine) -> None:
+    parent, _ = filled(machine)
+    child = parent.vfork()
+    os.kill(child.pid, signal.SIGKILL)
+    os.kill(parent.pid, signal.SIGKILL)
+    for process in (child, parent):
+        with pytest.raises(uemu.ProcessDied):
+            process.mmap(uemu.PAGE_SIZE)
+    assert machine.pfns == []

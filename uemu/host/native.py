@@ -74,6 +74,9 @@ class SlotStruct(Protocol):
     calls: Any
 
 
+NO_SLOT: Final[Any] = None
+"""What a slot refers to that was given back: any use is an AttributeError."""
+
 Call = tuple[int, int, int, int, int, int, int]
 """A system call: its number and six arguments."""
 

@@ -121,6 +121,8 @@ class Area:
     def give_back(self, slot: Slot) -> None:
         """Let the next thread have a slot."""
         native.forget_slot(slot.struct)
+        # Whoever still uses it finds nothing, instead of memory that is gone.
+        slot.struct = native.NO_SLOT
         self._slots.pop(slot.index, None)
 
     def close(self) -> None:

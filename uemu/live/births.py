@@ -217,6 +217,10 @@ class Births:
             thread.in_vfork = child
             native.cont(thread.tid, 0, 0)
             self._await_birth(pid)
+            if process.is_gone():
+                # Nothing is left of what the child was to borrow.
+                native.end(pid)
+                raise reports.died(thread, "vfork")
         except BaseException:
             if thread.in_vfork is not None:
                 thread.in_vfork.death = "died at its birth"

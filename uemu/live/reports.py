@@ -165,6 +165,8 @@ class Reports:
         if thread.in_vfork is not None and thread.in_vfork.death is None:
             raise Blocked("a call", f"vfork: its child {thread.in_vfork.pid} has not ended")
         self.await_vfork(thread)
+        if process.is_gone():
+            raise self.died(thread, "vfork")
 
     def await_vfork(self, thread: PuppetThread) -> None:
         """Let a thread come out of vfork, whose child is gone."""
