@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from rich.text import Text
 
-LEFT, BOX, RIGHT, DEVICE = 20, 42, 19, 18
+LEFT, BOX, RIGHT = 20, 42, 19
 
 LEGEND = (
     ("rw ──▶", "a process maps the frame and may store to it"),
@@ -77,7 +77,7 @@ def draw_scene(scene: Scene) -> Text:
     picture = Text()
     titles = (scene.left.title, "page frames", scene.right.title if scene.right else "", "device")
     for title, width, style in zip(
-        titles, (LEFT, BOX, RIGHT, DEVICE), ("bold blue", "bold", "bold magenta", "bold yellow"),
+        titles, (LEFT, BOX, RIGHT, 0), ("bold blue", "bold", "bold magenta", "bold yellow"),
         strict=True,
     ):  # fmt: skip
         picture.append(title.ljust(width), style)
