@@ -5,7 +5,9 @@
  * Every function returns -errno on failure, never prints and never exits.
  * All of them belong to the tracer thread: ptrace(2) obeys one thread only.
  *
- * trace.c  start, wait, classify, resume
+ * spawn.c  start a process, traced
+ * trace.c  wait, classify, resume
+ * bounce.c what a fault is measured against
  * stub.c   the code that runs in a tracee: the calls and accesses it is told
  */
 #ifndef UEMU_NATIVE_H
