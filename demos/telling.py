@@ -63,7 +63,7 @@ class Telling:
         events = self.machine.timeline
         new, self._seen = events[self._seen :], len(events)
         return [line for event in new if (line := self._describe(event))] or [
-            "the kernel has nothing to do"
+            "no trap, and no page table changes"
         ]
 
     def _describe(self, event: Event) -> str:
