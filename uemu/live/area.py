@@ -30,7 +30,6 @@ class Slot:
         code: the address of its code page in the process, in bytes.
         resume, calls, syscall: addresses of those entry points.
         buffer: the address of its buffer page.
-        stopped: where a thread reports to be after ``syscall; int3``.
     """
 
     __slots__ = (
@@ -41,7 +40,6 @@ class Slot:
         "code",
         "index",
         "resume",
-        "stopped",
         "struct",
         "syscall",
     )
@@ -60,7 +58,6 @@ class Slot:
         self.resume = self.code + ENTRIES.resume
         self.calls = self.code + ENTRIES.calls
         self.syscall = self.code + ENTRIES.syscall
-        self.stopped = self.syscall + 3
 
     def entry(self, name: str) -> int:
         """The address of another entry point: ``store8``, ``load_bytes`` ..."""
