@@ -8,6 +8,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -15,6 +16,9 @@
 #define OPTIONS                                                              \
 	(PTRACE_O_EXITKILL | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK |      \
 	 PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC | PTRACE_O_TRACESYSGOOD)
+#define PROGRAM_OPTIONS (OPTIONS | PTRACE_O_TRACESECCOMP | PTRACE_O_TRACEVFORKDONE)
+
+#define AS_THEY_ARE (-1)
 
 /* In the child: descriptors 0 to nfds - 1 become fds[], the rest close on exec. */
 static int arrange_fds(const int *fds, int nfds)
@@ -40,18 +44,24 @@ static void child(const char *path, char *const argv[], char *const envp[],
 		  const int *fds, int nfds, int autoreap, int ready, int failed)
 {
 	char byte;
-	int err;
+	int err = 0;
 
 	/* `failed` must survive arrange_fds(), which may use its number. */
-	failed = fcntl(failed, F_DUPFD_CLOEXEC, nfds);
+	failed = fcntl(failed, F_DUPFD_CLOEXEC, nfds < 0 ? 3 : nfds);
 	/* Not traced yet: go no further until the tracer has said so. */
 	if (read(ready, &byte, 1) != 1)
 		_exit(127);
-	/* What is typed at the terminal is for the host program. */
-	setsid();
-	if (autoreap)
-		signal(SIGCHLD, SIG_IGN);
-	err = arrange_fds(fds, nfds);
+	if (nfds == AS_THEY_ARE) {
+		/* Python ignores these two; a program expects neither. */
+		signal(SIGPIPE, SIG_DFL);
+		signal(SIGXFSZ, SIG_DFL);
+	} else {
+		/* What is typed at the terminal is for the host program. */
+		setsid();
+		if (autoreap)
+			signal(SIGCHLD, SIG_IGN);
+		err = arrange_fds(fds, nfds);
+	}
 	if (!err) {
 		execve(path, argv, envp);
 		err = -errno;
@@ -83,9 +93,8 @@ static int await_event(pid_t pid, int event)
  * with its result. So go on to the stop on the way out. All signals are
  * blocked up to there.
  */
-static int await_exec(pid_t pid)
+static int await_exec(pid_t pid, uint64_t mask)
 {
-	uint64_t none = 0;
 	int err = await_event(pid, PTRACE_EVENT_EXEC);
 
 	if (!err)
@@ -94,24 +103,17 @@ static int await_exec(pid_t pid)
 		err = ptrace_errno(PTRACE_CONT, pid, 0, NULL);
 	if (!err)
 		err = await_event(pid, PTRACE_EVENT_STOP);
-	return err ? err : ptrace_errno(PTRACE_SETSIGMASK, pid, sizeof(none), &none);
+	return err ? err : ptrace_errno(PTRACE_SETSIGMASK, pid, sizeof(mask), &mask);
 }
 
-/*
- * Start `path` traced by the calling thread, with descriptors 0 to nfds - 1
- * (at most 8) duplicated from fds[], in a session of its own. With autoreap it
- * ignores SIGCHLD, so that its children leave no zombies. Returns its pid,
- * stopped after execve, before its first instruction.
- */
-int uemu_spawn(const char *path, char *const argv[], char *const envp[],
-	       const int *fds, int nfds, int autoreap)
+static int launch(const char *path, char *const argv[], char *const envp[],
+		  const int *fds, int nfds, int autoreap, unsigned long options)
 {
 	int ready[2], failed[2], err = 0, why, status;
+	uint64_t mask = 0;
 	sigset_t all, old;
 	pid_t pid;
 
-	if (nfds < 0 || nfds > 8)
-		return -EINVAL;
 	if (pipe2(ready, O_CLOEXEC) < 0)
 		return -errno;
 	if (pipe2(failed, O_CLOEXEC) < 0) {
@@ -135,12 +137,14 @@ int uemu_spawn(const char *path, char *const argv[], char *const envp[],
 	close(ready[0]);
 	close(failed[1]);
 	if (!err)
-		err = ptrace_errno(PTRACE_SEIZE, pid, 0, (void *)OPTIONS);
+		err = ptrace_errno(PTRACE_SEIZE, pid, 0, (void *)options);
 	if (!err && write(ready[1], "", 1) != 1)
 		err = -EIO;
 	close(ready[1]);
 	if (!err) {
-		err = await_exec(pid);
+		if (nfds == AS_THEY_ARE)
+			memcpy(&mask, &old, sizeof(mask));
+		err = await_exec(pid, mask);
 		/* It died: of what, it says itself if it can. */
 		if (err == -ECHILD && read(failed[0], &why, sizeof(why)) == sizeof(why))
 			err = why;
@@ -155,4 +159,28 @@ int uemu_spawn(const char *path, char *const argv[], char *const envp[],
 				break;
 	}
 	return err;
+}
+
+/*
+ * Start `path` traced by the calling thread, with descriptors 0 to nfds - 1
+ * (at most 8) duplicated from fds[], in a session of its own. With autoreap it
+ * ignores SIGCHLD, so that its children leave no zombies. Returns its pid,
+ * stopped after execve, before its first instruction.
+ */
+int uemu_spawn(const char *path, char *const argv[], char *const envp[],
+	       const int *fds, int nfds, int autoreap)
+{
+	if (nfds < 0 || nfds > 8)
+		return -EINVAL;
+	return launch(path, argv, envp, fds, nfds, autoreap, OPTIONS);
+}
+
+/*
+ * Start a program of the user's likewise, with everything as it is here:
+ * descriptors, session, signal mask. Its calls that a seccomp filter picks are
+ * reported.
+ */
+int uemu_start(const char *path, char *const argv[], char *const envp[])
+{
+	return launch(path, argv, envp, NULL, AS_THEY_ARE, 0, PROGRAM_OPTIONS);
 }

@@ -13,10 +13,31 @@
 #include <signal.h>
 #include <sys/user.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #define RIP_OFFSET offsetof(struct user_regs_struct, rip)
 
 /* ---- waiting ----------------------------------------------------------- */
+
+/* A stop at a system call: which, or what it returns. */
+static void classify_call(struct uemu_event *ev)
+{
+	struct __ptrace_syscall_info info;
+
+	if (ptrace(PTRACE_GET_SYSCALL_INFO, ev->tid, sizeof(info), &info) < 0)
+		return;
+	ev->ip = info.instruction_pointer;
+	ev->addr = info.stack_pointer;
+	if (info.op == PTRACE_SYSCALL_INFO_SECCOMP) {
+		ev->kind = UEMU_SECCOMP;
+		ev->nr = (int64_t)info.seccomp.nr;
+		for (int i = 0; i < 6; i++)
+			ev->args[i] = info.seccomp.args[i];
+	} else if (info.op == PTRACE_SYSCALL_INFO_EXIT) {
+		ev->kind = UEMU_RETURNS;
+		ev->msg = (uint64_t)info.exit.rval;
+	}
+}
 
 static void classify(struct uemu_event *ev, int status)
 {
@@ -37,12 +58,19 @@ static void classify(struct uemu_event *ev, int status)
 	if (status >> 16) {
 		ev->kind = UEMU_EVENT;
 		ev->code = status >> 16;
-		ptrace_errno(PTRACE_GETEVENTMSG, ev->tid, 0, &msg);
+		if (ev->code == PTRACE_EVENT_STOP)
+			msg = (unsigned long)WSTOPSIG(status);
+		else
+			ptrace_errno(PTRACE_GETEVENTMSG, ev->tid, 0, &msg);
 		ev->msg = msg;
+		if (ev->code == PTRACE_EVENT_SECCOMP)
+			classify_call(ev);
 		return;
 	}
 	ev->kind = UEMU_SIGNAL;
 	ev->code = WSTOPSIG(status);
+	if (ev->code == (SIGTRAP | 0x80))
+		classify_call(ev);
 	if (ev->code != SIGSEGV && ev->code != SIGTRAP)
 		return;
 	/* si_code > 0: the kernel says so, not kill(2). */
@@ -78,6 +106,37 @@ int uemu_wait(struct uemu_event *ev, int nohang)
 	ev->tid = tid;
 	if (tid > 0)
 		classify(ev, status);
+	return 0;
+}
+
+/* The same, for at most that long; SIGCHLD is blocked meanwhile. */
+int uemu_wait_ms(struct uemu_event *ev, int timeout_ms)
+{
+	struct timespec timeout = { timeout_ms / 1000, timeout_ms % 1000 * 1000000L };
+	sigset_t child, old;
+	int err;
+
+	/* A report that comes after the first look leaves the signal pending. */
+	sigemptyset(&child);
+	sigaddset(&child, SIGCHLD);
+	pthread_sigmask(SIG_BLOCK, &child, &old);
+	err = uemu_wait(ev, 1);
+	if (!err && ev->kind == UEMU_NONE && sigtimedwait(&child, NULL, &timeout) > 0)
+		err = uemu_wait(ev, 1);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	return err;
+}
+
+/* Wait for a report of one thread, whatever it is. */
+int uemu_wait_for(pid_t tid, struct uemu_event *ev)
+{
+	int status;
+
+	*ev = (struct uemu_event){ .tid = tid, .kind = UEMU_NONE };
+	while (waitpid(tid, &status, __WALL) < 0)
+		if (errno != EINTR)
+			return -errno;
+	classify(ev, status);
 	return 0;
 }
 

@@ -7,6 +7,7 @@
  *
  * spawn.c  start a process, traced
  * trace.c  wait, classify, resume
+ * inject.c system calls made in a stopped thread of a program
  * bounce.c what a fault is measured against
  * stub.c   the code that runs in a tracee: the calls and accesses it is told
  */
@@ -26,6 +27,8 @@ enum uemu_kind {
 	UEMU_EVENT,      /* PTRACE_EVENT_* `code`, message `msg` */
 	UEMU_EXITED,     /* gone with status `code` */
 	UEMU_KILLED,     /* gone by signal `code` */
+	UEMU_SECCOMP,    /* about to make call `nr`: args, ip behind it, addr its stack */
+	UEMU_RETURNS,    /* at the end of a call that returns `msg` */
 };
 
 struct uemu_event {
@@ -35,7 +38,16 @@ struct uemu_event {
 	int32_t unused;
 	uint64_t addr;
 	uint64_t ip;
-	uint64_t msg;
+	uint64_t msg;      /* of PTRACE_EVENT_STOP the stop signal, SIGTRAP if none */
+	int64_t nr;
+	uint64_t args[6];
+};
+
+/* How a thread goes on. */
+enum uemu_how {
+	UEMU_CONT = 0,
+	UEMU_TO_RETURN,  /* stop again where the call returns */
+	UEMU_ONE_STEP,   /* stop again after one instruction */
 };
 
 /*
@@ -87,7 +99,10 @@ void uemu_stub_copy(void *code_page);
 
 int uemu_spawn(const char *path, char *const argv[], char *const envp[],
 	       const int *fds, int nfds, int autoreap);
+int uemu_start(const char *path, char *const argv[], char *const envp[]);
 int uemu_wait(struct uemu_event *ev, int nohang);
+int uemu_wait_ms(struct uemu_event *ev, int timeout_ms);
+int uemu_wait_for(pid_t tid, struct uemu_event *ev);
 int uemu_go(pid_t tid, uint64_t ip, int sig, struct uemu_event *ev);
 int uemu_go_call(pid_t tid, uint64_t stub_ip, struct uemu_slot *slot, uint64_t ip,
 		 int64_t nr, uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3,
@@ -101,6 +116,17 @@ int uemu_ip(pid_t tid, uint64_t *ip);
 int uemu_alone(pid_t tid);
 int uemu_kill(pid_t tid);
 int uemu_cpu(void);
+int uemu_resume(pid_t tid, int how, int sig);
+int uemu_interrupt(pid_t tid);
+int uemu_listen(pid_t tid);
+int uemu_finish_exec(pid_t tid, struct uemu_event *ev);
+int uemu_inject(pid_t tid, uint64_t ip, struct uemu_event *ev);
+int uemu_return(pid_t tid, int64_t value);
+int uemu_replay(pid_t tid);
+int uemu_again_if_interrupted(pid_t tid);
+int uemu_block(pid_t tid, int sig);
+int uemu_syscall_of(pid_t tid, int64_t *nr, uint64_t *flags, uint64_t *sp);
+int uemu_getfd(pid_t pid, int fd);
 int uemu_bounce(long rounds, double *ns);
 
 #endif

@@ -95,12 +95,12 @@ class Process:
     def read_disk(self, addr: int, length: int = PAGE_SIZE, api: str = "o_direct") -> Transfer:
         """Submit a read from a device into memory."""
         kernel, way = self.world.kernel, Direction.FROM_DEVICE
-        return run(kernel.io.dio_submit(self.cpu, self.mm, addr, length, way, api))
+        return run(kernel.io.dio_submit(self.cpu, self.mm, [(addr, length)], way, api))
 
     def write_disk(self, addr: int, length: int = PAGE_SIZE, api: str = "o_direct") -> Transfer:
         """Submit a write from memory to a device."""
         kernel, way = self.world.kernel, Direction.TO_DEVICE
-        return run(kernel.io.dio_submit(self.cpu, self.mm, addr, length, way, api))
+        return run(kernel.io.dio_submit(self.cpu, self.mm, [(addr, length)], way, api))
 
     def register(self, addr: int, *, writable: bool = True, api: str = "rdma") -> Registration:
         """Register the page at ``addr``."""

@@ -210,7 +210,7 @@ OPERATIONS: dict[str, Begin] = {
     "store": lambda w, p, buf: w.kernel.user.store(p.cpu, p.mm, buf, b"x"),
     "load": lambda w, p, buf: w.kernel.user.load(p.cpu, p.mm, buf, 1),
     "o_direct": lambda w, p, buf: w.kernel.io.dio_submit(
-        p.cpu, p.mm, buf, 512, Direction.FROM_DEVICE, "o_direct"
+        p.cpu, p.mm, [(buf, 512)], Direction.FROM_DEVICE, "o_direct"
     ),
     "rdma": lambda w, p, buf: w.kernel.io.register(p.cpu, p.mm, buf, 512, True, "rdma"),
     "transfer_write": lambda w, p, buf: w.kernel.io.dma_write(p.cpu, p.read_disk(buf), 0, b"D"),

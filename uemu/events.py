@@ -235,13 +235,16 @@ E = TypeVar("E")
 class EventBus:
     """Hands each event to those who asked for its class, in the order they asked.
 
+    ``trace`` is given every event, of whatever class.
+
     An event travels as its class and its fields, and becomes an object only
     for those who look at the log: a fault publishes three of them.
     """
 
-    __slots__ = ("_handlers", "_log")
+    __slots__ = ("_handlers", "_log", "_trace")
 
-    def __init__(self, *, keep: int = 4096) -> None:
+    def __init__(self, trace: Callable[[Any], None] | None = None, *, keep: int = 4096) -> None:
+        self._trace = trace
         self._handlers: dict[Any, tuple[Callable[..., None], ...]] = {}
         self._log: deque[tuple[Any, tuple[Any, ...]]] = deque(maxlen=keep)
 
@@ -263,6 +266,8 @@ class EventBus:
         def publish(self, kind, *fields):
             """Announce an event of class ``kind``; all fields are positional."""
             self._log.append((kind, fields))
+            if self._trace is not None:
+                self._trace(kind(*fields))
             for handler in self._handlers.get(kind, ()):
                 handler(*fields)
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
-from typing import NamedTuple
+from types import ModuleType
+from typing import Any, NamedTuple
 
 import pytest
 
+from tests.cli.made_engine import MadeEngine, MadeOptions
 from uemu.cli.main import main
 
 
@@ -35,7 +38,20 @@ def uemu(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) ->
         if not out.startswith("{"):
             for line in (out + err).splitlines():
                 # The one line that is made to be pasted is as long as it is.
-                assert len(line) <= 100 or line.startswith("replay:  ")
+                assert len(line) <= 100 or line.startswith(("replay:  ", "uemu: replay:  "))
         return Done(status, out, err)
 
     return run
+
+
+@pytest.fixture
+def engine(monkeypatch: pytest.MonkeyPatch) -> MadeEngine:
+    """The fake, in place of the engine there is."""
+    made = MadeEngine()
+    session: Any = ModuleType("uemu.live.program.session")
+    session.run_program = made.run_program
+    schedule: Any = ModuleType("uemu.live.program.schedule")
+    schedule.DmaOptions = MadeOptions
+    for module in (session, schedule):
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+    return made

@@ -10,7 +10,14 @@ import pytest
 from rich.console import Console
 from rich.table import Table
 
-from uemu.cli.output import JsonFile, envelope, make_console, print_lines, print_table
+from uemu.cli.output import (
+    JsonFile,
+    LineFile,
+    envelope,
+    make_console,
+    print_lines,
+    print_table,
+)
 from uemu.cli.parser import UsageError
 
 
@@ -73,3 +80,43 @@ def test_a_json_file_that_cannot_be_written_is_wrong_use(tmp_path: Path) -> None
     full = JsonFile("/dev/full")
     with pytest.raises(UsageError, match="cannot write /dev/full: No space left"):
         full.write({})
+
+
+def test_json_of_an_argument_that_is_no_text_can_be_read_back(tmp_path: Path) -> None:
+    path = tmp_path / "result.json"
+    JsonFile(str(path)).write({"program": ["a\udcff", "é"]})
+    assert json.loads(path.read_text()) == {"program": ["a\udcff", "é"]}
+
+
+def test_a_line_is_in_the_file_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "trace"
+    path.write_text("what was there before")
+    file = LineFile(str(path))
+    assert path.read_text() == ""
+    file.line("one")
+    assert path.read_text() == "one\n"
+    file.close()
+    file.line("too late")
+    assert path.read_text() == "one\n"
+
+
+def test_a_dash_is_stderr_which_stays_open(capsys: pytest.CaptureFixture[str]) -> None:
+    file = LineFile("-")
+    file.line("one")
+    file.close()
+    LineFile("-").line("two")
+    assert capsys.readouterr() == ("", "one\ntwo\n")
+
+
+def test_a_line_file_that_cannot_be_opened_is_wrong_use(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="Is a directory"):
+        LineFile(str(tmp_path))
+
+
+def test_a_full_disk_is_said_once_and_ends_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    file = LineFile("/dev/full")
+    for number in range(3):
+        file.line(f"line {number}")
+    assert capsys.readouterr().err == (
+        "uemu: error: cannot write /dev/full: No space left on device\n"
+    )

@@ -7,7 +7,7 @@ import argparse
 import pytest
 
 from tests.cli.conftest import Uemu
-from uemu.cli.parser import Parser, one_of, positive
+from uemu.cli.parser import Parser, number_from, one_of, positive
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "", "one", "1.5"])
@@ -15,6 +15,16 @@ def test_a_number_from_1_on(text: str) -> None:
     assert positive("17") == 17
     with pytest.raises(argparse.ArgumentTypeError, match="is not a number from 1 on"):
         positive(text)
+
+
+def test_a_number_with_bounds() -> None:
+    parse = number_from(0, 255)
+    assert [parse("0"), parse("255")] == [0, 255]
+    for text in ("-1", "256", "x"):
+        with pytest.raises(argparse.ArgumentTypeError, match="is not a number from 0 to 255"):
+            parse(text)
+    with pytest.raises(argparse.ArgumentTypeError, match="'-1' is not a number from 0 on"):
+        number_from(0)("-1")
 
 
 def test_an_option_with_one_value_yet_tells_later_ones_from_unknown_ones() -> None:

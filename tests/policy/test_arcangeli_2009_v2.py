@@ -154,7 +154,7 @@ def test_the_fast_path_costs_two_steps_more_than_2_6_29() -> None:
         world, parent, buf = one_page(policy)
         _, taken[policy] = run_steps(
             world.kernel.io.dio_submit(
-                parent.cpu, parent.mm, buf, PAGE_SIZE, Direction.FROM_DEVICE, "o_direct"
+                parent.cpu, parent.mm, [(buf, PAGE_SIZE)], Direction.FROM_DEVICE, "o_direct"
             )
         )
     assert len(taken[POLICY]) == len(taken["linux-2.6.29"]) + 2

@@ -157,7 +157,7 @@ def test_gup_fast_gives_its_pins_back_when_fork_ran_meanwhile() -> None:
     world, parent, buf = one_page("linux-6.5")
     other = world.cpu_of(parent.mm)
     submit = world.kernel.io.dio_submit(
-        other, parent.mm, buf, PAGE_SIZE, Direction.FROM_DEVICE, "o_direct"
+        other, parent.mm, [(buf, PAGE_SIZE)], Direction.FROM_DEVICE, "o_direct"
     )
     while next(submit).what != "write_protect_seq same ?":
         pass

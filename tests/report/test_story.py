@@ -39,6 +39,12 @@ def test_numbers_are_aligned_and_long_lines_folded() -> None:
     assert ", 1 byte at 0x1000" in " ".join(lines)
 
 
+def test_a_narrower_report_folds_sooner() -> None:
+    (heads, story), = told_together([LOST], width=40)  # fmt: skip
+    assert max(map(len, heads + story)) <= 40
+    assert " ".join(heads).split() == story_lines(LOST)[0].split()
+
+
 def test_a_violation_of_no_address_names_none() -> None:
     assert story_lines(Violation("deadlock", 0, 0, 0, None, "waits for ever", ())) == [
         "deadlock: waits for ever"

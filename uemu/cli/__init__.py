@@ -4,6 +4,7 @@
 `parser`    options as argparse knows them, and how a wrong one is refused.
 `output`    consoles and JSON files.
 `names`     policies, scenarios and worlds by name.
+`deaf`      what Ctrl-C does while a program runs that gets it itself.
 
 Each other module is one command: ``add_parser`` says what it takes, ``run``
 does it and returns the exit status.

@@ -2,6 +2,7 @@
 
 Exit status: 0; 1 there was a violation; 2 wrong use; 3 this machine cannot;
 70 uemu broke a rule of its own; 130 interrupted; 141 nobody reads the output.
+That of ``run`` is the program's, or 126 and 127 for one that cannot be run.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import sys
 import traceback
 from typing import Final
 
-from uemu.cli import demo, doctor, explore, policies, replay, scenarios
+from uemu.cli import demo, doctor, explore, policies, replay, run, scenarios
 from uemu.cli.parser import Command, Parser, UsageError, error_text
 from uemu.errors import HostError, UemuError
 
@@ -22,9 +23,12 @@ INTERNAL: Final = 70
 INTERRUPTED: Final = 130
 NO_READER: Final = 141
 
-COMMANDS: Final = (demo, policies, scenarios, explore, replay, doctor)
+COMMANDS: Final = (run, demo, policies, scenarios, explore, replay, doctor)
 
-EPILOG = "exit status: 1 there was a violation, 2 wrong use, 3 this machine cannot (and why)"
+EPILOG = (
+    "exit status: 1 there was a violation, 2 wrong use, 3 this machine cannot (and why);"
+    " of run: the program's own"
+)
 
 
 def make_parser() -> Parser:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TextIO
 
 from rich.console import Console
 from rich.table import Table
 
-from uemu.cli.parser import WIDEST, UsageError
+from uemu.cli.parser import WIDEST, UsageError, error_text
 
 
 def make_console(*, stderr: bool = False) -> Console:
@@ -57,7 +58,7 @@ class JsonFile:
             with open(path, "a", encoding="utf-8"):
                 pass
         except OSError as error:
-            raise self._cannot(error) from None
+            raise _cannot_write(path, error) from None
 
     def write(self, content: Mapping[str, Any]) -> None:
         """Replace what the file holds.
@@ -66,11 +67,52 @@ class JsonFile:
             UsageError: it cannot be written.
         """
         try:
-            with open(self.path, "w", encoding="utf-8") as file:
+            # An argument may hold any byte: what is no text becomes an escape.
+            with open(self.path, "w", encoding="utf-8", errors="backslashreplace") as file:
                 json.dump(content, file, indent=2, ensure_ascii=False)
                 file.write("\n")
         except OSError as error:
-            raise self._cannot(error) from None
+            raise _cannot_write(self.path, error) from None
 
-    def _cannot(self, error: OSError) -> UsageError:
-        return UsageError(f"cannot write {self.path}: {error.strerror or error}")
+
+class LineFile:
+    """A file that lines go to as they come, ``-`` for stderr; each is there at once.
+
+    Once it cannot be written to, the lines are dropped and one message says
+    so: what is being told about goes on.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.file: TextIO | None = sys.stderr
+        if path != "-":
+            try:
+                self.file = _open_lines(path)
+            except OSError as error:
+                raise _cannot_write(path, error) from None
+
+    def line(self, text: str) -> None:
+        """Write one line."""
+        if self.file is None:
+            return
+        try:
+            self.file.write(f"{text}\n")
+        except OSError as error:
+            self.close()
+            if self.path != "-":
+                sys.stderr.write(error_text(str(_cannot_write(self.path, error))))
+
+    def close(self) -> None:
+        """Nothing more comes."""
+        file, self.file = self.file, None
+        if file is not None and file is not sys.stderr:
+            with contextlib.suppress(OSError):
+                file.close()
+
+
+def _open_lines(path: str) -> TextIO:
+    return open(path, "w", buffering=1, encoding="utf-8", errors="backslashreplace")
+
+
+def _cannot_write(path: str, error: OSError) -> UsageError:
+    return UsageError(f"cannot write {path}: {error.strerror or error}")

@@ -94,24 +94,37 @@ def one_of(known: str, *later: str) -> Callable[[str], str]:
 
 def positive(text: str) -> int:
     """A number from 1 on."""
-    try:
-        number = int(text)
-    except ValueError:
-        number = 0
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 on")
-    return number
+    return number_from(1)(text)
 
 
-def add_policy(parser: argparse.ArgumentParser, *, required: bool = False) -> None:
+def number_from(least: int, most: int | None = None) -> Callable[[str], int]:
+    """A type for an option that is a number with bounds."""
+
+    def parse(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            number = least - 1
+        if number < least or (most is not None and number > most):
+            bounds = f"from {least} on" if most is None else f"from {least} to {most}"
+            raise argparse.ArgumentTypeError(f"{text!r} is not a number {bounds}")
+        return number
+
+    return parse
+
+
+def add_policy(
+    parser: argparse.ArgumentParser, *, required: bool = False, default: str = BASELINE
+) -> None:
     """Give a command its ``--policy``."""
-    default = "" if required else f" (default: {BASELINE})"
+    known = "" if required else f" (default: {default})"
+    newest = "" if default == NEWEST else f"; the newest: {NEWEST}"
     parser.add_argument(
         "--policy",
         metavar="NAME",
         required=required,
-        default=None if required else BASELINE,
-        help=f"the kernel's rules, NAME or NAME:VARIANT{default}; the newest: {NEWEST}",
+        default=None if required else default,
+        help=f"the kernel's rules, NAME or NAME:VARIANT{known}{newest}",
     )
 
 

@@ -50,6 +50,8 @@ class Event(Protocol):
     addr: int
     ip: int
     msg: int
+    nr: int
+    args: Sequence[int]
 
 
 class Entries(Protocol):

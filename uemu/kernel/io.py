@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from uemu.abi import GUP_PIN_COUNTING_BIAS, PAGE_MASK, PAGE_SIZE, Direction, Foll, page_range
@@ -19,6 +20,9 @@ from uemu.mm.page import Page
 from uemu.mm.pte import Pte
 from uemu.step import Cpu, Op, Step
 
+Iov = Sequence[tuple[int, int]]
+"""The pieces of a buffer: address and length, in bytes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Holder:
@@ -27,6 +31,7 @@ class Holder:
     Attributes:
         mm: the address space the pages were looked up in.
         addrs: where each page's bytes are there now; mremap moves them.
+        lengths: how many bytes of each page.
         call: the reference taken.
         api: on whose behalf.
         pages: one per segment.
@@ -34,6 +39,7 @@ class Holder:
 
     mm: MmStruct
     addrs: list[int]
+    lengths: tuple[int, ...]
     call: GupCall
     api: str
     pages: tuple[Page, ...]
@@ -61,9 +67,9 @@ class IoPaths:
                     holder.addrs[i] = addr - event.start + event.to
 
     def dio_submit(
-        self, cpu: Cpu, mm: MmStruct, addr: int, length: int, direction: Direction, api: str
+        self, cpu: Cpu, mm: MmStruct, iov: Iov, direction: Direction, api: str
     ) -> Op[Transfer]:
-        """Hold the buffer's pages and start a transfer over them.
+        """Hold the pages of a buffer in one or more pieces and start a transfer over them.
 
         Raises:
             Fault: EFAULT, not mapped or not allowed; EINVAL, alignment.
@@ -71,13 +77,14 @@ class IoPaths:
         from_device = direction is Direction.FROM_DEVICE
         if APIS[api].long_term:
             raise ValueError(f"{api} registers its buffers; use register()")
-        if api == "o_direct" and (addr % SECTOR or length % SECTOR):
-            raise Fault(errno.EINVAL, addr, f"O_DIRECT wants multiples of {SECTOR} bytes")
+        for addr, length in iov:
+            if api == "o_direct" and (addr % SECTOR or length % SECTOR):
+                raise Fault(errno.EINVAL, addr, f"O_DIRECT wants multiples of {SECTOR} bytes")
         if from_device and APIS[api].process_reads:
             raise ValueError(f"{api} reads memory; a device cannot write through it")
         call = self._mech.hooks.gup_kind(api, write=from_device)
-        holder = yield from self._hold(cpu, mm, addr, length, call, api)
-        transfer = self.dma.start(_segments(holder, length), direction, holder)
+        holder = yield from self._hold(cpu, mm, iov, call, api)
+        transfer = self.dma.start(_segments(holder), direction, holder)
         self._announce(cpu, transfer, from_device=from_device, to_device=not from_device)
         return transfer
 
@@ -90,19 +97,28 @@ class IoPaths:
             Fault: EFAULT, not mapped or not allowed.
         """
         call = self._mech.hooks.gup_kind(api, write=writable)
-        holder = yield from self._hold(cpu, mm, addr, length, call, api)
-        registration = self.dma.register(_segments(holder, length), writable, holder)
+        holder = yield from self._hold(cpu, mm, [(addr, length)], call, api)
+        registration = self.dma.register(_segments(holder), writable, holder)
         self._announce(cpu, registration, from_device=writable, to_device=True)
         return registration
 
-    def _hold(
-        self, cpu: Cpu, mm: MmStruct, addr: int, length: int, call: GupCall, api: str
-    ) -> Op[Holder]:
-        if length <= 0:
-            raise Fault(errno.EINVAL, addr, f"a buffer of {length} bytes")
-        pages = yield from hold_user_pages(self._mech, cpu, mm, addr, length, call)
-        addrs = [max(addr, base) for base in page_range(addr, length)]
-        return Holder(mm, addrs, call, api, tuple(pages))
+    def _hold(self, cpu: Cpu, mm: MmStruct, iov: Iov, call: GupCall, api: str) -> Op[Holder]:
+        pages: list[Page] = []
+        addrs: list[int] = []
+        lengths: list[int] = []
+        try:
+            for addr, length in iov:
+                if length <= 0:
+                    raise Fault(errno.EINVAL, addr, f"a buffer of {length} bytes")
+                pages += yield from hold_user_pages(self._mech, cpu, mm, addr, length, call)
+                for base in page_range(addr, length):
+                    addrs.append(max(addr, base))
+                    lengths.append(min(addr + length, base + PAGE_SIZE) - addrs[-1])
+        except Fault:
+            for page in pages:
+                release_user_page(self._mech, cpu, page, call.foll)
+            raise
+        return Holder(mm, addrs, tuple(lengths), call, api, tuple(pages))
 
     def _announce(self, cpu: Cpu, io: Io, *, from_device: bool, to_device: bool) -> None:
         holder = _holder(io)
@@ -215,6 +231,21 @@ class IoPaths:
                 held[page.pfn] += GUP_PIN_COUNTING_BIAS if Foll.PIN in holder.call.foll else 1
         return held
 
+    def in_use(self, mm: MmStruct) -> tuple[set[int], set[int]]:
+        """What devices hold, of anybody: pfns; and what they hold it for in ``mm``: pages."""
+        pfns: set[int] = set()
+        bases: set[int] = set()
+        for io in self.dma.live.values():
+            pfns.update(segment.pfn for segment in io.segments)
+            holder = _holder(io)
+            if holder.mm is mm:
+                bases.update(addr & PAGE_MASK for addr in holder.addrs)
+        return pfns, bases
+
+    def in_use_by(self, io: Io) -> set[int]:
+        """The pages of its holder that an I/O is for, as addresses."""
+        return {addr & PAGE_MASK for addr in _holder(io).addrs}
+
 
 def _holder(io: Io) -> Holder:
     if not isinstance(io.owner, Holder):
@@ -222,13 +253,9 @@ def _holder(io: Io) -> Holder:
     return io.owner
 
 
-def _segments(holder: Holder, length: int) -> list[Segment]:
-    segments = []
-    for addr, page in zip(holder.addrs, holder.pages, strict=True):
-        size = min(length, PAGE_SIZE - addr % PAGE_SIZE)
-        segments.append(Segment(page.pfn, addr % PAGE_SIZE, size))
-        length -= size
-    return segments
+def _segments(holder: Holder) -> list[Segment]:
+    parts = zip(holder.addrs, holder.lengths, holder.pages, strict=True)
+    return [Segment(page.pfn, addr % PAGE_SIZE, length) for addr, length, page in parts]
 
 
 def _held(io: Io) -> list[Held]:

@@ -8,6 +8,7 @@ advanced step by step they are a model.
 from __future__ import annotations
 
 import errno
+from collections.abc import Sequence
 
 from uemu.abi import (
     MADV_DOFORK,
@@ -25,6 +26,7 @@ from uemu.events import EventBus
 from uemu.kernel.io import IoPaths
 from uemu.kernel.user import UserMode
 from uemu.mm import check
+from uemu.mm.adopt import adopt_page, cover, disown
 from uemu.mm.fault import do_user_fault
 from uemu.mm.fork import dup_mmap
 from uemu.mm.frames import FrameStore
@@ -164,6 +166,21 @@ class Kernel:
         on, off = changes[advice]
         for vma in mm.vmas_in(start, end):
             vma.vm_flags = (vma.vm_flags | on) & ~off
+
+    def cover(
+        self, mm: MmStruct, start: int, end: int, prot: int, *, dontfork: bool, wipeonfork: bool
+    ) -> None:
+        """Let the kernel know of mappings a real process has in ``[start, end)``. Atomic."""
+        flags = (Vm.DONTCOPY if dontfork else 0) | (Vm.WIPEONFORK if wipeonfork else 0)
+        cover(mm, start, end, prot, flags)
+
+    def adopt(self, cpu: Cpu, sharers: Sequence[MmStruct], base: int, data: bytes) -> None:
+        """Take over a page that real processes have, one or several by fork. Atomic."""
+        adopt_page(self.mech, cpu, sharers, base, data)
+
+    def disown(self, cpu: Cpu, mm: MmStruct, start: int, end: int) -> None:
+        """Give pages back to a real process, which has their bytes already. Atomic."""
+        disown(self.mech, cpu, mm, start, end)
 
     def fault(self, cpu: Cpu, mm: MmStruct, addr: int, *, write: bool) -> Op[None]:
         """Handle a trap; afterwards the access may be tried again.

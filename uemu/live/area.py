@@ -44,7 +44,7 @@ class Slot:
         "syscall",
     )
 
-    def __init__(self, area: mmap.mmap, index: int) -> None:
+    def __init__(self, area: mmap.mmap, index: int, base: int = AREA_BASE) -> None:
         self.index = index
         self._map = area
         native.write_stub(area, index * PAGE_SIZE)
@@ -53,8 +53,8 @@ class Slot:
         area[at : at + PAGE_SIZE] = bytes(PAGE_SIZE)
         self.struct = native.slot_at(area, at)
         self._buffer = native.BUFFER_AT + index * PAGE_SIZE
-        self.buffer = AREA_BASE + self._buffer
-        self.code = AREA_BASE + index * PAGE_SIZE
+        self.buffer = base + self._buffer
+        self.code = base + index * PAGE_SIZE
         self.resume = self.code + ENTRIES.resume
         self.calls = self.code + ENTRIES.calls
         self.syscall = self.code + ENTRIES.syscall

@@ -14,7 +14,16 @@ import mmap
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from uemu.abi import PAGE_SIZE, PROT_NONE, PROT_READ, PROT_WRITE, SYS_MMAP, SYS_MPROTECT
+from uemu.abi import (
+    MAP_FIXED,
+    MAP_NORESERVE,
+    PAGE_SIZE,
+    PROT_NONE,
+    PROT_READ,
+    PROT_WRITE,
+    SYS_MMAP,
+    SYS_MPROTECT,
+)
 from uemu.events import MmId
 from uemu.host.memfd import MemfdFrames
 from uemu.host.native import Call
@@ -22,8 +31,6 @@ from uemu.mm.mm_struct import MmStruct
 from uemu.mm.pte import AnyPte, Pte
 from uemu.step import Cpu
 
-MAP_FIXED = 0x10
-MAP_NORESERVE = 0x4000
 SHARED_FIXED = mmap.MAP_SHARED | MAP_FIXED
 HIDDEN_FIXED = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE
 
@@ -141,14 +148,18 @@ class LiveMmu:
         prot = (RW if pte.write else PROT_READ) if pte.user else PROT_NONE
         return self._frames.offset_of(pte.pfn), prot
 
-    def _call(self, base: int, nr_pages: int, before: int, target: Placed) -> Call:
+    def _calls(self, base: int, nr_pages: int, before: int, target: Placed) -> list[Call]:
         offset, prot = target
         length = nr_pages * PAGE_SIZE
         if offset == before:
-            return (SYS_MPROTECT, base, length, prot, 0, 0, 0)
+            return [(SYS_MPROTECT, base, length, prot, 0, 0, 0)]
         if offset < 0:
-            return (SYS_MMAP, base, length, PROT_NONE, HIDDEN_FIXED, -1 & (1 << 64) - 1, 0)
-        return (SYS_MMAP, base, length, prot, SHARED_FIXED, self._fd, offset)
+            return [(SYS_MMAP, base, length, PROT_NONE, HIDDEN_FIXED, -1 & (1 << 64) - 1, 0)]
+        return self.place_calls(base, length, prot, offset)
+
+    def place_calls(self, base: int, length: int, prot: int, offset: int) -> list[Call]:
+        """What maps frames that lie side by side, from ``offset`` of the memfd on."""
+        return [(SYS_MMAP, base, length, prot, SHARED_FIXED, self._fd, offset)]
 
     def _merge(self, changes: list[tuple[int, int, Placed]]) -> list[Call]:
         """One call for each run of neighbours that change alike."""
@@ -171,6 +182,6 @@ class LiveMmu:
                 if not (same and beside):
                     break
                 n += 1
-            calls.append(self._call(base, n, before, (offset, prot)))
+            calls += self._calls(base, n, before, (offset, prot))
             i += n
         return calls

@@ -114,7 +114,7 @@ class Stage:
     ) -> Op[Transfer]:
         """Hold pages and start a transfer; faults that gup took are applied."""
         mm = thread.process.mm
-        op = self.kernel.io.dio_submit(thread.cpu, mm, addr, length, direction, api)
+        op = self.kernel.io.dio_submit(thread.cpu, mm, [(addr, length)], direction, api)
         return (yield from self._applying(thread, op))
 
     def register(

@@ -140,14 +140,14 @@ class Oracle:
         if pfn is not None:
             access = "writable" if write else "read-only"
             for io in self._by_pfn.get(pfn, ()):
-                self._tell(io, "mapped", mm, cpu, base, f"maps pfn {pfn} {access}")
+                self._tell(io, "mapped", mm, cpu, base, f"maps pfn {pfn} {access}", pfn=pfn)
         if old_pfn is not None and old_pfn != pfn:
             for io in self._by_pfn.get(old_pfn, ()):
-                self._tell(io, "left", mm, cpu, base, f"no longer maps pfn {old_pfn}")
+                self._tell(io, "left", mm, cpu, base, f"no longer maps pfn {old_pfn}", pfn=old_pfn)
 
     def _page_copied(self, cpu: str, mm: MmId, base: int, src: int, dst: int, fn: str) -> None:
         for io in self._by_pfn.get(src, ()):
-            self._tell(io, "copied", mm, cpu, base, f"{fn} copies pfn {src} to pfn {dst}")
+            self._tell(io, "copied", mm, cpu, base, f"{fn} copies pfn {src} to pfn {dst}", pfn=src)
 
     def _page_freed(self, event: PageFreed) -> None:
         self._taken.pop(event.pfn, None)
@@ -222,7 +222,7 @@ class Oracle:
                         buffer.foreign.pop(at, None)
                     else:
                         buffer.foreign[at] = mm
-            self._tell(io, "stored", mm, cpu, addr, f"stores into pfn {pfn}")
+            self._tell(io, "stored", mm, cpu, addr, f"stores into pfn {pfn}", pfn=pfn)
             told.append(io)
         for io in self._by_mm.get(mm, ()):
             for buffer in io.buffers:
@@ -291,8 +291,8 @@ class Oracle:
                     buffer.foreign.pop(at, None)
                 buffer.own.difference_update(range(addr, addr + len(event.data)))
                 self._stores.overwritten(io.mm, addr, len(event.data))
-        self._tell(io, "device-wrote", None, "device", None,
-                   f"writes {len(event.data)} bytes into pfn {event.pfn}")  # fmt: skip
+        text = f"writes {len(event.data)} bytes into pfn {event.pfn}"
+        self._tell(io, "device-wrote", None, "device", None, text, pfn=event.pfn)
         for (mm, base), pfn in self._ptes.items():
             if pfn == event.pfn and mm == io.mm:
                 # Wherever the holder maps it now: mremap may have moved it.
@@ -306,8 +306,8 @@ class Oracle:
 
     def _device_read(self, event: DeviceRead) -> None:
         io = self._ios[event.io]
-        self._tell(io, "device-read", None, "device", None,
-                   f"reads {len(event.data)} bytes of pfn {event.pfn}")  # fmt: skip
+        text = f"reads {len(event.data)} bytes of pfn {event.pfn}"
+        self._tell(io, "device-read", None, "device", None, text, pfn=event.pfn)
         for buffer in io.buffers:
             held = buffer.held
             if held.pfn != event.pfn or not held.offset <= event.offset < held.offset + held.length:
@@ -367,10 +367,11 @@ class Oracle:
     # Telling -----------------------------------------------------------------------------
 
     def _tell(
-        self, io: _Io, event: str, mm: MmId | None, cpu: str, address: int | None, text: str
-    ) -> None:
+        self, io: _Io, event: str, mm: MmId | None, cpu: str, address: int | None, text: str,
+        *, pfn: int | None = None,
+    ) -> None:  # fmt: skip
         who = self._names[mm] if mm is not None else "the device"
-        io.story.append(StoryLine(event, mm, cpu, address, f"{who}: {text}"))
+        io.story.append(StoryLine(event, mm, cpu, address, f"{who}: {text}", pfn))
 
     def _violate(
         self, kind: str, io: _Io, mm: MmId, address: int, length: int, text: str,
@@ -380,4 +381,6 @@ class Oracle:
         if (kind, mm) in io.said:
             return
         io.said.add((kind, mm))
-        self.violations.append(Violation(kind, mm, address, length, pfn, text, tuple(io.story)))
+        # Of a long buffer, the page that it is about.
+        story = tuple(line for line in io.story if pfn is None or line.pfn in (None, pfn))
+        self.violations.append(Violation(kind, mm, address, length, pfn, text, story))

@@ -41,6 +41,7 @@ class StoryLine:
         cpu: the thread or task, or "device".
         address: the user address, if any.
         text: the event in words.
+        pfn: the frame it is about; None: all of an I/O's.
     """
 
     event: str
@@ -48,6 +49,7 @@ class StoryLine:
     cpu: str
     address: int | None
     text: str
+    pfn: int | None = None
 
 
 @dataclass(frozen=True, slots=True, repr=False)

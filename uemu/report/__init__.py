@@ -6,5 +6,11 @@
 `tables`    policies and scenarios, for a terminal.
 `scene`     processes, frames and a device, for a terminal.
 
+Of programs that `uemu run` runs:
+
+`run_report`     how a run ended, what it violated, what it covered.
+`repeat_report`  the same of many runs, counted.
+`trace_line`     an event in a line.
+
 Nothing here decides anything, and nothing is wider than 100 columns.
 """

@@ -31,9 +31,9 @@ def verdict_text(kinds: Collection[str]) -> str:
     return ", ".join(in_order(kinds)) or NOTHING
 
 
-def verdict_lines(kind: str, message: str = "") -> list[str]:
+def verdict_lines(kind: str, message: str = "", *, width: int = WIDTH) -> list[str]:
     """A kind of violation with a message or, for want of one, what the kind means."""
-    return _wrap(f"{kind}: {message or KINDS.get(kind, 'unknown')}", "", "  ")
+    return _wrap(f"{kind}: {message or KINDS.get(kind, 'unknown')}", "", "  ", width)
 
 
 def story_lines(violation: Violation) -> list[str]:
@@ -41,10 +41,13 @@ def story_lines(violation: Violation) -> list[str]:
     return [*_head(violation), *_story(violation.story)]
 
 
-def told_together(violations: Iterable[Violation]) -> list[Told]:
+def told_together(violations: Iterable[Violation], *, width: int = WIDTH) -> list[Told]:
     """Violations in the order reports list them; those that share a story tell it once.
 
     A story that another one only continues is the same.
+
+    Args:
+        width: the widest line, for a report that stands behind something.
     """
     groups: list[list[Violation]] = []
     for violation in sorted(violations, key=lambda each: _rank(each.kind)):
@@ -57,22 +60,22 @@ def told_together(violations: Iterable[Violation]) -> list[Told]:
             groups.append([violation])
     return [
         (
-            [line for violation in group for line in _head(violation)],
-            _story(max((violation.story for violation in group), key=len)),
+            [line for violation in group for line in _head(violation, width)],
+            _story(max((violation.story for violation in group), key=len), width),
         )
         for group in groups
     ]
 
 
-def _head(violation: Violation) -> list[str]:
+def _head(violation: Violation, width: int = WIDTH) -> list[str]:
     where = ""
     if violation.length:
         bytes_ = "1 byte" if violation.length == 1 else f"{violation.length} bytes"
         where = f", {bytes_} at {violation.address:#x}"
-    return verdict_lines(violation.kind, violation.message + where)
+    return verdict_lines(violation.kind, violation.message + where, width=width)
 
 
-def _story(story: Collection[StoryLine]) -> list[str]:
+def _story(story: Collection[StoryLine], width: int = WIDTH) -> list[str]:
     lines = []
     digits = len(str(len(story)))
     for number, line in enumerate(story, start=1):
@@ -80,11 +83,11 @@ def _story(story: Collection[StoryLine]) -> list[str]:
         is_named = line.cpu in ("", "device") or line.text.startswith(f"{line.cpu}: ")
         who = "" if is_named else f" [{line.cpu}]"
         mark = f"  {number:>{digits}}. "
-        lines += _wrap(f"{line.text}{who}", mark, " " * len(mark))
+        lines += _wrap(f"{line.text}{who}", mark, " " * len(mark), width)
     return lines
 
 
-def _wrap(text: str, first: str, rest: str) -> list[str]:
+def _wrap(text: str, first: str, rest: str, width: int) -> list[str]:
     return textwrap.wrap(
-        text, WIDTH, initial_indent=first, subsequent_indent=rest, break_on_hyphens=False
+        text, width, initial_indent=first, subsequent_indent=rest, break_on_hyphens=False
     )

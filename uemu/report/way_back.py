@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import shlex
+from collections.abc import Collection, Sequence
 
 from uemu.report.story import verdict_text
 
@@ -13,6 +14,17 @@ def replay_command(
     """The command that runs one schedule again, in one line to paste."""
     switch = "" if ipi_waits_for_gup_fast else " --no-ipi-wait"
     return f"uemu replay {scenario} --policy {policy}{switch} {schedule}"
+
+
+def run_command(program: Sequence[str], policy: str, *, dma: str, seed: int, hold_ms: int) -> str:
+    """The command that runs a program again under the same schedule, in one line to paste.
+
+    Args:
+        dma: when transfers are over: immediate, held, random.
+        hold_ms: how long one is held at most.
+    """
+    schedule = f"--dma {dma} --seed {seed} --hold-ms {hold_ms}"
+    return f"uemu run --policy {policy} {schedule} -- {shlex.join(program)}"
 
 
 def way_back(scenario: str, policy: str, verdicts: Collection[str], command: str) -> list[str]:

@@ -225,9 +225,9 @@ class SimulatedWorld:
             case Fork(child):
                 return self._fork(task, child)
             case DirectRead(addr, length, api):
-                return kernel.io.dio_submit(cpu, mm, addr, length, Direction.FROM_DEVICE, api)
+                return kernel.io.dio_submit(cpu, mm, [(addr, length)], Direction.FROM_DEVICE, api)
             case DirectWrite(addr, length, api):
-                return kernel.io.dio_submit(cpu, mm, addr, length, Direction.TO_DEVICE, api)
+                return kernel.io.dio_submit(cpu, mm, [(addr, length)], Direction.TO_DEVICE, api)
             case Complete(io, data):
                 return self._complete(task, io, data)
             case Register(addr, length, writable, api):

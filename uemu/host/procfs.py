@@ -1,0 +1,200 @@
+"""What /proc tells of a process's memory: its mappings, its pages, its bytes.
+
+Everything here is had without privilege, by who may trace the process.
+Source: Documentation/filesystems/proc.rst, Documentation/admin-guide/mm/pagemap.rst.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import struct
+from typing import Final, NamedTuple
+
+from uemu.abi import PAGE_SHIFT, PAGE_SIZE
+
+PRESENT: Final = 1 << 63
+SWAPPED: Final = 1 << 62
+FILE_OR_SHARED: Final = 1 << 61
+EXCLUSIVE: Final = 1 << 56
+"""Bits of an entry of /proc/PID/pagemap."""
+
+PROCMAP_QUERY: Final = 0xC0686611
+_QUERY = struct.Struct("=9Q4I2Q")
+_READABLE, _WRITABLE, _EXECUTABLE, _SHARED = 1, 2, 4, 8
+
+TIMED_CALLS: Final = frozenset({7, 23, 35, 128, 202, 219, 230, 232, 270, 271, 281, 441})
+"""Calls that may sleep for a time and then go on by themselves.
+
+poll, select, nanosleep, rt_sigtimedwait, futex, restart_syscall,
+clock_nanosleep, epoll_wait, pselect6, ppoll, epoll_pwait, epoll_pwait2.
+"""
+
+
+class RealVma(NamedTuple):
+    """A mapping of a real process; addresses in bytes.
+
+    Attributes:
+        prot: PROT_*.
+        shared: MAP_SHARED.
+    """
+
+    start: int
+    end: int
+    prot: int
+    shared: bool
+
+
+class ProcessMemory:
+    """One address space, through /proc; it is that of ``pid`` when first asked."""
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self._fds: dict[str, int] = {}
+        self._has_query = True
+
+    def _fd(self, name: str, flags: int) -> int:
+        fd = self._fds.get(name)
+        if fd is None:
+            fd = self._fds[name] = os.open(f"/proc/{self._pid}/{name}", flags | os.O_CLOEXEC)
+        return fd
+
+    def close(self) -> None:
+        """Give the descriptors back."""
+        for fd in self._fds.values():
+            os.close(fd)
+        self._fds.clear()
+
+    def read(self, addr: int, length: int) -> bytes:
+        """Bytes, even where the process may not read; short where nothing is mapped.
+
+        Raises:
+            OSError: nothing is mapped at ``addr``.
+        """
+        return os.pread(self._fd("mem", os.O_RDWR), length, addr)
+
+    def write(self, addr: int, data: bytes | memoryview) -> None:
+        """Store bytes, even where the process may not.
+
+        Raises:
+            OSError: not all of it is mapped.
+        """
+        fd, done = self._fd("mem", os.O_RDWR), 0
+        while done < len(data):
+            done += os.pwrite(fd, data[done:], addr + done)
+
+    def pages(self, base: int, nr_pages: int) -> tuple[int, ...]:
+        """The pagemap entries of ``nr_pages`` pages from ``base`` on."""
+        fd = self._fd("pagemap", os.O_RDONLY)
+        data = os.pread(fd, 8 * nr_pages, (base >> PAGE_SHIFT) * 8)
+        data += bytes(8 * nr_pages - len(data))
+        return struct.unpack(f"={nr_pages}Q", data)
+
+    def vma_at(self, addr: int) -> RealVma | None:
+        """The mapping that contains ``addr``."""
+        if self._has_query:
+            try:
+                return self._query(addr)
+            except OSError as error:
+                if error.errno not in (errno.ENOTTY, errno.EINVAL):
+                    raise
+                self._has_query = False
+        return self._search(addr)
+
+    def _query(self, addr: int) -> RealVma | None:
+        """Since Linux kernel commit ed5d583a88a9 ("fs/procfs: implement efficient VMA
+        querying API for /proc/<pid>/maps") (in v6.11)."""
+        fd = self._fd("maps", os.O_RDONLY)
+        question = bytearray(_QUERY.pack(_QUERY.size, 0, addr, *(0,) * 12))
+        try:
+            fcntl.ioctl(fd, PROCMAP_QUERY, question)
+        except OSError as error:
+            if error.errno == errno.ENOENT:
+                return None
+            raise
+        _, _, _, start, end, flags, *_ = _QUERY.unpack(question)
+        prot = flags & (_READABLE | _WRITABLE | _EXECUTABLE)
+        return RealVma(start, end, prot, bool(flags & _SHARED))
+
+    def _search(self, addr: int) -> RealVma | None:
+        with open(f"/proc/{self._pid}/maps") as maps:
+            for line in maps:
+                where, perms = line.split(maxsplit=2)[:2]
+                start, end = (int(part, 16) for part in where.split("-"))
+                if start <= addr < end:
+                    bits = zip("rwx", (_READABLE, _WRITABLE, _EXECUTABLE), strict=True)
+                    prot = sum(bit for letter, bit in bits if letter in perms)
+                    return RealVma(start, end, prot, perms[3] == "s")
+        return None
+
+    def vm_flags(self, addr: int) -> frozenset[str]:
+        """The two-letter VmFlags of the mapping at ``addr``: ``dc``, ``wf`` ..."""
+        inside = False
+        with open(f"/proc/{self._pid}/smaps") as smaps:
+            for line in smaps:
+                head = line.split(maxsplit=1)[0]
+                if "-" in head and not head.endswith(":"):
+                    start, end = (int(part, 16) for part in head.split("-"))
+                    inside = start <= addr < end
+                elif inside and head == "VmFlags:":
+                    return frozenset(line.split()[1:])
+        return frozenset()
+
+
+def nr_pages_of(length: int) -> int:
+    """How many pages ``length`` bytes from a page's start on are."""
+    return (length + PAGE_SIZE - 1) >> PAGE_SHIFT
+
+
+def can_go_on(tid: int) -> bool:
+    """Whether a running thread may do something of its own accord: it runs, or sleeps timed."""
+    try:
+        with open(f"/proc/{tid}/stat", "rb") as stat:
+            state = stat.read().rpartition(b")")[2].split()[0]
+        if state not in (b"S", b"t", b"T"):
+            return state in (b"R", b"D")
+        with open(f"/proc/{tid}/syscall") as syscall:
+            words = syscall.read().split()
+    except OSError:
+        return False
+    if words[0] == "running":
+        return True
+    number = int(words[0])
+    if number not in TIMED_CALLS:
+        return False
+    return _has_timeout(number, [int(word, 16) for word in words[1:7]])
+
+
+_TIMEOUT_ARG = {7: 2, 23: 4, 35: 0, 128: 2, 202: 3, 230: 2, 232: 3, 270: 4, 271: 2, 281: 3, 441: 3}
+_IN_MS = (7, 232, 281)
+
+
+def _has_timeout(number: int, args: list[int]) -> bool:
+    if number not in _TIMEOUT_ARG:
+        # restart_syscall goes on with a sleep that something interrupted.
+        return True
+    value = args[_TIMEOUT_ARG[number]]
+    if number in _IN_MS:
+        return value & 0xFFFF_FFFF < 1 << 31
+    return value != 0
+
+
+def name_of_process(pid: int) -> str:
+    """What ps would call it."""
+    try:
+        with open(f"/proc/{pid}/comm") as comm:
+            return comm.read().rstrip("\n")
+    except OSError:
+        return "?"
+
+
+def signal_waits(tid: int) -> bool:
+    """Whether a signal is pending that a thread does not block."""
+    try:
+        with open(f"/proc/{tid}/status") as status:
+            words = dict(line.split(":", 1) for line in status if line.startswith(("Sig", "Shd")))
+    except OSError:
+        return False
+    pending = int(words["SigPnd"], 16) | int(words["ShdPnd"], 16)
+    return bool(pending & ~int(words["SigBlk"], 16))

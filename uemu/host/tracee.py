@@ -1,0 +1,110 @@
+"""The typed face of the helper's part for programs (``native/inject.c``, ``uemu_start``).
+
+What a report says is copied into a `Stop`, since reports are kept for later.
+Functions return -errno where they are hot; a thread that is gone is no error.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Final, NamedTuple
+
+from uemu._native import ffi, lib
+from uemu.host import native
+from uemu.host.native import Event, spawn_error
+
+SECCOMP: Final[int] = lib.UEMU_SECCOMP
+RETURNS: Final[int] = lib.UEMU_RETURNS
+
+CONT: Final[int] = lib.UEMU_CONT
+TO_RETURN: Final[int] = lib.UEMU_TO_RETURN
+ONE_STEP: Final[int] = lib.UEMU_ONE_STEP
+
+EVENT_FORK: Final = 1
+EVENT_VFORK: Final = 2
+EVENT_CLONE: Final = 3
+EVENT_EXEC: Final = 4
+EVENT_VFORK_DONE: Final = 5
+
+
+class Stop(NamedTuple):
+    """A report that is kept, with the fields of struct uemu_event."""
+
+    tid: int
+    kind: int
+    code: int
+    addr: int
+    ip: int
+    msg: int
+    nr: int
+    args: tuple[int, ...]
+
+    @property
+    def is_end(self) -> bool:
+        """Whether the thread is gone."""
+        return self.kind in (native.EXITED, native.KILLED)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it stopped because it was asked to, or is newborn."""
+        return self.kind == native.EVENT and self.code == native.EVENT_STOP and self.msg == SIGTRAP
+
+
+SIGTRAP: Final = 5
+
+resume: Callable[[int, int, int], int] = lib.uemu_resume
+"""Let ``tid`` go on: how (CONT, TO_RETURN, ONE_STEP) and with which signal (0: none)."""
+
+interrupt: Callable[[int], int] = lib.uemu_interrupt
+listen: Callable[[int], int] = lib.uemu_listen
+return_: Callable[[int, int], int] = lib.uemu_return
+replay: Callable[[int], int] = lib.uemu_replay
+again_if_interrupted: Callable[[int], int] = lib.uemu_again_if_interrupted
+block: Callable[[int, int], int] = lib.uemu_block
+wait_ms: Callable[[Event, int], int] = lib.uemu_wait_ms
+wait_for: Callable[[int, Event], int] = lib.uemu_wait_for
+finish_exec: Callable[[int, Event], int] = lib.uemu_finish_exec
+inject: Callable[[int, int, Event], int] = lib.uemu_inject
+
+_NO_ARGS = (0,) * 6
+
+
+def stop_of(event: Event) -> Stop:
+    """Copy a report."""
+    kind = event.kind
+    args = tuple(event.args) if kind == SECCOMP else _NO_ARGS
+    return Stop(event.tid, kind, event.code, event.addr, event.ip, event.msg, event.nr, args)
+
+
+def start(path: str, argv: Sequence[str], env: Sequence[str]) -> int:
+    """Start a program of the user's, traced, stopped before its first instruction.
+
+    Raises:
+        HostError: ptrace is forbidden here, or no process can be had.
+        OSError: the program cannot be executed (ENOENT, EACCES, ENOEXEC ...).
+    """
+    keep = [ffi.new("char[]", os.fsencode(text)) for text in (*argv, *env)]
+    arguments = ffi.new("char *[]", [*keep[: len(argv)], ffi.NULL])
+    environment = ffi.new("char *[]", [*keep[len(argv) :], ffi.NULL])
+    pid: int = lib.uemu_start(os.fsencode(path), arguments, environment)
+    if pid >= 0:
+        return pid
+    refused = spawn_error(path, -pid)
+    if refused.what.startswith("start /") or refused.what == f"start {path}":
+        raise OSError(-pid, os.strerror(-pid), path)
+    raise refused
+
+
+def syscall_of(tid: int) -> tuple[int, int, int] | None:
+    """Number, first argument and stack pointer of the call a thread is in; None: it is gone."""
+    nr, flags, sp = ffi.new("int64_t *"), ffi.new("uint64_t *"), ffi.new("uint64_t *")
+    if lib.uemu_syscall_of(tid, nr, flags, sp):
+        return None
+    return nr[0], flags[0], sp[0]
+
+
+def getfd(pid: int, fd: int) -> int:
+    """A descriptor of our own for a process's open file, or -errno."""
+    own: int = lib.uemu_getfd(pid, fd)
+    return own

@@ -1,0 +1,16 @@
+"""Unmodified programs under ptrace: `uemu run`.
+
+session  everything joined, and the loop; what a run gives is a `result`
+which    the program that a name stands for
+tasks    tasks, processes, address spaces, as records
+tracees  waiting for tasks, stopping them, calls made in them
+loader   what a program gets before its first instruction
+window   how a frame is placed in a program
+filters  which system calls stop (outputs: those that write user memory)
+births   clone in its forms, exec, exit
+framing  which pages are frames
+faults   SIGSEGV, and other signals
+calls    what is done about system calls
+direct   direct I/O as transfers (aio: libaio)
+schedule how long a transfer is in flight
+"""

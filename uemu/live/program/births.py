@@ -1,0 +1,305 @@
+"""How tasks of programs come and go: the first one, clone in its forms, exec, exit.
+
+A fork of a process that may have framed pages is one transaction: its other
+threads are stopped, the policy decides page by page, the real fork is made,
+and the child's mappings are put right before it runs.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+
+from uemu.abi import CLONE_THREAD, CLONE_VFORK, CLONE_VM, SYS_CLONE3
+from uemu.host import native, procfs, tracee
+from uemu.host.tracee import Stop
+from uemu.kernel import Kernel
+from uemu.live.program.framing import Framing
+from uemu.live.program.loader import Loader, NotLoaded
+from uemu.live.program.result import Stats
+from uemu.live.program.schedule import Schedule
+from uemu.live.program.tasks import ProgramMm, ProgramProcess, Task
+from uemu.live.program.tracees import TaskGone, Tracees
+from uemu.live.program.window import WindowMmu
+from uemu.mm.mm_struct import MmStruct
+from uemu.mm.vma import Vm
+from uemu.step import Cpu, run
+
+SYS_VFORK = 58
+
+
+class Births:
+    """Keeps the records as the real processes are.
+
+    Attributes:
+        root: the first process's id.
+        ending: how it ended: (status, signal), one of them None.
+        pids: address space to process id; tids: CPU name to thread id.
+    """
+
+    def __init__(
+        self,
+        kernel: Kernel,
+        mmu: WindowMmu,
+        tracees: Tracees,
+        framing: Framing,
+        loader: Loader,
+        schedule: Schedule,
+        stats: Stats,
+        note: Callable[[str], None],
+    ) -> None:
+        self._kernel = kernel
+        self._mmu = mmu
+        self._tracees = tracees
+        self._framing = framing
+        self._loader = loader
+        self._schedule = schedule
+        self._stats = stats
+        self._note = note
+        self._families = 0
+        self.root = 0
+        self.ending: tuple[int | None, int | None] | None = None
+        self.pids: dict[int, int] = {}
+        self.tids: dict[str, int] = {}
+
+    # Beginnings ------------------------------------------------------------------------------
+
+    def begin(self, pid: int) -> None:
+        """Take the first process over, which stands before its first instruction."""
+        self.root = pid
+        process = ProgramProcess(pid)
+        task = self._enter(pid, process, self._new_mm(pid))
+        self._load(task)
+        self._tracees.resume(task)
+
+    def _new_mm(self, pid: int) -> ProgramMm:
+        mm = self._kernel.mm_create(self._name(pid))
+        self._families += 1
+        return self._known(ProgramMm(mm, procfs.ProcessMemory(pid), self._families), pid)
+
+    def _name(self, pid: int) -> str:
+        return f"{procfs.name_of_process(pid)}[{pid}]"
+
+    def _known(self, mm: ProgramMm, pid: int) -> ProgramMm:
+        self._framing.mms.append(mm)
+        self.pids[mm.mm.id] = pid
+        return mm
+
+    def _enter(self, tid: int, process: ProgramProcess, mm: ProgramMm) -> Task:
+        task = Task(tid, process, mm, Cpu(f"tid {tid}"))
+        self.tids[task.cpu.name] = tid
+        process.tasks[tid] = self._tracees.tasks[tid] = task
+        mm.tasks.append(task)
+        return task
+
+    def _load(self, task: Task) -> None:
+        mm = task.mm
+        try:
+            self._loader.load(task.tid)
+            self._loader.raise_stage(self._tracees, task, 0)
+        except NotLoaded as why:
+            mm.is_emulated = False
+            self._note(f"{mm.mm.name} runs without emulation: {why}")
+        except TaskGone:
+            pass
+
+    # fork ------------------------------------------------------------------------------------
+
+    def fork(self, task: Task) -> None:
+        """A task that stands at a call of the fork family, without CLONE_VM, makes it."""
+        tracees, mm = self._tracees, task.mm
+        frozen = tracees.freeze([mm], task)
+        try:
+            self._fork(task)
+        finally:
+            tracees.thaw(frozen)
+
+    def _fork(self, task: Task) -> None:
+        tracees, mm, framing = self._tracees, task.mm, self._framing
+        framing.unframe(task, framing.idle(mm))
+        child_mm = (
+            run(self._kernel.fork(task.cpu, mm.mm, _next_child(mm))) if mm.has_frames() else None
+        )
+        framing.sync(mm, task)
+        if child_mm is not None:
+            self._loader.raise_stage(tracees, task, 2)
+        again = task.injected
+        tracees.pass_call(task) if again else tracees.resume(task, how=tracee.TO_RETURN)
+        stop = tracees.await_stop(task.tid)
+        if again and stop.kind == tracee.SECCOMP:
+            task.passes = None
+            tracees.resume(task, how=tracee.TO_RETURN)
+            stop = tracees.await_stop(task.tid)
+        if stop.kind != native.EVENT or stop.code not in (tracee.EVENT_FORK, tracee.EVENT_CLONE):
+            # It failed, or a signal came first and it will be made again.
+            if child_mm is not None:
+                run(self._kernel.exit_mm(task.cpu, child_mm))
+            tracees.keep(stop)
+            return
+        pid = stop.msg
+        if child_mm is None:
+            child_mm = self._kernel.mm_create(_next_child(mm))
+        else:
+            self._mmu.forked(mm.mm.id, child_mm.id)
+        child = self._enter_child(pid, task, child_mm)
+        try:
+            self._settle(child, task)
+        except TaskGone:
+            self._go_on_after_birth(task)
+            return
+        self._go_on_after_birth(task)
+        if not self._schedule.forked(mm, child):
+            tracees.resume(child)
+        else:
+            child.parked = True
+
+    def _go_on_after_birth(self, task: Task) -> None:
+        self._tracees.resume(task)
+
+    def _enter_child(self, pid: int, parent: Task, child_mm: MmStruct) -> Task:
+        src = parent.mm
+        mm = ProgramMm(
+            child_mm,
+            procfs.ProcessMemory(pid),
+            src.family,
+            src.is_emulated,
+            src.has_fork_advice,
+        )
+        process = ProgramProcess(pid, parent.process.stage, parent.process.on_segv)
+        self._stats.forks += 1
+        return self._enter(pid, process, self._known(mm, pid))
+
+    def _settle(self, child: Task, parent: Task) -> None:
+        """Wait for a newborn's first stop and give it the mappings its page table says."""
+        tracees = self._tracees
+        stop = tracees.newborn.pop(child.tid, None) or tracees.await_stop(child.tid)
+        child.stop = stop
+        if stop.is_end:
+            tracees.keep(stop)
+            raise TaskGone
+        for vma in parent.mm.mm.vmas:
+            if vma.vm_flags & (Vm.DONTCOPY | Vm.WIPEONFORK):
+                self._framing.child_without(child, vma)
+        self._framing.sync(child.mm, child)
+
+    # Reports ---------------------------------------------------------------------------------
+
+    def on_birth(self, task: Task, stop: Stop) -> None:
+        """PTRACE_EVENT_FORK, VFORK or CLONE outside of `fork`."""
+        flags = self._clone_flags(task, stop)
+        child: Task
+        if flags & CLONE_VM:
+            process = task.process if flags & CLONE_THREAD else ProgramProcess(
+                stop.msg, task.process.stage, task.process.on_segv
+            )  # fmt: skip
+            child = self._enter(stop.msg, process, task.mm)
+            task.in_vfork = bool(flags & CLONE_VFORK)
+        else:
+            child = self._enter_child(stop.msg, task, self._kernel.mm_create(_next_child(task.mm)))
+        self._tracees.resume(task)
+        first = self._tracees.newborn.pop(child.tid, None)
+        if first is not None:
+            child.stop = first
+            if first.is_end:
+                self.on_end(child, first)
+            else:
+                self._tracees.resume(child)
+
+    def _clone_flags(self, task: Task, stop: Stop) -> int:
+        called = tracee.syscall_of(task.tid)
+        if called is None:
+            return 0
+        number, flags, _ = called
+        if number == SYS_VFORK:
+            return CLONE_VM | CLONE_VFORK
+        if number == SYS_CLONE3:
+            try:
+                return int.from_bytes(task.mm.memory.read(flags, 8), "little")
+            except OSError:
+                return 0
+        return flags if number == 56 else 0
+
+    def on_exec(self, stop: Stop) -> None:
+        """PTRACE_EVENT_EXEC: a new program; the thread that execs is the leader from now on."""
+        tracees = self._tracees
+        former = tracees.tasks.get(stop.msg) or tracees.tasks.get(stop.tid)
+        if former is None:
+            return
+        process, old = former.process, former.mm
+        for tid, task in list(process.tasks.items()):
+            task.mm.tasks.remove(task)
+            tracees.tasks.pop(tid, None)
+        process.tasks.clear()
+        # A handler is gone with its program, SIG_IGN stays.
+        process.on_segv = b""
+        if not old.tasks:
+            self._end_mm(old, former)
+        mm = self._new_mm(stop.tid)
+        task = self._enter(stop.tid, process, mm)
+        behind = native.new_event()
+        if tracee.finish_exec(stop.tid, behind):
+            return
+        task.stop = after = tracee.stop_of(behind)
+        if after.is_end:
+            tracees.keep(after)
+            return
+        self._load_again(task)
+        if after.is_plain:
+            tracees.resume(task)
+        else:
+            tracees.keep(after)
+
+    def _load_again(self, task: Task) -> None:
+        if task.process.stage < 0:
+            task.mm.is_emulated = False
+            return
+        self._load(task)
+
+    def on_end(self, task: Task, stop: Stop) -> None:
+        """A task is gone."""
+        tracees, process, mm = self._tracees, task.process, task.mm
+        tracees.tasks.pop(task.tid, None)
+        process.tasks.pop(task.tid, None)
+        if task in mm.tasks:
+            mm.tasks.remove(task)
+        if task.tid == self.root:
+            killed = stop.kind == native.KILLED
+            self.ending = (None, stop.code) if killed else (stop.code, None)
+        if task in self._schedule.born:
+            self._schedule.born.remove(task)
+        if not mm.tasks:
+            self._end_mm(mm, task)
+
+    def _end_mm(self, mm: ProgramMm, task: Task) -> None:
+        if mm not in self._framing.mms:
+            return
+        self._framing.mms.remove(mm)
+        self._schedule.drain(mm)
+        run(self._kernel.exit_mm(task.cpu, mm.mm))
+        mm.memory.close()
+        self._schedule.mm_gone(mm)
+
+    def kill_all(self) -> None:
+        """SIGKILL for everybody, and wait until they are gone."""
+        for process in {task.process.pid for task in self._tracees.tasks.values()}:
+            native.kill(process)
+        for tid in list(self._tracees.newborn):
+            native.kill(tid)
+        while self._tracees.tasks:
+            stop = self._tracees.next(None)
+            if stop is None:
+                return
+            task = self._tracees.tasks.get(stop.tid)
+            if task is not None and stop.is_end:
+                self.on_end(task, stop)
+            elif stop.is_end:
+                continue
+            else:
+                native.kill(stop.tid)
+                tracee.resume(stop.tid, tracee.CONT, signal.SIGKILL)
+
+
+def _next_child(mm: ProgramMm) -> str:
+    """What stories call a child before it has a pid."""
+    mm.nr_children += 1
+    return f"child {mm.nr_children} of {mm.mm.name}"

@@ -1,0 +1,280 @@
+"""What is done about the system calls that stop.
+
+A handler makes its task go on, or parks it: nothing is left to the caller.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+from collections.abc import Callable
+
+from uemu import abi
+from uemu.abi import MADV_DOFORK, MADV_DONTFORK, MADV_KEEPONFORK, MADV_WIPEONFORK, page_range
+from uemu.errors import Fault
+from uemu.host.tracee import Stop
+from uemu.kernel import Kernel
+from uemu.live.program.aio import Aio
+from uemu.live.program.births import Births
+from uemu.live.program.direct import FORMS, DirectIo, Request
+from uemu.live.program.filters import SIGSEGV
+from uemu.live.program.framing import Framing
+from uemu.live.program.loader import Loader, NotLoaded
+from uemu.live.program.outputs import writes_of
+from uemu.live.program.schedule import Schedule
+from uemu.live.program.tasks import Task
+from uemu.live.program.tracees import Tracees
+from uemu.step import run
+
+Handler = Callable[[Task, Stop], None]
+
+FORK_ADVICE = (MADV_DONTFORK, MADV_DOFORK, MADV_WIPEONFORK, MADV_KEEPONFORK)
+
+
+class Calls:
+    """The handlers, by number."""
+
+    def __init__(
+        self,
+        kernel: Kernel,
+        tracees: Tracees,
+        framing: Framing,
+        births: Births,
+        loader: Loader,
+        schedule: Schedule,
+        direct: DirectIo,
+        aio: Aio,
+        note: Callable[[str], None],
+    ) -> None:
+        self._kernel = kernel
+        self._tracees = tracees
+        self._framing = framing
+        self._births = births
+        self._loader = loader
+        self._schedule = schedule
+        self._direct = direct
+        self._aio = aio
+        self._note = note
+        self._said: set[str] = set()
+        self._at_entry: list[tuple[Task, Request]] = []
+        self._handlers: dict[int, Handler] = {
+            **dict.fromkeys(FORMS, self._on_transfer),
+            **dict.fromkeys(
+                (abi.SYS_OPEN, abi.SYS_OPENAT, abi.SYS_OPENAT2, abi.SYS_FCNTL), self._on_open
+            ),
+            **dict.fromkeys((abi.SYS_FORK, abi.SYS_CLONE, abi.SYS_CLONE3), self._on_fork),
+            **dict.fromkeys(
+                (abi.SYS_MUNMAP, abi.SYS_MREMAP, abi.SYS_MPROTECT, abi.SYS_MMAP),
+                self._on_mapping,
+            ),
+            abi.SYS_BRK: self._on_brk,
+            abi.SYS_MADVISE: self._on_madvise,
+            abi.SYS_IO_URING_SETUP: self._on_io_uring,
+            abi.SYS_VMSPLICE: self._on_vmsplice,
+            abi.SYS_PTRACE: self._on_ptrace,
+            abi.SYS_RT_SIGACTION: self._on_sigaction,
+            abi.SYS_IO_SETUP: self._on_io_setup,
+            abi.SYS_IO_DESTROY: aio.destroy,
+            abi.SYS_IO_SUBMIT: aio.submit,
+            abi.SYS_IO_CANCEL: aio.cancel,
+            abi.SYS_IO_GETEVENTS: aio.getevents,
+            abi.SYS_IO_PGETEVENTS: aio.getevents,
+        }
+
+    def on_call(self, task: Task, stop: Stop) -> None:
+        """A task stands at the entry of a call."""
+        if task.passes is not None:
+            passed, task.passes = task.passes, None
+            if passed == (stop.nr, stop.ip, stop.addr):
+                self._tracees.resume(task)
+                return
+        if not task.mm.is_emulated:
+            self._tracees.resume(task)
+            return
+        handler = self._handlers.get(stop.nr, self._on_other)
+        handler(task, stop)
+
+    def _say(self, text: str) -> None:
+        if text not in self._said:
+            self._said.add(text)
+            self._note(text)
+
+    # Direct I/O ------------------------------------------------------------------------------
+
+    def _on_open(self, task: Task, stop: Stop) -> None:
+        """The first O_DIRECT of a process: from now on its I/O is looked at."""
+        is_direct = stop.nr != abi.SYS_OPENAT2 or self._openat2_is_direct(task, stop)
+        if is_direct and task.process.stage < 1:
+            self._watch_direct(task)
+        self._tracees.pass_call(task)
+
+    def _openat2_is_direct(self, task: Task, stop: Stop) -> bool:
+        try:
+            flags = task.mm.memory.read(stop.args[2], 8)
+        except OSError:
+            return False
+        return bool(int.from_bytes(flags, "little") & abi.O_DIRECT)
+
+    def _watch_direct(self, task: Task) -> None:
+        try:
+            self._loader.raise_stage(self._tracees, task, 1)
+        except NotLoaded as why:
+            task.mm.is_emulated = False
+            self._note(f"{task.mm.mm.name} runs without emulation: {why}")
+
+    def _on_transfer(self, task: Task, stop: Stop) -> None:
+        request = self._direct.request_of(task, stop.nr, stop.args)
+        if request is None:
+            self._on_other(task, stop)
+            return
+        task.parked = True
+        if self._schedule.must_wait_at_entry(task.mm, request.buffers):
+            self._at_entry.append((task, request))
+            return
+        self._submit(task, request)
+
+    def _submit(self, task: Task, request: Request) -> None:
+        def done(result: int) -> None:
+            if self._tracees.tasks.get(task.tid) is task and task.parked:
+                task.parked = False
+                self._tracees.return_from_call(task, result)
+
+        self._direct.submit(task, request, done, waits=True)
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether anybody waits at entry."""
+        return bool(self._at_entry)
+
+    def look_at_entry(self) -> None:
+        """Let those go on who waited for a fork, or for a transfer to be over."""
+        for waiting in list(self._at_entry):
+            task, request = waiting
+            if self._tracees.tasks.get(task.tid) is not task:
+                self._at_entry.remove(waiting)
+                os.close(request.fd)
+            elif not self._schedule.must_wait_at_entry(task.mm, request.buffers):
+                self._at_entry.remove(waiting)
+                self._submit(task, request)
+
+    # Mappings --------------------------------------------------------------------------------
+
+    def _on_mapping(self, task: Task, stop: Stop) -> None:
+        """munmap, mremap, mprotect, mmap with MAP_FIXED: of memory that is the program's own."""
+        addr, length = stop.args[0], stop.args[1]
+        ranges = [(addr, length)]
+        if stop.nr == abi.SYS_MREMAP and stop.args[3] & abi.MREMAP_FIXED:
+            ranges.append((stop.args[4], stop.args[2]))
+        self._give_back(task, ranges)
+        self._tracees.pass_call(task)
+
+    def _on_brk(self, task: Task, stop: Stop) -> None:
+        if stop.args[0]:
+            heap = [vma.vm_start for vma in task.mm.mm.vmas if vma.vm_start >= stop.args[0]]
+            real = task.mm.memory.vma_at(stop.args[0]) if heap else None
+            if real is not None:
+                self._give_back(task, [(stop.args[0], real.end - stop.args[0])])
+        self._tracees.pass_call(task)
+
+    def _give_back(self, task: Task, ranges: list[tuple[int, int]]) -> None:
+        """End what devices do there, and let the pages be the program's own again.
+
+        A device may be so fast that its transfer is over before the call.
+        """
+        bases = [base for addr, length in ranges for base in self._framed(task, addr, length)]
+        if not bases:
+            return
+        frozen = self._tracees.freeze([task.mm], task)
+        try:
+            self._schedule.drain(task.mm)
+            for base in bases:
+                # What is shared gets a copy of its own.
+                pte = self._framing.pte(task.mm, base)
+                if pte is not None:
+                    self._framing.unframe(task, [base])
+        finally:
+            self._tracees.thaw(frozen)
+
+    def _framed(self, task: Task, addr: int, length: int) -> list[int]:
+        mm = task.mm.mm
+        if not mm.vmas or length <= 0:
+            return []
+        return mm.bases_in(addr & abi.PAGE_MASK, addr + length)
+
+    def _on_madvise(self, task: Task, stop: Stop) -> None:
+        addr, length, advice = stop.args[:3]
+        if advice in FORK_ADVICE:
+            task.mm.has_fork_advice = True
+            for base in self._framed(task, addr, length):
+                run(self._kernel.madvise(task.cpu, task.mm.mm, base, abi.PAGE_SIZE, advice))
+        else:
+            self._give_back(task, [(addr, length)])
+        self._tracees.pass_call(task)
+
+    # Processes -------------------------------------------------------------------------------
+
+    def _on_fork(self, task: Task, stop: Stop) -> None:
+        if stop.nr == abi.SYS_CLONE3:
+            try:
+                flags = int.from_bytes(task.mm.memory.read(stop.args[0], 8), "little")
+            except OSError:
+                flags = abi.CLONE_VM
+            if flags & abi.CLONE_VM:
+                self._on_other(task, stop)
+                return
+        self._births.fork(task)
+        self.look_at_entry()
+
+    def _on_sigaction(self, task: Task, stop: Stop) -> None:
+        """The program says what SIGSEGV shall do, which our faults may make the kernel forget."""
+        if stop.args[0] == SIGSEGV and stop.args[1]:
+            with contextlib.suppress(OSError):
+                task.process.on_segv = task.mm.memory.read(stop.args[1], 32)
+        self._on_other(task, stop)
+
+    def _on_ptrace(self, task: Task, stop: Stop) -> None:
+        self._say("ptrace is not supported inside: a program that traces others is refused (EPERM)")
+        self._tracees.return_from_call(task, -errno.EPERM)
+
+    # What is not emulated --------------------------------------------------------------------
+
+    def _on_io_setup(self, task: Task, stop: Stop) -> None:
+        if task.process.stage < 1:
+            self._watch_direct(task)
+        self._aio.setup(task, stop)
+
+    def _on_io_uring(self, task: Task, stop: Stop) -> None:
+        self._say("io_uring is not supported: io_uring_setup is refused (ENOSYS)")
+        self._tracees.return_from_call(task, -errno.ENOSYS)
+
+    def _on_vmsplice(self, task: Task, stop: Stop) -> None:
+        self._say("vmsplice is not supported: it runs under the rules of this machine's kernel")
+        data = b""
+        if 0 < stop.args[2] <= 1024:
+            try:
+                data = task.mm.memory.read(stop.args[1], 16 * stop.args[2])
+            except OSError:
+                data = b""
+        words = [int.from_bytes(data[i : i + 8], "little") for i in range(0, len(data), 8)]
+        self._give_back(task, list(zip(words[::2], words[1::2], strict=False)))
+        self._tracees.pass_call(task)
+
+    def _on_other(self, task: Task, stop: Stop) -> None:
+        """A call that may write user memory: the kernel finds its pages writable."""
+        if task.process.stage >= 2 and task.mm.has_frames():
+            ranges = writes_of(stop.nr, stop.args, task.mm.memory.read)
+            self.break_cow(task, ranges)
+        self._tracees.pass_call(task)
+
+    def break_cow(self, task: Task, ranges: list[tuple[int, int]]) -> None:
+        """Break copy-on-write where the kernel is about to write for a task."""
+        for addr, length in ranges:
+            for base in page_range(addr, length) if task.mm.has_frames() else ():
+                pte = self._framing.pte(task.mm, base)
+                if pte is not None and not pte.write:
+                    try:
+                        self._framing.fault(task, base, write=True)
+                    except Fault:
+                        continue
+                    self._schedule.wrote(task.mm, base, pte.pfn)

@@ -1,0 +1,271 @@
+"""Direct I/O of programs as DMA transfers: read, pread, readv, preadv and the writes.
+
+The file is read and written through a descriptor of our own for the same open
+file description, at the moment the device moves its bytes: offsets, short
+reads, alignment and errors are the host kernel's. The task waits, stopped at
+its call, until its transfer is over.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import mmap
+import os
+import stat
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from uemu import abi
+from uemu.abi import O_DIRECT, PAGE_SIZE, Direction
+from uemu.dma.engine import Transfer
+from uemu.errors import Fault
+from uemu.host import tracee
+from uemu.kernel import Kernel
+from uemu.live.program.framing import Framing
+from uemu.live.program.result import Stats
+from uemu.live.program.schedule import Flight, Schedule
+from uemu.live.program.tasks import ProgramMm, Task
+from uemu.step import run
+
+SECTOR: Final = 512
+MAX_IOV: Final = 1024
+
+Buffers = list[tuple[int, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """One of the calls.
+
+    Attributes:
+        direction: FROM_DEVICE reads.
+        vectored: the buffer is an array of struct iovec.
+        offset_arg: which argument is the offset; None: the file's own.
+        flags_arg: which argument holds RWF_* flags.
+    """
+
+    direction: Direction
+    vectored: bool = False
+    offset_arg: int | None = None
+    flags_arg: int | None = None
+
+
+_IN, _OUT = Direction.FROM_DEVICE, Direction.TO_DEVICE
+
+FORMS: Final[dict[int, Form]] = {
+    abi.SYS_READ: Form(_IN),
+    abi.SYS_WRITE: Form(_OUT),
+    abi.SYS_PREAD64: Form(_IN, offset_arg=3),
+    abi.SYS_PWRITE64: Form(_OUT, offset_arg=3),
+    abi.SYS_READV: Form(_IN, vectored=True),
+    abi.SYS_WRITEV: Form(_OUT, vectored=True),
+    abi.SYS_PREADV: Form(_IN, vectored=True, offset_arg=3),
+    abi.SYS_PWRITEV: Form(_OUT, vectored=True, offset_arg=3),
+    abi.SYS_PREADV2: Form(_IN, vectored=True, offset_arg=3, flags_arg=5),
+    abi.SYS_PWRITEV2: Form(_OUT, vectored=True, offset_arg=3, flags_arg=5),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request that can be a transfer.
+
+    Attributes:
+        fd: a descriptor of ours; whoever has the request closes it.
+        buffers: address and length of each piece, in bytes.
+        offset: bytes from the file's start; None: the file's own position.
+        flags: RWF_*.
+    """
+
+    fd: int
+    direction: Direction
+    buffers: Buffers
+    offset: int | None
+    flags: int
+
+    @property
+    def length(self) -> int:
+        """Bytes asked for."""
+        return sum(length for _, length in self.buffers)
+
+
+def is_direct(fd: int) -> bool:
+    """Whether a descriptor is open for direct I/O on a file or block device."""
+    if not fcntl.fcntl(fd, fcntl.F_GETFL) & O_DIRECT:
+        return False
+    mode = os.fstat(fd).st_mode
+    return stat.S_ISREG(mode) or stat.S_ISBLK(mode)
+
+
+def is_aligned(buffers: Buffers) -> bool:
+    """Whether direct I/O could take these; otherwise the host kernel refuses them itself."""
+    return bool(buffers) and all(not addr % SECTOR and not size % SECTOR for addr, size in buffers)
+
+
+class Staging:
+    """Memory of ours that files are read into and written from."""
+
+    def __init__(self) -> None:
+        self._map = mmap.mmap(-1, 1 << 20)
+
+    def views(self, buffers: Buffers) -> list[memoryview]:
+        """Room for a request, each piece aligned as the program's is."""
+        size = sum(length + PAGE_SIZE for _, length in buffers)
+        if size > len(self._map):
+            self._map = mmap.mmap(-1, (size + (1 << 20)) >> 20 << 20)
+        views, at = [], 0
+        for addr, length in buffers:
+            at += addr % PAGE_SIZE
+            views.append(memoryview(self._map)[at : at + length])
+            at += length + -(addr + length) % PAGE_SIZE
+        return views
+
+
+class DirectIo:
+    """Turns requests into transfers, and transfers into results."""
+
+    def __init__(self, kernel: Kernel, framing: Framing, schedule: Schedule, stats: Stats) -> None:
+        self._kernel = kernel
+        self._framing = framing
+        self._schedule = schedule
+        self._stats = stats
+        self._staging = Staging()
+
+    def request_of(self, task: Task, nr: int, args: tuple[int, ...]) -> Request | None:
+        """What a call asks for, or None: it is the host kernel's."""
+        form = FORMS[nr]
+        buffers = self._iov(task, args[1], args[2]) if form.vectored else [(args[1], args[2])]
+        buffers = [piece for piece in buffers if piece[1]]
+        offset = None
+        if form.offset_arg is not None:
+            offset = args[form.offset_arg]
+            if offset >= 1 << 63:
+                # preadv2 takes -1 for the file's own position; the rest is EINVAL.
+                if form.flags_arg is None or offset != (1 << 64) - 1:
+                    return None
+                offset = None
+        flags = args[form.flags_arg] if form.flags_arg is not None else 0
+        return self.make_request(task, args[0], form.direction, buffers, offset, flags)
+
+    def make_request(
+        self,
+        task: Task,
+        fd: int,
+        direction: Direction,
+        buffers: Buffers,
+        offset: int | None,
+        flags: int = 0,
+    ) -> Request | None:
+        """A request that can be a transfer, or None: it is the host kernel's."""
+        if not task.mm.is_emulated or not is_aligned(buffers) or fd & 0xFFFF_FFFF >= 1 << 31:
+            return None
+        own = tracee.getfd(task.pid, fd & 0xFFFF_FFFF)
+        if own < 0:
+            return None
+        write = direction is Direction.FROM_DEVICE
+        try:
+            if is_direct(own) and all(
+                self._framing.can_pin(task.mm, addr, length, write=write)
+                for addr, length in buffers
+            ):
+                return Request(own, direction, buffers, offset, flags)
+        except BaseException:
+            os.close(own)
+            raise
+        os.close(own)
+        return None
+
+    def _iov(self, task: Task, addr: int, count: int) -> Buffers:
+        if not 0 < count <= MAX_IOV:
+            return []
+        try:
+            data = task.mm.memory.read(addr, 16 * count)
+        except OSError:
+            return []
+        return [*struct.iter_unpack("=QQ", data)] if len(data) == 16 * count else []
+
+    def submit(
+        self, task: Task, request: Request, done: Callable[[int], None], *, waits: bool
+    ) -> None:
+        """Hold the pages and start the transfer.
+
+        Args:
+            done: is called with the result, a count or -errno, once it is over.
+            waits: the task waits for it.
+        """
+        mm = task.mm
+        try:
+            self._framing.adopt(task, request.buffers)
+            before = self._shown(mm, request.buffers)
+            io = run(
+                self._kernel.io.dio_submit(
+                    task.cpu, mm.mm, request.buffers, request.direction, "o_direct"
+                )
+            )
+        except Fault as fault:
+            os.close(request.fd)
+            self._framing.sync(mm, task)
+            done(-fault.errno)
+            return
+        self._framing.sync(mm, task)
+        self._stats.transfers += 1
+        # To hold a page may be to write it, as far as others are concerned.
+        for base, pfn in before.items():
+            pte = self._framing.pte(mm, base)
+            if pte is not None and pte.pfn != pfn:
+                self._schedule.wrote(mm, base, pfn)
+        self._schedule.started(
+            io, mm, lambda flight: done(self._move(task, flight, request)), waits=waits
+        )
+
+    def _shown(self, mm: ProgramMm, buffers: Buffers) -> dict[int, int]:
+        return {
+            base: pte.pfn
+            for addr, length in buffers
+            for base in abi.page_range(addr, length)
+            if (pte := self._framing.pte(mm, base)) is not None
+        }
+
+    def _move(self, task: Task, flight: Flight, request: Request) -> int:
+        """Move the bytes between the file and the frames, and give the pages back."""
+        kernel, io = self._kernel, flight.io
+        self._stats.transfers_over_fork += flight.over_fork
+        self._stats.transfers_written_after += flight.written
+        try:
+            if request.direction is Direction.FROM_DEVICE:
+                result = self._read(task, io, request)
+            else:
+                result = self._write(task, io, request)
+        except OSError as error:
+            result = -(error.errno or errno.EIO)
+        finally:
+            os.close(request.fd)
+        run(kernel.io.dio_complete(task.cpu, io))
+        return result
+
+    def _read(self, task: Task, io: Transfer, request: Request) -> int:
+        views = self._staging.views(request.buffers)
+        if request.offset is None and not request.flags:
+            count = os.readv(request.fd, views)
+        else:
+            offset = -1 if request.offset is None else request.offset
+            count = os.preadv(request.fd, views, offset, request.flags)
+        data = b"".join(views)[:count] if len(views) > 1 else bytes(views[0][:count])
+        if data:
+            run(self._kernel.io.dma_write(task.cpu, io, 0, data))
+        return count
+
+    def _write(self, task: Task, io: Transfer, request: Request) -> int:
+        views = self._staging.views(request.buffers)
+        data = memoryview(run(self._kernel.io.dma_read(task.cpu, io, 0, io.length)))
+        at = 0
+        for view in views:
+            view[:] = data[at : at + len(view)]
+            at += len(view)
+        if request.offset is None and not request.flags:
+            return os.writev(request.fd, views)
+        offset = -1 if request.offset is None else request.offset
+        return os.pwritev(request.fd, views, offset, request.flags)

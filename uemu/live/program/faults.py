@@ -1,0 +1,99 @@
+"""SIGSEGV and other signals: which are ours, and how the others reach the program."""
+
+from __future__ import annotations
+
+import signal
+
+from uemu.abi import PAGE_MASK, SYS_RT_SIGACTION
+from uemu.errors import Fault
+from uemu.host import native, tracee
+from uemu.host.tracee import Stop
+from uemu.live.area import Slot
+from uemu.live.program.framing import Framing
+from uemu.live.program.schedule import Schedule
+from uemu.live.program.tasks import Task
+from uemu.live.program.tracees import Tracees
+
+RETRIES = 100
+"""How often in a row a thread may fault at one place where its page table says all is well."""
+
+FRAME = 4096
+"""Bytes below the stack pointer that a signal frame takes, and then some."""
+
+SIG_DFL, SIG_IGN = 0, 1
+
+
+class Faults:
+    """Handles stops for signals."""
+
+    def __init__(self, tracees: Tracees, framing: Framing, schedule: Schedule, slot: Slot) -> None:
+        self._tracees = tracees
+        self._framing = framing
+        self._schedule = schedule
+        self._slot = slot
+        self._retried: dict[int, tuple[int, int, int]] = {}
+
+    def on_segv(self, task: Task, stop: Stop) -> None:
+        """A fault: on a frame it is the kernel's, else the program's own."""
+        base = stop.addr & PAGE_MASK
+        pte = self._framing.pte(task.mm, base)
+        if pte is None or (pte.write and not self._may_retry(task, stop)):
+            self._tracees.resume(task, signal.SIGSEGV)
+            return
+        if not pte.write:
+            try:
+                self._framing.fault(task, stop.addr, write=True)
+            except Fault:
+                self._tracees.resume(task, signal.SIGSEGV)
+                return
+        self._restore_action(task)
+        soon = self._schedule.wrote(task.mm, base, pte.pfn) if not pte.write else []
+        if not soon:
+            self._tracees.resume(task)
+            return
+        # The store itself, before the device looks.
+        before = self._framing.bytes_of(pte.pfn)
+        self._tracees.resume(task, how=tracee.ONE_STEP)
+        after = self._tracees.await_stop(task.tid)
+        self._framing.say_what_changed(task, base, pte.pfn, before)
+        for flight in soon:
+            flight.written = True
+            self._schedule.end(flight)
+        if after.kind == native.TRAP:
+            self._tracees.resume(task)
+        else:
+            self._tracees.keep(after)
+
+    def _may_retry(self, task: Task, stop: Stop) -> bool:
+        """Another thread was faster, or the access is one that no page table allows."""
+        ip, addr, count = self._retried.get(task.tid, (0, 0, 0))
+        count = count + 1 if (ip, addr) == (stop.ip, stop.addr) else 1
+        self._retried[task.tid] = stop.ip, stop.addr, count
+        return count < RETRIES
+
+    def _restore_action(self, task: Task) -> None:
+        """Undo what the kernel does to a program that blocks or ignores SIGSEGV.
+
+        It resets the action to SIG_DFL and unblocks the signal, also when
+        the tracer suppresses it. Linux: kernel/signal.c:force_sig_info_to_task.
+        """
+        wanted = task.process.on_segv
+        handler = int.from_bytes(wanted[:8], "little")
+        if handler == SIG_DFL:
+            return
+        slot = self._slot
+        self._tracees.inject(task, [(SYS_RT_SIGACTION, signal.SIGSEGV, 0, slot.buffer, 8, 0, 0)])
+        if int.from_bytes(slot.get(8), "little") != SIG_DFL:
+            return
+        slot.put(wanted)
+        self._tracees.inject(task, [(SYS_RT_SIGACTION, signal.SIGSEGV, slot.buffer, 0, 8, 0, 0)])
+        if handler != SIG_IGN:
+            tracee.block(task.tid, signal.SIGSEGV)
+
+    def on_signal(self, task: Task, stop: Stop) -> None:
+        """A signal for the program; its frame must find the stack writable."""
+        if task.mm.has_frames():
+            called = tracee.syscall_of(task.tid)
+            if called is not None:
+                self._framing.break_cow(task, [(called[2] - FRAME, FRAME)])
+        self._tracees.resume(task, stop.code)

@@ -1,0 +1,348 @@
+"""Which pages of real programs are frames: those that are pinned, and where they stay shared.
+
+A page becomes a frame when it is first pinned and goes back to the program
+when it is neither held by a device nor shared. Both happen with all threads
+of its address space stopped, since its bytes move.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from uemu.abi import (
+    MADV_DONTFORK,
+    MADV_WIPEONFORK,
+    MAP_FIXED,
+    MAP_NORESERVE,
+    PAGE_MASK,
+    PAGE_SIZE,
+    PROT_READ,
+    PROT_WRITE,
+    SYS_MADVISE,
+    SYS_MMAP,
+    SYS_MPROTECT,
+    SYS_MUNMAP,
+    page_range,
+)
+from uemu.errors import Fault
+from uemu.events import Stored
+from uemu.host import native, procfs
+from uemu.kernel import Kernel
+from uemu.live.program.result import Stats
+from uemu.live.program.tasks import ProgramMm, Task
+from uemu.live.program.tracees import Tracees
+from uemu.live.program.window import WindowMmu
+from uemu.mm.pte import Pte
+from uemu.mm.vma import Vm, Vma
+from uemu.step import run
+
+RW = PROT_READ | PROT_WRITE
+ANONYMOUS = 0x02 | 0x20 | MAP_FIXED | MAP_NORESERVE
+NO_FD = (1 << 64) - 1
+
+Run = tuple[int, int]
+"""Whole pages: first address and the one behind the last."""
+
+
+def runs_of(bases: Iterable[int]) -> Iterator[Run]:
+    """Ascending page addresses as runs of neighbours."""
+    start = end = -1
+    for base in bases:
+        if base != end:
+            if end > start:
+                yield start, end
+            start = base
+        end = base + PAGE_SIZE
+    if end > start:
+        yield start, end
+
+
+class Framing:
+    """Adopts pages, gives them back, and keeps real mappings as the page tables say.
+
+    Attributes:
+        mms: all address spaces.
+    """
+
+    def __init__(self, kernel: Kernel, mmu: WindowMmu, tracees: Tracees, stats: Stats) -> None:
+        self._kernel = kernel
+        self._mmu = mmu
+        self._tracees = tracees
+        self._stats = stats
+        self.mms: list[ProgramMm] = []
+
+    # Looking -------------------------------------------------------------------------------
+
+    def pte(self, mm: ProgramMm, base: int) -> Pte | None:
+        """The entry of a framed page, or None: it is not framed."""
+        cell = mm.mm.ptes.get(base)
+        pte = cell.peek() if cell is not None else None
+        return pte if isinstance(pte, Pte) else None
+
+    def can_pin(self, mm: ProgramMm, addr: int, length: int, *, write: bool) -> bool:
+        """Whether all of a buffer is private memory that the program itself may access so."""
+        want = PROT_WRITE if write else PROT_READ
+        at, end = addr & PAGE_MASK, addr + length
+        while at < end:
+            vma = mm.mm.find_vma(at)
+            if vma is not None:
+                if not vma.vm_flags & (Vm.WRITE if write else Vm.READ):
+                    return False
+                at = vma.vm_end
+                continue
+            real = mm.memory.vma_at(at)
+            if real is None or real.shared or not real.prot & want:
+                return False
+            inside = [v.vm_start for v in mm.mm.vmas if at < v.vm_start < real.end]
+            at = min([real.end, *inside])
+        return True
+
+    def bytes_of(self, pfn: int) -> bytes:
+        """A frame's bytes."""
+        return self._kernel.frames.read(pfn, 0, PAGE_SIZE)
+
+    def say_what_changed(self, task: Task, base: int, pfn: int, before: bytes) -> None:
+        """Announce a store that was watched: the only ones of a program that are seen."""
+        after = self.bytes_of(pfn)
+        changed = [i for i in range(PAGE_SIZE) if before[i] != after[i]]
+        if changed:
+            first, last = changed[0], changed[-1]
+            data = after[first : last + 1]
+            self._kernel.events.emit(Stored(task.cpu.name, task.mm.mm.id, base + first, pfn, data))
+
+    # Adopting ------------------------------------------------------------------------------
+
+    def adopt(self, task: Task, buffers: Sequence[tuple[int, int]]) -> None:
+        """Make frames of the pages of buffers that `can_pin`, where they are none yet."""
+        mm = task.mm
+        wanted = {base for addr, length in buffers for base in page_range(addr, length)}
+        bases = sorted(base for base in wanted if self.pte(mm, base) is None)
+        if not bases:
+            return
+        relatives = [other for other in self.mms if other is not mm and other.family == mm.family]
+        frozen = self._tracees.freeze([mm], task)
+        actors = {id(mm): task}
+        try:
+            for start, end in runs_of(bases):
+                self._adopt_run(task, start, end, relatives, frozen, actors)
+            for other in [mm, *relatives]:
+                if id(other) in actors:
+                    self.sync(other, actors[id(other)])
+        finally:
+            self._tracees.thaw(frozen)
+
+    def _adopt_run(
+        self,
+        task: Task,
+        start: int,
+        end: int,
+        relatives: list[ProgramMm],
+        frozen: list[Task],
+        actors: dict[int, Task],
+    ) -> None:
+        mm, kernel = task.mm, self._kernel
+        nr_pages = (end - start) // PAGE_SIZE
+        flags = mm.memory.pages(start, nr_pages)
+        data = mm.memory.read(start, end - start)
+        self._cover(mm, start, end)
+        shared = [start + i * PAGE_SIZE for i in range(nr_pages) if _is_shared(flags[i])]
+        sharers = self._sharers(task, shared, data, start, relatives, frozen, actors)
+        for i in range(nr_pages):
+            base = start + i * PAGE_SIZE
+            page = data[i * PAGE_SIZE : (i + 1) * PAGE_SIZE]
+            others = sharers.get(base, ())
+            for other in others:
+                self._cover(other, base, base + PAGE_SIZE)
+            kernel.adopt(task.cpu, [mm.mm, *(other.mm for other in others)], base, page)
+        self._stats.pages_framed += nr_pages
+
+    def _sharers(
+        self,
+        task: Task,
+        bases: list[int],
+        data: bytes,
+        start: int,
+        relatives: list[ProgramMm],
+        frozen: list[Task],
+        actors: dict[int, Task],
+    ) -> dict[int, list[ProgramMm]]:
+        """Who else maps pages that an earlier fork shared.
+
+        The relatives that have a page there which is not theirs alone, with
+        the same bytes. Their page flags are read before their bytes.
+        """
+        found: dict[int, list[ProgramMm]] = {}
+        if not bases:
+            return found
+        for other in relatives:
+            if not other.is_emulated or not other.tasks:
+                continue
+            actor = actors.get(id(other)) or self._actor(other, task, frozen)
+            if actor is None:
+                continue
+            actors[id(other)] = actor
+            for run_start, run_end in runs_of(bases):
+                count = (run_end - run_start) // PAGE_SIZE
+                flags = other.memory.pages(run_start, count)
+                for i in range(count):
+                    base = run_start + i * PAGE_SIZE
+                    if not _is_shared(flags[i]) or self.pte(other, base) is not None:
+                        continue
+                    at = base - start
+                    if other.memory.read(base, PAGE_SIZE) == data[at : at + PAGE_SIZE]:
+                        found.setdefault(base, []).append(other)
+        return found
+
+    def _actor(self, mm: ProgramMm, but: Task, frozen: list[Task]) -> Task | None:
+        """A stopped task of another address space in which calls can be made."""
+        frozen += self._tracees.freeze([mm], but)
+        return next((task for task in mm.tasks if can_act(task)), None)
+
+    def _cover(self, mm: ProgramMm, start: int, end: int) -> None:
+        """Tell the kernel of the mappings that pages to be adopted lie in."""
+        at = start
+        while at < end:
+            known = mm.mm.find_vma(at)
+            if known is not None:
+                at = known.vm_end
+                continue
+            real = mm.memory.vma_at(at)
+            if real is None:
+                raise Fault(14, at, "a page to adopt")
+            stop = min(real.end, end)
+            flags = mm.memory.vm_flags(at) if mm.has_fork_advice else frozenset()
+            self._kernel.cover(
+                mm.mm, at, stop, real.prot, dontfork="dc" in flags, wipeonfork="wf" in flags
+            )
+            at = stop
+
+    # Giving back ---------------------------------------------------------------------------
+
+    def idle(self, mm: ProgramMm, start: int = 0, end: int = 1 << 64) -> list[int]:
+        """Framed pages that nobody shares, no device holds, and no transfer is for."""
+        held, buffers = self._kernel.io.in_use(mm.mm)
+        idle = []
+        for base in mm.mm.bases_in(start, end):
+            pte = self.pte(mm, base)
+            if pte is None or pte.pfn in held or base in buffers:
+                continue
+            page = self._kernel.mech.pages[pte.pfn]
+            if page.reserved or page.mapcount.peek() == 1:
+                idle.append(base)
+        return idle
+
+    def unframe(self, task: Task, bases: list[int], mm: ProgramMm | None = None) -> None:
+        """Give pages back to the program.
+
+        Precondition: its other threads are stopped.
+        """
+        mm = mm or task.mm
+        if not bases:
+            return
+        kernel = self._kernel
+        for start, end in runs_of(bases):
+            data = b"".join(self._bytes_at(mm, base) for base in range(start, end, PAGE_SIZE))
+            vmas = [
+                Vma(max(start, vma.vm_start), min(end, vma.vm_end), vma.vm_flags)
+                for vma in mm.mm.vmas
+                if vma.vm_start < end and vma.vm_end > start
+            ]
+            self._tracees.must_inject(
+                task, [(SYS_MMAP, start, end - start, RW, ANONYMOUS, NO_FD, 0)]
+            )
+            mm.memory.write(start, data)
+            after = [call for vma in vmas for call in _restore(vma)]
+            if after:
+                self._tracees.must_inject(task, after)
+            kernel.disown(task.cpu, mm.mm, start, end)
+            self._mmu.unmapped(mm.mm.id, start, end)
+
+    def _bytes_at(self, mm: ProgramMm, base: int) -> bytes:
+        pte = self.pte(mm, base)
+        if pte is None:
+            return bytes(PAGE_SIZE)
+        return self.bytes_of(pte.pfn)
+
+    # Page tables ---------------------------------------------------------------------------
+
+    def sync(self, mm: ProgramMm, actor: Task) -> None:
+        """Make the real mappings agree with the page table."""
+        calls = self._mmu.take_calls(mm.mm.id)
+        if calls:
+            self._tracees.must_inject(actor, calls)
+
+    def fault(self, task: Task, addr: int, *, write: bool) -> None:
+        """Run the kernel's fault handler for a framed page and apply what it did.
+
+        Raises:
+            Fault: the program may not access it so.
+        """
+        self._stats.faults += 1
+        run(self._kernel.fault(task.cpu, task.mm.mm, addr, write=write))
+        self.sync(task.mm, task)
+
+    def break_cow(self, task: Task, ranges: Iterable[tuple[int, int]]) -> list[int]:
+        """Make framed pages writable that the kernel is about to write for a task; which.
+
+        What the program may not write stays, and the kernel will refuse it.
+        """
+        broken = []
+        for addr, length in ranges:
+            for base in self._bases(task.mm, addr, length):
+                pte = self.pte(task.mm, base)
+                vma = task.mm.mm.find_vma(base)
+                if pte is not None and not pte.write and vma is not None and vma.writable():
+                    self.fault(task, base, write=True)
+                    broken.append(base)
+        return broken
+
+    def _bases(self, mm: ProgramMm, addr: int, length: int) -> Iterable[int]:
+        if length <= 0 or not mm.has_frames():
+            return ()
+        pages = page_range(addr, length)
+        if len(pages) > len(mm.mm.ptes):
+            return [base for base in mm.mm.ptes if pages[0] <= base < addr + length]
+        return pages
+
+    def child_without(self, child: Task, vma: Vma) -> None:
+        """Let a newborn have nothing, or zeros, where its parent asked for that."""
+        length = vma.vm_end - vma.vm_start
+        if vma.vm_flags & Vm.DONTCOPY:
+            calls: list[native.Call] = [(SYS_MUNMAP, vma.vm_start, length, 0, 0, 0, 0)]
+        else:
+            calls = [
+                (SYS_MMAP, vma.vm_start, length, RW, ANONYMOUS, NO_FD, 0),
+                *_restore(Vma(vma.vm_start, vma.vm_end, vma.vm_flags)),
+            ]
+        self._tracees.must_inject(child, calls)
+        self._mmu.unmapped(child.mm.mm.id, vma.vm_start, vma.vm_end)
+        self._kernel.disown(child.cpu, child.mm.mm, vma.vm_start, vma.vm_end)
+
+
+def can_act(task: Task) -> bool:
+    """Whether calls can be made in a task where it is stopped."""
+    stop = task.stop
+    if task.held:
+        return True
+    if stop is None or stop.is_end:
+        return False
+    return stop.kind != native.EVENT or stop.code == native.EVENT_STOP
+
+
+def _is_shared(flags: int) -> bool:
+    """A page of the process's that another process maps too."""
+    return bool(flags & procfs.PRESENT) and not flags & (procfs.EXCLUSIVE | procfs.FILE_OR_SHARED)
+
+
+def _restore(vma: Vma) -> list[native.Call]:
+    """What gives fresh memory the protection and the advice that was there before."""
+    start, length = vma.vm_start, vma.vm_end - vma.vm_start
+    calls: list[native.Call] = []
+    if not vma.vm_flags & Vm.WRITE:
+        prot = PROT_READ if vma.vm_flags & Vm.READ else 0
+        calls.append((SYS_MPROTECT, start, length, prot, 0, 0, 0))
+    if vma.vm_flags & Vm.DONTCOPY:
+        calls.append((SYS_MADVISE, start, length, MADV_DONTFORK, 0, 0, 0))
+    if vma.vm_flags & Vm.WIPEONFORK:
+        calls.append((SYS_MADVISE, start, length, MADV_WIPEONFORK, 0, 0, 0))
+    return calls

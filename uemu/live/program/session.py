@@ -1,0 +1,217 @@
+"""One run of a program: everything joined, and the loop."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from time import monotonic
+
+from uemu.errors import HostError
+from uemu.events import Event, EventBus, PageCopied
+from uemu.host import native, procfs, tracee
+from uemu.host.doctor import ptrace_error
+from uemu.host.memfd import MemfdFrames
+from uemu.host.tracee import Stop
+from uemu.kernel import Kernel
+from uemu.live.area import Areas
+from uemu.live.program.aio import Aio
+from uemu.live.program.births import Births
+from uemu.live.program.calls import Calls
+from uemu.live.program.direct import DirectIo
+from uemu.live.program.faults import Faults
+from uemu.live.program.framing import Framing
+from uemu.live.program.loader import Loader
+from uemu.live.program.result import RunResult, Stats
+from uemu.live.program.schedule import DmaOptions, Schedule
+from uemu.live.program.tasks import Task
+from uemu.live.program.tracees import TaskGone, Tracees
+from uemu.live.program.which import find_program
+from uemu.live.program.window import WindowMmu
+from uemu.oracle.judge import Oracle
+from uemu.policy.registry import make_policy
+
+LOOK_MS = 1
+"""How often it is asked whether anything else can run, while a transfer is held."""
+
+BIRTHS = (tracee.EVENT_FORK, tracee.EVENT_VFORK, tracee.EVENT_CLONE)
+
+
+class Session:
+    """A program under a policy."""
+
+    def __init__(
+        self,
+        policy: str,
+        dma: DmaOptions,
+        note: Callable[[str], None],
+        trace: Callable[[Event], None] | None,
+    ) -> None:
+        self._notes: list[str] = []
+        self._tell = note
+        events = EventBus(trace)
+        self._oracle = Oracle(events)
+        self._frames = MemfdFrames()
+        self._areas = Areas()
+        mmu = WindowMmu(self._frames)
+        kernel = Kernel(make_policy(policy), self._frames, mmu, events)
+        self._loader = Loader(self._frames, self._areas)
+        self._stats = Stats()
+        self.tracees = Tracees(self._loader.slot)
+        framing = Framing(kernel, mmu, self.tracees, self._stats)
+        self._schedule = Schedule(kernel, dma, self._let_go)
+        direct = DirectIo(kernel, framing, self._schedule, self._stats)
+        self._aio = Aio(self.tracees, framing, self._schedule, direct)
+        self._births = Births(
+            kernel,
+            mmu,
+            self.tracees,
+            framing,
+            self._loader,
+            self._schedule,
+            self._stats,
+            self._note,
+        )
+        self._calls = Calls(
+            kernel, self.tracees, framing, self._births, self._loader, self._schedule, direct,
+            self._aio, self._note,
+        )  # fmt: skip
+        self._faults = Faults(self.tracees, framing, self._schedule, self._loader.slot)
+        events.subscribe(PageCopied, self._page_copied)
+
+    def _note(self, text: str) -> None:
+        self._notes.append(text)
+        self._tell(text)
+
+    def _page_copied(self, cpu: str, mm: int, base: int, src: int, dst: int, fn: str) -> None:
+        if fn == "cow_user_page":
+            self._stats.cow_copies += 1
+        else:
+            self._stats.fork_copies += 1
+
+    def _let_go(self, child: Task) -> None:
+        child.parked = False
+        self.tracees.resume(child)
+
+    # The loop --------------------------------------------------------------------------------
+
+    def run(self, path: str, argv: Sequence[str], env: Sequence[str]) -> RunResult:
+        """Run a program and all its descendants to their end."""
+        pid = tracee.start(path, argv, env)
+        try:
+            self._births.begin(pid)
+            self._loop()
+        except BaseException:
+            native.kill(pid)
+            self._births.kill_all()
+            raise
+        finally:
+            self._loader.close()
+            self._areas.close()
+            self._frames.close()
+        status, signal = self._births.ending or (None, None)
+        pids = self._births.pids
+        return RunResult(
+            status,
+            signal,
+            [replace(each, pid=pids.get(each.mm)) for each in self._oracle.violations],
+            self._stats,
+            self._notes,
+            pids,
+            self._births.tids,
+        )
+
+    def _loop(self) -> None:
+        tracees, looked = self.tracees, 0.0
+        while tracees.tasks:
+            waits = self._schedule.is_waiting or self._calls.is_waiting or self._aio.is_waiting
+            stop = tracees.next(LOOK_MS if waits else None)
+            if stop is not None:
+                try:
+                    self._dispatch(stop)
+                except TaskGone:
+                    continue
+                finally:
+                    self._calls.look_at_entry()
+            if waits and (stop is None or monotonic() - looked > LOOK_MS / 1000):
+                self._look(idle=stop is None)
+                looked = monotonic()
+
+    def _look(self, *, idle: bool) -> None:
+        """See whether something has waited long enough, or for nothing."""
+        self._aio.tick()
+        ended = self._schedule.tick()
+        if idle and not ended and self._schedule.is_waiting and not self._can_go_on():
+            self._schedule.nothing_else_can_run()
+        self._calls.look_at_entry()
+
+    def _can_go_on(self) -> bool:
+        running = [task for task in self.tracees.tasks.values() if task.stop is None]
+        return any(procfs.can_go_on(task.tid) for task in running if not task.in_vfork)
+
+    def _dispatch(self, stop: Stop) -> None:
+        tracees, births = self.tracees, self._births
+        task = tracees.tasks.get(stop.tid)
+        if stop.kind == native.EVENT and stop.code == tracee.EVENT_EXEC:
+            births.on_exec(stop)
+        elif task is None:
+            # Its parent will tell of it; `Tracees.newborn` has it.
+            pass
+        elif stop.kind == tracee.SECCOMP:
+            self._calls.on_call(task, stop)
+        elif stop.is_end:
+            births.on_end(task, stop)
+        elif stop.kind == native.SEGV:
+            self._faults.on_segv(task, stop)
+        elif stop.kind == native.TRAP:
+            self._faults.on_signal(task, stop._replace(code=tracee.SIGTRAP))
+        elif stop.kind == native.SIGNAL:
+            self._faults.on_signal(task, stop)
+        elif stop.kind == native.EVENT:
+            self._on_event(task, stop)
+        else:
+            tracees.resume(task)
+
+    def _on_event(self, task: Task, stop: Stop) -> None:
+        if stop.code in BIRTHS:
+            self._births.on_birth(task, stop)
+        elif stop.code == native.EVENT_STOP and stop.msg != tracee.SIGTRAP:
+            task.stop = None
+            tracee.listen(task.tid)
+        else:
+            if stop.code == tracee.EVENT_VFORK_DONE:
+                task.in_vfork = False
+            self.tracees.resume(task)
+
+
+def run_program(
+    argv: Sequence[str],
+    policy: str,
+    dma: DmaOptions,
+    note: Callable[[str], None],
+    trace: Callable[[Event], None] | None,
+) -> RunResult:
+    """Run a program under a policy, as an ordinary user, on this machine.
+
+    Args:
+        argv: the program, by name or path, and its arguments.
+        policy: ``NAME`` or ``NAME:VARIANT``.
+        dma: how long transfers are in flight.
+        note: is told, once each, what is not supported.
+        trace: is given every event.
+
+    Raises:
+        CannotRun: there is no such program, or not one that can be traced.
+        HostError: this machine cannot trace.
+        ValueError: no such policy.
+    """
+    path = find_program(argv[0])
+    refused = ptrace_error()
+    if refused is not None:
+        raise refused
+    session = Session(policy, dma, note, trace)
+    env = [f"{name}={value}" for name, value in os.environ.items()]
+    try:
+        return session.run(path, argv, env)
+    except OSError as error:
+        raise HostError(f"run {argv[0]}", error.strerror or str(error), "See execve(2).") from error

@@ -1,0 +1,92 @@
+"""Who is traced: tasks, processes and address spaces of real programs, as records.
+
+A task is what Linux calls one: a thread. Tasks share an address space by
+CLONE_VM, be it as threads or between vfork and exec.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from uemu.host.procfs import ProcessMemory
+from uemu.host.tracee import Stop
+from uemu.mm.mm_struct import MmStruct
+from uemu.step import Cpu
+
+
+@dataclass(eq=False, repr=False, slots=True)
+class ProgramMm:
+    """A real address space and the emulated one that stands for its framed pages.
+
+    Attributes:
+        mm: the emulated one: it knows framed pages only.
+        memory: the real one.
+        tasks: who runs in it.
+        family: a number that all have in common who came from it by fork.
+        is_emulated: false if it could not be prepared, and so runs natively.
+        nr_children: how many were forked from it.
+        has_fork_advice: whether it ever used MADV_DONTFORK or WIPEONFORK.
+    """
+
+    mm: MmStruct
+    memory: ProcessMemory
+    family: int
+    is_emulated: bool = True
+    has_fork_advice: bool = False
+    nr_children: int = 0
+    tasks: list[Task] = field(default_factory=list)
+
+    def has_frames(self) -> bool:
+        """Whether any page of it is framed."""
+        return bool(self.mm.vmas)
+
+
+@dataclass(eq=False, repr=False, slots=True)
+class ProgramProcess:
+    """A thread group.
+
+    Attributes:
+        pid: its id.
+        stage: how many of the seccomp filters it has, minus one; -1: none.
+        on_segv: what it asked rt_sigaction(2) to do at SIGSEGV, as the kernel's
+            struct; b"" if nothing.
+        tasks: its threads by tid.
+    """
+
+    pid: int
+    stage: int = -1
+    on_segv: bytes = b""
+    tasks: dict[int, Task] = field(default_factory=dict)
+
+
+@dataclass(eq=False, repr=False, slots=True)
+class Task:
+    """A thread.
+
+    Attributes:
+        tid: its id.
+        process, mm: what it belongs to and runs in.
+        cpu: where its kernel code runs in the emulated kernel.
+        stop: the report it is stopped at, or None while it runs.
+        held: stopped by `Tracees.freeze` and by nothing else.
+        parked: stopped until something is over that it waits for.
+        in_vfork: it waits in the kernel for its vfork child.
+        injected: calls were made in it since its last stop.
+        passes: the call (number, ip, sp) that is let through when it comes again.
+    """
+
+    tid: int
+    process: ProgramProcess
+    mm: ProgramMm
+    cpu: Cpu
+    stop: Stop | None = None
+    held: bool = False
+    parked: bool = False
+    in_vfork: bool = False
+    injected: bool = False
+    passes: tuple[int, int, int] | None = None
+
+    @property
+    def pid(self) -> int:
+        """Its process's id."""
+        return self.process.pid

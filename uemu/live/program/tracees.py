@@ -1,0 +1,215 @@
+"""All tasks of a run: waiting for them, stopping them, calls made in them.
+
+Only one thing is dealt with at a time, but anything may be reported at any
+time. What comes while something else is awaited is kept and dealt with after.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections import deque
+from collections.abc import Iterable, Sequence
+
+from uemu.errors import HostError
+from uemu.host import native, tracee
+from uemu.host.syscalls import name_of
+from uemu.host.tracee import Stop
+from uemu.live.area import Slot
+from uemu.live.program.tasks import ProgramMm, Task
+
+
+class TaskGone(Exception):
+    """The task that something was to be done in died meanwhile; nothing is wrong."""
+
+
+class Tracees:
+    """The tasks, and what they reported.
+
+    Attributes:
+        tasks: the living by tid.
+        newborn: first reports of tasks whose parent has not told of them yet.
+    """
+
+    def __init__(self, slot: Slot) -> None:
+        self.tasks: dict[int, Task] = {}
+        self.newborn: dict[int, Stop] = {}
+        self._slot = slot
+        self._event = native.new_event()
+        self._kept: deque[Stop] = deque()
+        self._freezing = 0
+        self._actor: Task | None = None
+        self._later: list[tuple[Task, int, int]] = []
+
+    # Waiting ---------------------------------------------------------------------------
+
+    def next(self, timeout_ms: int | None) -> Stop | None:
+        """The next report; None: nothing came in that time, or nobody is left."""
+        if self._kept:
+            return self._kept.popleft()
+        return self._wait(timeout_ms)
+
+    def _wait(self, timeout_ms: int | None) -> Stop | None:
+        event = self._event
+        if timeout_ms is None:
+            err = native.wait(event, 0)
+        else:
+            err = tracee.wait_ms(event, timeout_ms)
+        if err == -errno.ECHILD:
+            # Somebody else reaped what is left.
+            self.tasks.clear()
+            return None
+        if err or event.kind == native.NONE:
+            return None
+        stop = tracee.stop_of(event)
+        task = self.tasks.get(stop.tid)
+        if task is not None:
+            task.stop = stop
+            task.injected = False
+        elif not (stop.kind == native.EVENT and stop.code == tracee.EVENT_EXEC):
+            self.newborn[stop.tid] = stop
+        return stop
+
+    def await_stop(self, tid: int) -> Stop:
+        """The next report of one task; others are kept.
+
+        Raises:
+            TaskGone: nobody is left.
+        """
+        while True:
+            stop = self._wait(None)
+            if stop is None:
+                raise TaskGone
+            if stop.tid == tid:
+                self.newborn.pop(tid, None)
+                return stop
+            self._keep_if_known(stop)
+
+    def _keep_if_known(self, stop: Stop) -> None:
+        if stop.tid not in self.newborn:
+            self._kept.append(stop)
+
+    def keep(self, stop: Stop) -> None:
+        """Deal with a report later."""
+        self._kept.append(stop)
+
+    # Going on --------------------------------------------------------------------------
+
+    def resume(self, task: Task, sig: int = 0, how: int = tracee.CONT) -> None:
+        """Let a task go on; if it was killed meanwhile, its end will be reported.
+
+        While others are frozen only the one that acts goes on at once.
+        """
+        if self._freezing and task is not self._actor:
+            self._later.append((task, sig, how))
+            return
+        task.stop = None
+        tracee.resume(task.tid, how, sig)
+
+    def pass_call(self, task: Task) -> None:
+        """Let the call go on that a task is about to make."""
+        stop = task.stop
+        if task.injected and stop is not None:
+            tracee.replay(task.tid)
+            task.passes = stop.nr, stop.ip, stop.addr
+        self.resume(task)
+
+    def return_from_call(self, task: Task, value: int) -> None:
+        """The call that a task is about to make is over, with this value."""
+        tracee.return_(task.tid, value)
+        self.resume(task)
+
+    # Stopping --------------------------------------------------------------------------
+
+    def freeze(self, mms: Iterable[ProgramMm], but: Task) -> list[Task]:
+        """Stop all tasks of these address spaces but one; who has to be thawed after.
+
+        A task that waits in vfork runs nothing and cannot be stopped.
+        """
+        self._freezing += 1
+        self._actor = but
+        asked: dict[int, Task] = {}
+        for mm in mms:
+            for task in mm.tasks:
+                if task is but or task.stop is not None or task.in_vfork:
+                    continue
+                if tracee.interrupt(task.tid) == 0:
+                    asked[task.tid] = task
+        frozen = []
+        while asked:
+            stop = self._wait(None)
+            if stop is None:
+                break
+            task_or_none = asked.pop(stop.tid, None)
+            if task_or_none is not None and stop.is_plain:
+                task_or_none.held = True
+                tracee.again_if_interrupted(stop.tid)
+                frozen.append(task_or_none)
+                continue
+            if stop.kind == native.EVENT and stop.code == tracee.EVENT_EXEC:
+                # The other threads of its process are gone without a word.
+                for tid in [t for t, task in asked.items() if self._is_with(task, stop)]:
+                    del asked[tid]
+            self._keep_if_known(stop)
+        return frozen
+
+    def _is_with(self, task: Task, stop: Stop) -> bool:
+        return task.process.pid == stop.tid
+
+    def thaw(self, frozen: list[Task]) -> None:
+        """Let those go on that `freeze` stopped, and who was to go on meanwhile."""
+        self._freezing = 0
+        later, self._later = self._later, []
+        for task, sig, how in [*((task, 0, tracee.CONT) for task in frozen if task.held), *later]:
+            task.held = False
+            if self.tasks.get(task.tid) is task:
+                self.resume(task, sig, how)
+
+    # Calls in a task -------------------------------------------------------------------
+
+    def inject(self, task: Task, calls: Sequence[native.Call]) -> list[int]:
+        """Let a stopped task make calls; what each returned, the last may be an error.
+
+        Raises:
+            TaskGone: it died on the way.
+        """
+        slot, results = self._slot, []
+        task.injected = True
+        for start in range(0, len(calls), native.MAX_CALLS):
+            batch = list(calls[start : start + native.MAX_CALLS])
+            slot.queue(batch)
+            err = tracee.inject(task.tid, slot.calls, self._event)
+            if err:
+                self._failed(task, err)
+            made = len(batch) - slot.struct.count
+            results += [slot.result(i) for i in range(min(made + 1, len(batch)))]
+            if slot.struct.count:
+                slot.struct.count = 0
+                break
+        return results
+
+    def _failed(self, task: Task, err: int) -> None:
+        stop = tracee.stop_of(self._event)
+        if stop.kind == native.SEGV:
+            raise HostError(
+                f"make a system call in process {task.pid}",
+                f"it faulted at {stop.addr:#x}",
+                "It unmapped memory that uemu put into it.",
+            )
+        if stop.kind != native.NONE:
+            self._kept.append(stop)
+        raise TaskGone
+
+    def must_inject(self, task: Task, calls: Sequence[native.Call]) -> None:
+        """`inject` calls that change mappings, none of which may fail.
+
+        Raises:
+            HostError: one did; the program cannot go on as it should.
+        """
+        results = self.inject(task, calls)
+        if results and results[-1] < 0 and results[-1] >= -4095:
+            number = calls[len(results) - 1][0]
+            raise HostError(
+                f"change the mappings of process {task.pid}",
+                f"{name_of(number)}: {errno.errorcode.get(-results[-1], results[-1])}",
+                "Raise `sysctl vm.max_map_count` (and `ulimit -v`, if there is one).",
+            )
