@@ -11,8 +11,6 @@ simulation only: foreign-dma-read, secret-leak, lost-store.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from uemu.abi import PAGE_MASK, PAGE_SIZE
 from uemu.events import (
     DeviceRead,
@@ -21,7 +19,6 @@ from uemu.events import (
     ForkCopyBegan,
     ForkCopyEnded,
     Forked,
-    Held,
     IoChecked,
     IoStarted,
     Loaded,
@@ -37,38 +34,10 @@ from uemu.events import (
     Unmapped,
     Waited,
 )
+from uemu.oracle.buffers import Buffer, WatchedIo
 from uemu.oracle.copies import ForkCopies
 from uemu.oracle.stores import LastStores
 from uemu.oracle.violations import StoryLine, Violation
-
-
-@dataclass(slots=True)
-class _Buffer:
-    """One held page of an I/O, and what became of its bytes.
-
-    Attributes:
-        written: offset in the frame to the byte a device wrote there last.
-        foreign: offset in the frame to the mm that stored there, if another.
-        own: addresses the holder stored to since the device wrote them.
-        excused: the holder itself took the mapping away.
-        read: what the device read last, from `Held.offset` on, or None.
-    """
-
-    held: Held
-    written: dict[int, int] = field(default_factory=dict)
-    foreign: dict[int, MmId] = field(default_factory=dict)
-    own: set[int] = field(default_factory=set)
-    excused: bool = False
-    read: dict[int, int] = field(default_factory=dict)
-
-
-@dataclass(slots=True, eq=False)
-class _Io:
-    started: IoStarted
-    mm: MmId
-    buffers: list[_Buffer]
-    story: list[StoryLine]
-    said: set[tuple[str, MmId]] = field(default_factory=set)
 
 
 class Oracle:
@@ -84,9 +53,10 @@ class Oracle:
         self._stores = LastStores()
         self._copies = ForkCopies()
         self._ptes: dict[tuple[MmId, int], int] = {}
-        self._ios: dict[int, _Io] = {}
-        self._by_pfn: dict[int, list[_Io]] = {}
-        self._by_mm: dict[MmId, list[_Io]] = {}
+        self._mapped: dict[int, dict[tuple[MmId, int], None]] = {}
+        self._ios: dict[int, WatchedIo] = {}
+        self._by_pfn: dict[int, list[WatchedIo]] = {}
+        self._by_mm: dict[MmId, list[WatchedIo]] = {}
         # pfn to the (mm, base) that mapped it until the mm itself took it away.
         self._taken: dict[int, set[tuple[MmId, int]]] = {}
         events.watch(MmCreated, self._mm_created)
@@ -131,10 +101,14 @@ class Oracle:
     def _pte_set(
         self, cpu: str, mm: MmId, base: int, old_pfn: int | None, pfn: int | None, write: bool
     ) -> None:
+        key = mm, base
         if pfn is None:
-            self._ptes.pop((mm, base), None)
+            before = self._ptes.pop(key, None)
         else:
-            self._ptes[mm, base] = pfn
+            before = self._ptes.get(key)
+            self._ptes[key] = pfn
+        if before != pfn:
+            self._remap(key, before, pfn)
         if not self._by_pfn:
             return
         if pfn is not None:
@@ -144,6 +118,15 @@ class Oracle:
         if old_pfn is not None and old_pfn != pfn:
             for io in self._by_pfn.get(old_pfn, ()):
                 self._tell(io, "left", mm, cpu, base, f"no longer maps pfn {old_pfn}", pfn=old_pfn)
+
+    def _remap(self, key: tuple[MmId, int], before: int | None, pfn: int | None) -> None:
+        if before is not None:
+            mapped = self._mapped[before]
+            del mapped[key]
+            if not mapped:
+                del self._mapped[before]
+        if pfn is not None:
+            self._mapped.setdefault(pfn, {})[key] = None
 
     def _page_copied(self, cpu: str, mm: MmId, base: int, src: int, dst: int, fn: str) -> None:
         for io in self._by_pfn.get(src, ()):
@@ -212,7 +195,7 @@ class Oracle:
         if not self._by_pfn:
             return
         offset, base = addr % PAGE_SIZE, addr & PAGE_MASK
-        told: list[_Io] = []
+        told: list[WatchedIo] = []
         for io in self._by_pfn.get(pfn, ()):
             for buffer in io.buffers:
                 if buffer.held.pfn != pfn:
@@ -236,8 +219,8 @@ class Oracle:
     def _stored_too_late(self, mm: MmId, addr: int, pfn: int, length: int) -> None:
         """A store into a page that its mm took away: what it leaves, wherever, is its own."""
         self._stores.overwritten(mm, addr, length)
-        for (other, base), mapped in self._ptes.items():
-            if other == mm and mapped == pfn:
+        for other, base in self._mapped.get(pfn, ()):
+            if other == mm:
                 self._stores.overwritten(mm, base + addr % PAGE_SIZE, length)
 
     def _loaded(self, event: Loaded) -> None:
@@ -260,8 +243,9 @@ class Oracle:
 
     def _io_started(self, event: IoStarted) -> None:
         mm = event.held[0].mm
-        io = _Io(event, mm, [_Buffer(held) for held in event.held], [])
+        io = WatchedIo(event, mm, [Buffer(held) for held in event.held], {}, [])
         for buffer in io.buffers:
+            io.by_pfn.setdefault(buffer.held.pfn, []).append(buffer)
             base = buffer.held.addr & PAGE_MASK
             taken = (mm, base) in self._taken.get(buffer.held.pfn, ())
             buffer.excused = taken and self._ptes.get((mm, base)) != buffer.held.pfn
@@ -279,41 +263,36 @@ class Oracle:
     def _device_wrote(self, event: DeviceWrote) -> None:
         io = self._ios[event.io]
         self._copies.device_wrote(event.pfn, event.offset, len(event.data))
-        addr = io.buffers[0].held.addr
-        for buffer in io.buffers:
+        for buffer in io.by_pfn[event.pfn]:
             held = buffer.held
-            if held.pfn != event.pfn:
-                continue
             if held.offset <= event.offset < held.offset + held.length:
                 addr = held.addr + event.offset - held.offset
-                for at, byte in enumerate(event.data, event.offset):
-                    buffer.written[at] = byte
-                    buffer.foreign.pop(at, None)
-                buffer.own.difference_update(range(addr, addr + len(event.data)))
+                buffer.device_wrote(event.offset, event.data)
                 self._stores.overwritten(io.mm, addr, len(event.data))
         text = f"writes {len(event.data)} bytes into pfn {event.pfn}"
         self._tell(io, "device-wrote", None, "device", None, text, pfn=event.pfn)
-        for (mm, base), pfn in self._ptes.items():
-            if pfn == event.pfn and mm == io.mm:
+        for mm, base in self._mapped.get(event.pfn, ()):
+            if mm == io.mm:
                 # Wherever the holder maps it now: mremap may have moved it.
                 self._stores.overwritten(mm, base + event.offset, len(event.data))
-            elif pfn == event.pfn:
+            else:
                 where = base + event.offset
                 text = (f"{self._names[mm]} sees what the device wrote for"
                         f" {self._names[io.mm]}")  # fmt: skip
                 self._violate("dma-write-seen-by-other", io, mm, where, len(event.data), text,
-                              pfn=pfn)  # fmt: skip
+                              pfn=event.pfn)  # fmt: skip
 
     def _device_read(self, event: DeviceRead) -> None:
         io = self._ios[event.io]
         text = f"reads {len(event.data)} bytes of pfn {event.pfn}"
         self._tell(io, "device-read", None, "device", None, text, pfn=event.pfn)
-        for buffer in io.buffers:
+        for buffer in io.by_pfn[event.pfn]:
             held = buffer.held
-            if held.pfn != event.pfn or not held.offset <= event.offset < held.offset + held.length:
+            if not held.offset <= event.offset < held.offset + held.length:
                 continue
-            buffer.read = dict(enumerate(event.data, event.offset))
-            alien = [at for at in buffer.read if at in buffer.foreign]
+            buffer.read = event.offset, event.data
+            end = event.offset + len(event.data)
+            alien = sorted(at for at in buffer.foreign if event.offset <= at < end)
             if alien:
                 mm = buffer.foreign[alien[0]]
                 kind, reader = "foreign-dma-read", "the device"
@@ -329,7 +308,7 @@ class Oracle:
         for buffer, (pfn, data) in zip(io.buffers, event.seen, strict=True):
             if not buffer.excused and pfn != buffer.held.pfn and pfn is not None:
                 self._compare(io, buffer, pfn, data)
-            buffer.read = {}
+            buffer.read = 0, b""
         if event.final:
             del self._ios[event.io]
             self._by_mm[io.mm].remove(io)
@@ -338,20 +317,18 @@ class Oracle:
                 if not self._by_pfn[held_pfn]:
                     del self._by_pfn[held_pfn]
 
-    def _compare(self, io: _Io, buffer: _Buffer, pfn: int, data: bytes) -> None:
+    def _compare(self, io: WatchedIo, buffer: Buffer, pfn: int, data: bytes) -> None:
         """The holder's PTE left the frame: are the bytes there nevertheless?"""
         held = buffer.held
         to_addr = held.addr - held.offset
-        seen = dict(enumerate(data, held.offset))
-        lost = [at for at, byte in buffer.written.items()
-                if seen[at] != byte and to_addr + at not in buffer.own]  # fmt: skip
+        lost = [at for at in buffer.not_seen(data) if to_addr + at not in buffer.own]
         if lost:
             text = (f"{self._names[io.mm]} does not see what the device wrote into pfn"
                     f" {held.pfn}: it now maps pfn {pfn}")  # fmt: skip
             self._violate("lost-dma-write", io, io.mm, to_addr + lost[0], len(lost), text,
                           pfn=held.pfn)  # fmt: skip
         if io.started.long_term:
-            stale = [at for at, byte in buffer.read.items() if seen[at] != byte]
+            stale = buffer.no_longer_read(data)
             if stale:
                 text = (f"the device reads pfn {held.pfn}, which {self._names[io.mm]} no longer"
                         f" maps: it now maps pfn {pfn}")  # fmt: skip
@@ -367,14 +344,14 @@ class Oracle:
     # Telling -----------------------------------------------------------------------------
 
     def _tell(
-        self, io: _Io, event: str, mm: MmId | None, cpu: str, address: int | None, text: str,
+        self, io: WatchedIo, event: str, mm: MmId | None, cpu: str, address: int | None, text: str,
         *, pfn: int | None = None,
     ) -> None:  # fmt: skip
         who = self._names[mm] if mm is not None else "the device"
         io.story.append(StoryLine(event, mm, cpu, address, f"{who}: {text}", pfn))
 
     def _violate(
-        self, kind: str, io: _Io, mm: MmId, address: int, length: int, text: str,
+        self, kind: str, io: WatchedIo, mm: MmId, address: int, length: int, text: str,
         *, pfn: int | None = None,
     ) -> None:  # fmt: skip
         """Note a violation; the same kind for the same mm and I/O is said once."""

@@ -200,6 +200,7 @@ class DirectIo:
         try:
             self._framing.adopt(task, request.buffers)
             before = self._shown(mm, request.buffers)
+            was_shared = self._schedule.any_shared(before.values())
             io = run(
                 self._kernel.io.dio_submit(
                     task.cpu, mm.mm, request.buffers, request.direction, "o_direct"
@@ -218,7 +219,11 @@ class DirectIo:
             if pte is not None and pte.pfn != pfn:
                 self._schedule.wrote(mm, base, pfn)
         self._schedule.started(
-            io, mm, lambda flight: done(self._move(task, flight, request)), waits=waits
+            io,
+            mm,
+            lambda flight: done(self._move(task, flight, request)),
+            waits=waits,
+            was_shared=was_shared,
         )
 
     def _shown(self, mm: ProgramMm, buffers: Buffers) -> dict[int, int]:

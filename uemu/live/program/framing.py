@@ -147,13 +147,14 @@ class Framing:
         self._cover(mm, start, end)
         shared = [start + i * PAGE_SIZE for i in range(nr_pages) if _is_shared(flags[i])]
         sharers = self._sharers(task, shared, data, start, relatives, frozen, actors)
+        for other, bases in sharers:
+            for run_start, run_end in runs_of(bases):
+                self._cover(other, run_start, run_end)
         for i in range(nr_pages):
             base = start + i * PAGE_SIZE
             page = data[i * PAGE_SIZE : (i + 1) * PAGE_SIZE]
-            others = sharers.get(base, ())
-            for other in others:
-                self._cover(other, base, base + PAGE_SIZE)
-            kernel.adopt(task.cpu, [mm.mm, *(other.mm for other in others)], base, page)
+            others = [other.mm for other, bases in sharers if base in bases]
+            kernel.adopt(task.cpu, [mm.mm, *others], base, page)
         self._stats.pages_framed += nr_pages
 
     def _sharers(
@@ -165,32 +166,34 @@ class Framing:
         relatives: list[ProgramMm],
         frozen: list[Task],
         actors: dict[int, Task],
-    ) -> dict[int, list[ProgramMm]]:
+    ) -> list[tuple[ProgramMm, dict[int, None]]]:
         """Who else maps pages that an earlier fork shared.
 
         The relatives that have a page there which is not theirs alone, with
         the same bytes. Their page flags are read before their bytes.
         """
-        found: dict[int, list[ProgramMm]] = {}
-        if not bases:
-            return found
-        for other in relatives:
+        found: list[tuple[ProgramMm, dict[int, None]]] = []
+        for other in relatives if bases else ():
             if not other.is_emulated or not other.tasks:
                 continue
             actor = actors.get(id(other)) or self._actor(other, task, frozen)
             if actor is None:
                 continue
             actors[id(other)] = actor
+            mine: dict[int, None] = {}
             for run_start, run_end in runs_of(bases):
                 count = (run_end - run_start) // PAGE_SIZE
                 flags = other.memory.pages(run_start, count)
+                theirs = other.memory.read(run_start, run_end - run_start)
                 for i in range(count):
                     base = run_start + i * PAGE_SIZE
                     if not _is_shared(flags[i]) or self.pte(other, base) is not None:
                         continue
-                    at = base - start
-                    if other.memory.read(base, PAGE_SIZE) == data[at : at + PAGE_SIZE]:
-                        found.setdefault(base, []).append(other)
+                    at, there = base - start, base - run_start
+                    if theirs[there : there + PAGE_SIZE] == data[at : at + PAGE_SIZE]:
+                        mine[base] = None
+            if mine:
+                found.append((other, mine))
         return found
 
     def _actor(self, mm: ProgramMm, but: Task, frozen: list[Task]) -> Task | None:

@@ -20,7 +20,7 @@ Waiting for a fork that does not come is given up sooner each time.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Final
@@ -129,19 +129,31 @@ class Schedule:
     def _bases(self, flight: Flight) -> set[int]:
         return self._kernel.io.in_use_by(flight.io)
 
+    def any_shared(self, pfns: Iterable[int]) -> bool:
+        """Whether several processes map one of these frames."""
+        pages = self._kernel.mech.pages
+        return any(pages[pfn].mapcount.peek() > 1 for pfn in pfns)
+
     def started(
-        self, io: Transfer, mm: ProgramMm, finish: Callable[[Flight], None], *, waits: bool
+        self,
+        io: Transfer,
+        mm: ProgramMm,
+        finish: Callable[[Flight], None],
+        *,
+        waits: bool,
+        was_shared: bool,
     ) -> Flight:
         """A transfer began; it may be over when this returns.
 
         Args:
             waits: the task that asked waits for it.
+            was_shared: an earlier fork had shared its pages.
         """
         flight = Flight(io, mm, finish, self._deadline(mm))
         flight.at_risk = {pfn for pfn in flight.pfns if self._is_at_risk(flight, pfn)}
         if flight.at_risk:
-            flight.over_fork = True
             flight.deadline = monotonic() + self._hold_s
+        flight.over_fork = was_shared or bool(flight.at_risk)
         self.flights.append(flight)
         for pfn in flight.pfns:
             self._by_pfn.setdefault(pfn, []).append(flight)
