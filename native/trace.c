@@ -11,6 +11,8 @@
 
 #include <sched.h>
 #include <signal.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/user.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -110,7 +112,7 @@ int uemu_wait(struct uemu_event *ev, int nohang)
 }
 
 /* The same, for at most that long; SIGCHLD is blocked meanwhile. */
-int uemu_wait_ms(struct uemu_event *ev, int timeout_ms)
+static int wait_ms(struct uemu_event *ev, int timeout_ms)
 {
 	struct timespec timeout = { timeout_ms / 1000, timeout_ms % 1000 * 1000000L };
 	sigset_t child, old;
@@ -125,6 +127,64 @@ int uemu_wait_ms(struct uemu_event *ev, int timeout_ms)
 		err = uemu_wait(ev, 1);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	return err;
+}
+
+/* Whether a call concerns nothing that `ranges` names, and makes no process. */
+static int is_harmless(const struct uemu_event *ev, const struct uemu_ranges *ranges)
+{
+	uint64_t start = ev->args[0] & ~4095ULL, end = ev->args[0] + ev->args[1], flags;
+
+	if (ev->kind != UEMU_SECCOMP)
+		return 0;
+	switch (ev->nr) {
+	case SYS_clone3:
+		return !uemu_peek(ev->tid, ev->args[0], &flags) && flags & CLONE_VM;
+	case SYS_madvise:
+		if (ev->args[2] == MADV_DONTFORK || ev->args[2] == MADV_DOFORK ||
+		    ev->args[2] == MADV_WIPEONFORK || ev->args[2] == MADV_KEEPONFORK)
+			return 0;
+		break;
+	case SYS_munmap:
+	case SYS_mprotect:
+		break;
+	default:
+		return 0;
+	}
+	for (uint32_t i = 0; i < ranges->count; i++)
+		if (start < ranges->end[i] && end > ranges->start[i])
+			return 0;
+	return 1;
+}
+
+/*
+ * Wait for the next report that concerns us: calls that do not are let go on.
+ * timeout_ms < 0: as long as it takes; else UEMU_NONE when it is over.
+ */
+int uemu_next(struct uemu_event *ev, const struct uemu_ranges *ranges, int timeout_ms)
+{
+	for (;;) {
+		int err = timeout_ms < 0 ? uemu_wait(ev, 0) : wait_ms(ev, timeout_ms);
+
+		if (err || !is_harmless(ev, ranges))
+			return err;
+		ptrace_errno(PTRACE_CONT, ev->tid, 0, NULL);
+	}
+}
+
+/*
+ * Ask a running thread to stop: 0, it will report that; 1, it had stopped for
+ * a reason of its own, which `ev` says; -ESRCH, it is gone.
+ */
+int uemu_stop(pid_t tid, struct uemu_event *ev)
+{
+	int status;
+
+	*ev = (struct uemu_event){ .tid = tid, .kind = UEMU_NONE };
+	if (waitpid(tid, &status, __WALL | WNOHANG) == tid) {
+		classify(ev, status);
+		return 1;
+	}
+	return ptrace_errno(PTRACE_INTERRUPT, tid, 0, NULL);
 }
 
 /* Wait for a report of one thread, whatever it is. */

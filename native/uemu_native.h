@@ -43,6 +43,14 @@ struct uemu_event {
 	uint64_t args[6];
 };
 
+#define UEMU_MAX_RANGES 32
+
+/* User addresses that are looked at when a call changes mappings there. */
+struct uemu_ranges {
+	uint32_t count;
+	uint64_t start[UEMU_MAX_RANGES], end[UEMU_MAX_RANGES];
+};
+
 /* How a thread goes on. */
 enum uemu_how {
 	UEMU_CONT = 0,
@@ -101,7 +109,8 @@ int uemu_spawn(const char *path, char *const argv[], char *const envp[],
 	       const int *fds, int nfds, int autoreap);
 int uemu_start(const char *path, char *const argv[], char *const envp[]);
 int uemu_wait(struct uemu_event *ev, int nohang);
-int uemu_wait_ms(struct uemu_event *ev, int timeout_ms);
+int uemu_next(struct uemu_event *ev, const struct uemu_ranges *ranges, int timeout_ms);
+int uemu_stop(pid_t tid, struct uemu_event *ev);
 int uemu_wait_for(pid_t tid, struct uemu_event *ev);
 int uemu_go(pid_t tid, uint64_t ip, int sig, struct uemu_event *ev);
 int uemu_go_call(pid_t tid, uint64_t stub_ip, struct uemu_slot *slot, uint64_t ip,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from uemu._native import ffi, lib
 from uemu.host import native
@@ -56,18 +56,41 @@ SIGTRAP: Final = 5
 resume: Callable[[int, int, int], int] = lib.uemu_resume
 """Let ``tid`` go on: how (CONT, TO_RETURN, ONE_STEP) and with which signal (0: none)."""
 
-interrupt: Callable[[int], int] = lib.uemu_interrupt
 listen: Callable[[int], int] = lib.uemu_listen
 return_: Callable[[int, int], int] = lib.uemu_return
 replay: Callable[[int], int] = lib.uemu_replay
 again_if_interrupted: Callable[[int], int] = lib.uemu_again_if_interrupted
 block: Callable[[int, int], int] = lib.uemu_block
-wait_ms: Callable[[Event, int], int] = lib.uemu_wait_ms
+next_report: Callable[[Event, Any, int], int] = lib.uemu_next
+"""Wait for a report that concerns us (`Ranges`); -1 ms: as long as it takes."""
+
+stop: Callable[[int, Event], int] = lib.uemu_stop
+"""Ask a thread to stop; 1: it had stopped already, and the event says why."""
+
 wait_for: Callable[[int, Event], int] = lib.uemu_wait_for
 finish_exec: Callable[[int, Event], int] = lib.uemu_finish_exec
 inject: Callable[[int, int, Event], int] = lib.uemu_inject
 
 _NO_ARGS = (0,) * 6
+
+
+class Ranges:
+    """User addresses that calls which change mappings are looked at for.
+
+    Attributes:
+        struct: C: struct uemu_ranges.
+    """
+
+    def __init__(self) -> None:
+        self.struct: Any = ffi.new("struct uemu_ranges *")
+
+    def set(self, ranges: Sequence[tuple[int, int]]) -> None:
+        """Replace them, (first, one behind the last) each; too many become one."""
+        if len(ranges) > lib.UEMU_MAX_RANGES:
+            ranges = [(min(start for start, _ in ranges), max(end for _, end in ranges))]
+        self.struct.count = len(ranges)
+        for i, (start, end) in enumerate(ranges):
+            self.struct.start[i], self.struct.end[i] = start, end
 
 
 def stop_of(event: Event) -> Stop:

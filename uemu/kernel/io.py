@@ -141,13 +141,13 @@ class IoPaths:
     def dma_write(self, cpu: Cpu, io: Io, start: int, data: bytes) -> Op[None]:
         """The device stores ``data`` at byte ``start`` of the buffer it holds."""
         yield self._moving(io, f"{brief(data)} -> pfn {_pfns(io)}")
-        for segment in io.segments:
-            # Who sees the frame at this moment is part of what happens.
-            cpu.touch(("rmap", segment.pfn), write=False)
         for chunk, piece in self.dma.write(io, start, data):
-            self._mech.touch_frame(cpu, chunk.pfn, chunk.offset, chunk.length, write=True)
-            addr = _addr_at(io, start + chunk.start)
-            touch_buffer(cpu, _holder(io).mm, addr, chunk.length)
+            if cpu.recording:
+                # Who sees the frame at this moment is part of what happens.
+                cpu.touch(("rmap", chunk.pfn), write=False)
+                self._mech.touch_frame(cpu, chunk.pfn, chunk.offset, chunk.length, write=True)
+                addr = _addr_at(io, start + chunk.start)
+                touch_buffer(cpu, _holder(io).mm, addr, chunk.length)
             self._emit(DeviceWrote(io.number, chunk.pfn, chunk.offset, piece))
         if isinstance(io, Registration):
             self.check(cpu, io, final=False)

@@ -81,7 +81,7 @@ class Births:
         return f"{procfs.name_of_process(pid)}[{pid}]"
 
     def _known(self, mm: ProgramMm, pid: int) -> ProgramMm:
-        self._framing.mms.append(mm)
+        self._framing.note(mm)
         self.pids[mm.mm.id] = pid
         return mm
 
@@ -109,25 +109,26 @@ class Births:
         """A task that stands at a call of the fork family, without CLONE_VM, makes it."""
         tracees, mm = self._tracees, task.mm
         frozen = tracees.freeze([mm], task)
+        # Whoever makes calls for us has to make its own once more: better another.
+        actor = next((other for other in frozen if other.held), task)
         try:
-            self._fork(task)
+            self._fork(task, actor)
         finally:
             tracees.thaw(frozen)
 
-    def _fork(self, task: Task) -> None:
+    def _fork(self, task: Task, actor: Task) -> None:
         tracees, mm, framing = self._tracees, task.mm, self._framing
-        framing.unframe(task, framing.idle(mm))
+        framing.unframe(actor, framing.idle(mm))
         child_mm = (
             run(self._kernel.fork(task.cpu, mm.mm, _next_child(mm))) if mm.has_frames() else None
         )
-        framing.sync(mm, task)
+        framing.sync(mm, actor)
         if child_mm is not None:
-            self._loader.raise_stage(tracees, task, 2)
+            self._loader.raise_stage(tracees, actor, 2)
         again = task.injected
         tracees.pass_call(task) if again else tracees.resume(task, how=tracee.TO_RETURN)
         stop = tracees.await_stop(task.tid)
         if again and stop.kind == tracee.SECCOMP:
-            task.passes = None
             tracees.resume(task, how=tracee.TO_RETURN)
             stop = tracees.await_stop(task.tid)
         if stop.kind != native.EVENT or stop.code not in (tracee.EVENT_FORK, tracee.EVENT_CLONE):
@@ -273,7 +274,7 @@ class Births:
     def _end_mm(self, mm: ProgramMm, task: Task) -> None:
         if mm not in self._framing.mms:
             return
-        self._framing.mms.remove(mm)
+        self._framing.forget(mm)
         self._schedule.drain(mm)
         run(self._kernel.exit_mm(task.cpu, mm.mm))
         mm.memory.close()

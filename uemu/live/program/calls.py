@@ -84,11 +84,6 @@ class Calls:
 
     def on_call(self, task: Task, stop: Stop) -> None:
         """A task stands at the entry of a call."""
-        if task.passes is not None:
-            passed, task.passes = task.passes, None
-            if passed == (stop.nr, stop.ip, stop.addr):
-                self._tracees.resume(task)
-                return
         if not task.mm.is_emulated:
             self._tracees.resume(task)
             return

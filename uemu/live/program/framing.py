@@ -57,6 +57,19 @@ def runs_of(bases: Iterable[int]) -> Iterator[Run]:
         yield start, end
 
 
+def merge(many: Iterable[list[Run]]) -> Iterator[Run]:
+    """Runs of several address spaces as disjoint ones."""
+    start = end = 0
+    for first, last in sorted(pair for runs in many for pair in runs):
+        if first > end:
+            if end:
+                yield start, end
+            start = first
+        end = max(end, last)
+    if end:
+        yield start, end
+
+
 class Framing:
     """Adopts pages, gives them back, and keeps real mappings as the page tables say.
 
@@ -70,6 +83,27 @@ class Framing:
         self._tracees = tracees
         self._stats = stats
         self.mms: list[ProgramMm] = []
+        self._ranges: dict[int, list[Run]] = {}
+
+    def _changed(self, mm: ProgramMm) -> None:
+        """Look at calls that change mappings where pages are framed now."""
+        runs = [(vma.vm_start, vma.vm_end) for vma in mm.mm.vmas]
+        if runs:
+            self._ranges[mm.mm.id] = runs
+        else:
+            self._ranges.pop(mm.mm.id, None)
+        self._tracees.ranges.set(list(merge(self._ranges.values())))
+
+    def forget(self, mm: ProgramMm) -> None:
+        """An address space is gone."""
+        self.mms.remove(mm)
+        self._ranges.pop(mm.mm.id, None)
+
+    def note(self, mm: ProgramMm) -> None:
+        """An address space begins, perhaps with frames."""
+        self.mms.append(mm)
+        if mm.has_frames():
+            self._changed(mm)
 
     # Looking -------------------------------------------------------------------------------
 
@@ -128,6 +162,7 @@ class Framing:
             for other in [mm, *relatives]:
                 if id(other) in actors:
                     self.sync(other, actors[id(other)])
+                    self._changed(other)
         finally:
             self._tracees.thaw(frozen)
 
@@ -259,6 +294,7 @@ class Framing:
                 self._tracees.must_inject(task, after)
             kernel.disown(task.cpu, mm.mm, start, end)
             self._mmu.unmapped(mm.mm.id, start, end)
+        self._changed(mm)
 
     def _bytes_at(self, mm: ProgramMm, base: int) -> bytes:
         pte = self.pte(mm, base)

@@ -72,7 +72,6 @@ class Task:
         parked: stopped until something is over that it waits for.
         in_vfork: it waits in the kernel for its vfork child.
         injected: calls were made in it since its last stop.
-        passes: the call (number, ip, sp) that is let through when it comes again.
     """
 
     tid: int
@@ -84,7 +83,6 @@ class Task:
     parked: bool = False
     in_vfork: bool = False
     injected: bool = False
-    passes: tuple[int, int, int] | None = None
 
     @property
     def pid(self) -> int:

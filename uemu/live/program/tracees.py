@@ -28,11 +28,13 @@ class Tracees:
     Attributes:
         tasks: the living by tid.
         newborn: first reports of tasks whose parent has not told of them yet.
+        ranges: where the calls of any task that change mappings are looked at.
     """
 
     def __init__(self, slot: Slot) -> None:
         self.tasks: dict[int, Task] = {}
         self.newborn: dict[int, Stop] = {}
+        self.ranges = tracee.Ranges()
         self._slot = slot
         self._event = native.new_event()
         self._kept: deque[Stop] = deque()
@@ -46,14 +48,12 @@ class Tracees:
         """The next report; None: nothing came in that time, or nobody is left."""
         if self._kept:
             return self._kept.popleft()
-        return self._wait(timeout_ms)
+        wait_ms = -1 if timeout_ms is None else timeout_ms
+        return self._take(tracee.next_report(self._event, self.ranges.struct, wait_ms))
 
-    def _wait(self, timeout_ms: int | None) -> Stop | None:
+    def _take(self, err: int) -> Stop | None:
+        """The report that waiting has got, noted with its task."""
         event = self._event
-        if timeout_ms is None:
-            err = native.wait(event, 0)
-        else:
-            err = tracee.wait_ms(event, timeout_ms)
         if err == -errno.ECHILD:
             # Somebody else reaped what is left.
             self.tasks.clear()
@@ -76,7 +76,7 @@ class Tracees:
             TaskGone: nobody is left.
         """
         while True:
-            stop = self._wait(None)
+            stop = self._take(native.wait(self._event, 0))
             if stop is None:
                 raise TaskGone
             if stop.tid == tid:
@@ -107,10 +107,9 @@ class Tracees:
 
     def pass_call(self, task: Task) -> None:
         """Let the call go on that a task is about to make."""
-        stop = task.stop
-        if task.injected and stop is not None:
+        if task.injected:
+            # It stops here once more, with nothing left to do.
             tracee.replay(task.tid)
-            task.passes = stop.nr, stop.ip, stop.addr
         self.resume(task)
 
     def return_from_call(self, task: Task, value: int) -> None:
@@ -132,11 +131,14 @@ class Tracees:
             for task in mm.tasks:
                 if task is but or task.stop is not None or task.in_vfork:
                     continue
-                if tracee.interrupt(task.tid) == 0:
+                answer = tracee.stop(task.tid, self._event)
+                if answer == 0:
                     asked[task.tid] = task
+                elif answer > 0 and (stop := self._take(0)) is not None:
+                    self._kept.append(stop)
         frozen = []
         while asked:
-            stop = self._wait(None)
+            stop = self._take(native.wait(self._event, 0))
             if stop is None:
                 break
             task_or_none = asked.pop(stop.tid, None)
