@@ -7,6 +7,7 @@ of its address space stopped, since its bytes move.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator, Sequence
 
 from uemu.abi import (
@@ -30,7 +31,7 @@ from uemu.host import native, procfs
 from uemu.kernel import Kernel
 from uemu.live.program.result import Stats
 from uemu.live.program.tasks import ProgramMm, Task
-from uemu.live.program.tracees import Tracees
+from uemu.live.program.tracees import TaskGone, Tracees
 from uemu.live.program.window import WindowMmu
 from uemu.mm.pte import Pte
 from uemu.mm.vma import Vm, Vma
@@ -161,7 +162,8 @@ class Framing:
                 self._adopt_run(task, start, end, relatives, frozen, actors)
             for other in [mm, *relatives]:
                 if id(other) in actors:
-                    self.sync(other, actors[id(other)])
+                    with contextlib.suppress(*(() if other is mm else (TaskGone,))):
+                        self.sync(other, actors[id(other)])
                     self._changed(other)
         finally:
             self._tracees.thaw(frozen)
@@ -179,8 +181,10 @@ class Framing:
         nr_pages = (end - start) // PAGE_SIZE
         flags = mm.memory.pages(start, nr_pages)
         data = mm.memory.read(start, end - start)
+        if len(data) < end - start:
+            raise TaskGone
         self._cover(mm, start, end)
-        shared = [start + i * PAGE_SIZE for i in range(nr_pages) if _is_shared(flags[i])]
+        shared = [start + i * PAGE_SIZE for i in range(nr_pages) if is_shared(flags[i])]
         sharers = self._sharers(task, shared, data, start, relatives, frozen, actors)
         for other, bases in sharers:
             for run_start, run_end in runs_of(bases):
@@ -215,21 +219,29 @@ class Framing:
             if actor is None:
                 continue
             actors[id(other)] = actor
+            # Who dies meanwhile shares nothing any more.
             mine: dict[int, None] = {}
-            for run_start, run_end in runs_of(bases):
-                count = (run_end - run_start) // PAGE_SIZE
-                flags = other.memory.pages(run_start, count)
-                theirs = other.memory.read(run_start, run_end - run_start)
-                for i in range(count):
-                    base = run_start + i * PAGE_SIZE
-                    if not _is_shared(flags[i]) or self.pte(other, base) is not None:
-                        continue
-                    at, there = base - start, base - run_start
-                    if theirs[there : there + PAGE_SIZE] == data[at : at + PAGE_SIZE]:
-                        mine[base] = None
+            with contextlib.suppress(OSError):
+                mine = self._same_pages(other, bases, data, start)
             if mine:
                 found.append((other, mine))
         return found
+
+    def _same_pages(
+        self, other: ProgramMm, bases: list[int], data: bytes, start: int
+    ) -> dict[int, None]:
+        """Those of ``bases`` that another address space shares with the one that has ``data``."""
+        same: dict[int, None] = {}
+        for run_start, run_end in runs_of(bases):
+            flags = other.memory.pages(run_start, (run_end - run_start) // PAGE_SIZE)
+            theirs = other.memory.read(run_start, run_end - run_start)
+            for i, base in enumerate(range(run_start, run_end, PAGE_SIZE)):
+                if not is_shared(flags[i]) or self.pte(other, base) is not None:
+                    continue
+                page = theirs[i * PAGE_SIZE : (i + 1) * PAGE_SIZE]
+                if page == data[base - start : base - start + PAGE_SIZE]:
+                    same[base] = None
+        return same
 
     def _actor(self, mm: ProgramMm, but: Task, frozen: list[Task]) -> Task | None:
         """A stopped task of another address space in which calls can be made."""
@@ -368,7 +380,7 @@ def can_act(task: Task) -> bool:
     return stop.kind != native.EVENT or stop.code == native.EVENT_STOP
 
 
-def _is_shared(flags: int) -> bool:
+def is_shared(flags: int) -> bool:
     """A page of the process's that another process maps too."""
     return bool(flags & procfs.PRESENT) and not flags & (procfs.EXCLUSIVE | procfs.FILE_OR_SHARED)
 

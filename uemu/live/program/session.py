@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from time import monotonic
 
-from uemu.errors import HostError
 from uemu.events import Event, EventBus, PageCopied
 from uemu.host import native, procfs, tracee
 from uemu.host.doctor import ptrace_error
@@ -26,7 +25,7 @@ from uemu.live.program.result import RunResult, Stats
 from uemu.live.program.schedule import DmaOptions, Schedule
 from uemu.live.program.tasks import Task
 from uemu.live.program.tracees import TaskGone, Tracees
-from uemu.live.program.which import find_program
+from uemu.live.program.which import NOT_EXECUTABLE, CannotRun, find_program
 from uemu.live.program.window import WindowMmu
 from uemu.oracle.judge import Oracle
 from uemu.policy.registry import make_policy
@@ -93,11 +92,21 @@ class Session:
         child.parked = False
         self.tracees.resume(child)
 
+    def _close(self) -> None:
+        self._loader.close()
+        self._areas.close()
+        self._frames.close()
+
     # The loop --------------------------------------------------------------------------------
 
     def run(self, path: str, argv: Sequence[str], env: Sequence[str]) -> RunResult:
         """Run a program and all its descendants to their end."""
-        pid = tracee.start(path, argv, env)
+        try:
+            pid = tracee.start(path, argv, env)
+        except OSError as error:
+            self._close()
+            why = error.strerror or str(error)
+            raise CannotRun(NOT_EXECUTABLE, f"run {path}", why, "See execve(2).") from None
         try:
             self._births.begin(pid)
             self._loop()
@@ -106,9 +115,7 @@ class Session:
             self._births.kill_all()
             raise
         finally:
-            self._loader.close()
-            self._areas.close()
-            self._frames.close()
+            self._close()
         status, signal = self._births.ending or (None, None)
         pids = self._births.pids
         return RunResult(
@@ -129,7 +136,8 @@ class Session:
             if stop is not None:
                 try:
                     self._dispatch(stop)
-                except TaskGone:
+                except (TaskGone, ProcessLookupError, FileNotFoundError):
+                    # It died in the middle of it; its end is reported, too.
                     continue
                 finally:
                     self._calls.look_at_entry()
@@ -211,7 +219,4 @@ def run_program(
         raise refused
     session = Session(policy, dma, note, trace)
     env = [f"{name}={value}" for name, value in os.environ.items()]
-    try:
-        return session.run(path, argv, env)
-    except OSError as error:
-        raise HostError(f"run {argv[0]}", error.strerror or str(error), "See execve(2).") from error
+    return session.run(path, argv, env)
