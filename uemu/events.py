@@ -205,8 +205,8 @@ class IoChecked(NamedTuple):
     """A request is over: what the holder sees there now through its own PTEs.
 
     ``seen`` goes with `IoStarted.held`: the pfn the holder maps there (None:
-    nothing) and its bytes. ``final`` is false for one request of a
-    registration that lives on.
+    nothing) and, if that is another frame than the held one, its bytes.
+    ``final`` is false for one request of a registration that lives on.
     """
 
     cpu: str

@@ -1,11 +1,11 @@
 /*
  * What the C helper promises, asked of it from C: `driver PUPPET TEST` runs one
  * test and says nothing if it passes. test_helper.py lists, builds and runs them.
+ * Those of what is for programs of the user's are in driver_program.c.
  *
  * After each test nothing may be left: no child to wait for, no descriptor.
  */
-#define _GNU_SOURCE
-#include "uemu_native.h"
+#include "driver.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -23,33 +23,25 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define TEST(name) static void test_##name(void)
-#define IS(actual, expected) check_is(__LINE__, #actual, (long)(actual), (long)(expected))
-#define CHECK(what) check_is(__LINE__, #what, !!(what), 1)
+const char *puppet_path;
 
-/* Where the puppets of these tests have what they are given. */
-#define AREA 0x10000000UL
-#define DATA 0x20000000UL
-
-static const char *puppet_path;
-
-static void check_is(int line, const char *what, long actual, long expected)
+void check_is(const char *file, int line, const char *what, long actual, long expected)
 {
 	if (actual == expected)
 		return;
-	fprintf(stderr, "driver.c:%d: %s is %ld (%#lx), expected %ld\n", line, what, actual,
-		(unsigned long)actual, expected);
+	fprintf(stderr, "%s:%d: %s is %ld (%#lx), expected %ld\n", strrchr(file, '/') + 1, line,
+		what, actual, (unsigned long)actual, expected);
 	_exit(1);
 }
 
 /* ---- a puppet and its control area --------------------------------------- */
 
-static struct uemu_event ev;
-static struct uemu_entries at;
-static pid_t puppet;
-static uint64_t gadget;
-static char *area;
-static struct uemu_slot *slot;
+struct uemu_event ev;
+struct uemu_entries at;
+pid_t puppet;
+uint64_t gadget;
+char *area;
+struct uemu_slot *slot;
 static int autoreap;
 
 static int spawn(const char *path, const int *fds, int nfds)
@@ -59,8 +51,8 @@ static int spawn(const char *path, const int *fds, int nfds)
 	return uemu_spawn(path, argv, envp, fds, nfds, autoreap);
 }
 
-static int64_t call(int64_t nr, uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4,
-		    uint64_t a5)
+int64_t call(int64_t nr, uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4,
+	     uint64_t a5)
 {
 	int64_t ret = -1;
 
@@ -73,9 +65,8 @@ static int64_t call(int64_t nr, uint64_t a0, uint64_t a1, uint64_t a2, uint64_t 
  * of execve itself a system call cannot be set up: the kernel has yet to store
  * execve's own result in rax.)
  */
-static void start_puppet(const int *fds, int nfds)
+void to_first_trap(void)
 {
-	puppet = spawn(puppet_path, fds, nfds);
 	CHECK(puppet > 0);
 	IS(uemu_go(puppet, 0, 0, &ev), 0);
 	IS(ev.kind, UEMU_TRAP);
@@ -83,11 +74,10 @@ static void start_puppet(const int *fds, int nfds)
 	IS(uemu_poke(puppet, gadget, 0xcc050f), 0);
 }
 
-/* The same with a control area that the driver shares. */
-static void start_puppet_with_area(void)
+/* Memory that the driver shares with the puppet it is about to start. */
+int open_area(unsigned flags)
 {
-	int fd = memfd_create("area", MFD_CLOEXEC);
-	uint64_t code = UEMU_SLOT_AT, rest = UEMU_AREA_SIZE - code;
+	int fd = memfd_create("area", flags);
 
 	CHECK(fd >= 0);
 	IS(ftruncate(fd, UEMU_AREA_SIZE), 0);
@@ -96,12 +86,33 @@ static void start_puppet_with_area(void)
 	slot = (struct uemu_slot *)(area + UEMU_SLOT_AT);
 	uemu_stub_entries(&at);
 	uemu_stub_copy(area);
-	start_puppet(&fd, 1);
-	IS(call(SYS_mmap, AREA, code, PROT_READ | PROT_EXEC, MAP_SHARED | MAP_FIXED, 0, 0), AREA);
-	IS(call(SYS_mmap, AREA + code, rest, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, 0,
+	return fd;
+}
+
+/* As a control area it is mapped from the puppet's descriptor `fd`. */
+void map_area(int fd)
+{
+	uint64_t code = UEMU_SLOT_AT, rest = UEMU_AREA_SIZE - code;
+
+	IS(call(SYS_mmap, AREA, code, PROT_READ | PROT_EXEC, MAP_SHARED | MAP_FIXED, fd, 0), AREA);
+	IS(call(SYS_mmap, AREA + code, rest, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd,
 		code),
 	   AREA + code);
-	IS(call(SYS_close, 0, 0, 0, 0, 0, 0), 0);
+	IS(call(SYS_close, fd, 0, 0, 0, 0, 0), 0);
+}
+
+static void start_puppet(const int *fds, int nfds)
+{
+	puppet = spawn(puppet_path, fds, nfds);
+	to_first_trap();
+}
+
+static void start_puppet_with_area(void)
+{
+	int fd = open_area(MFD_CLOEXEC);
+
+	start_puppet(&fd, 1);
+	map_area(0);
 	close(fd);
 }
 
@@ -118,7 +129,7 @@ static void go(uint64_t entry)
 	IS(ev.tid, puppet);
 }
 
-static void end_puppet(void)
+void end_puppet(void)
 {
 	IS(uemu_kill(puppet), 0);
 	do
@@ -568,12 +579,7 @@ static int count_fds(void)
 	return count;
 }
 
-#define CASE(name) { #name, test_##name }
-
-static const struct {
-	const char *name;
-	void (*run)(void);
-} cases[] = {
+static const struct test_case cases[] = {
 	CASE(entries_lie_in_the_code),
 	CASE(copy_writes_no_more_than_its_size),
 	CASE(accesses_move_each_width),
@@ -600,23 +606,33 @@ static const struct {
 	CASE(the_dead_are_no_processes),
 	CASE(cpu_is_one_of_ours),
 	CASE(bounce_measures),
+	{ 0 },
 };
+
+static const struct test_case *find(const struct test_case *in, const char *name)
+{
+	while (in->name && strcmp(in->name, name))
+		in++;
+	return in;
+}
 
 int main(int argc, char **argv)
 {
+	const struct test_case *wanted;
+	int fds = count_fds();
+
 	if (argc != 3)
 		return 2;
+	wanted = find(cases, argv[2]);
 	puppet_path = argv[1];
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		if (!strcmp(cases[i].name, argv[2])) {
-			int fds = count_fds();
-
-			cases[i].run();
-			IS(count_fds(), fds);
-			IS(uemu_wait(&ev, 0), -ECHILD);
-			return 0;
-		}
+	if (!wanted->name)
+		wanted = find(program_cases, argv[2]);
+	if (!wanted->name) {
+		fprintf(stderr, "no test %s\n", argv[2]);
+		return 2;
 	}
-	fprintf(stderr, "no test %s\n", argv[2]);
-	return 2;
+	wanted->run();
+	IS(count_fds(), fds);
+	IS(uemu_wait(&ev, 0), -ECHILD);
+	return 0;
 }

@@ -1,6 +1,6 @@
 """The C helper under AddressSanitizer and UBSan, driven from C.
 
-Every ``TEST(name)`` of driver.c is one test here: a process of its own, which the
+Every ``TEST(name)`` of driver*.c is one test here: a process of its own, which the
 sanitizers end at the first wrong access. The sources are compiled as they are.
 """
 
@@ -15,8 +15,12 @@ import pytest
 
 from native.build_native import NATIVE, STRICT, build_puppet, find_compiler, helper_sources
 
-DRIVER = Path(__file__).resolve().parent / "driver.c"
-CASES = re.findall(r"^TEST\((\w+)\)", DRIVER.read_text(), re.MULTILINE)
+DRIVERS = sorted(Path(__file__).resolve().parent.glob("driver*.c"))
+CASES = [
+    case
+    for driver in DRIVERS
+    for case in re.findall(r"^TEST\((\w+)\)", driver.read_text(), re.MULTILINE)
+]
 
 SANITIZE = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer")
 # The helper allocates nothing, and looking for leaks at exit needs ptrace for itself.
@@ -60,7 +64,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def driver(folder: Path) -> Path:
     """The driver, linked with the helper, beside a puppet."""
     build_puppet(folder / "puppet")
-    done = compile_c(folder / "driver", "-I", NATIVE, DRIVER, *helper_sources())
+    done = compile_c(folder / "driver", "-I", NATIVE, *DRIVERS, *helper_sources())
     if done.returncode:
         pytest.fail(done.stderr, pytrace=False)
     return folder / "driver"

@@ -55,6 +55,7 @@ class IoPaths:
     def __init__(self, mech: Mechanism, events: EventBus) -> None:
         self._mech = mech
         self._emit = events.emit
+        self._publish = events.publish
         self.dma = DmaEngine(mech.frames)
         events.watch(Moved, self._moved)
 
@@ -148,7 +149,7 @@ class IoPaths:
                 self._mech.touch_frame(cpu, chunk.pfn, chunk.offset, chunk.length, write=True)
                 addr = _addr_at(io, start + chunk.start)
                 touch_buffer(cpu, _holder(io).mm, addr, chunk.length)
-            self._emit(DeviceWrote(io.number, chunk.pfn, chunk.offset, piece))
+            self._publish(DeviceWrote, io.number, chunk.pfn, chunk.offset, piece)
         if isinstance(io, Registration):
             self.check(cpu, io, final=False)
 
@@ -158,7 +159,7 @@ class IoPaths:
         read = []
         for chunk, piece in self.dma.read(io, start, length):
             self._mech.touch_frame(cpu, chunk.pfn, chunk.offset, chunk.length, write=False)
-            self._emit(DeviceRead(io.number, chunk.pfn, chunk.offset, piece))
+            self._publish(DeviceRead, io.number, chunk.pfn, chunk.offset, piece)
             read.append(piece)
         if isinstance(io, Registration):
             self.check(cpu, io, final=False)
@@ -195,7 +196,10 @@ class IoPaths:
                 pte = cpu.read(holder.mm.pte(base))
             if isinstance(pte, Pte):
                 self._mech.touch_frame(cpu, pte.pfn, held.offset, held.length, write=False)
-                seen.append((pte.pfn, self._mech.frames.read(pte.pfn, held.offset, held.length)))
+                data = b""
+                if pte.pfn != held.pfn:
+                    data = self._mech.frames.read(pte.pfn, held.offset, held.length)
+                seen.append((pte.pfn, data))
             else:
                 seen.append((None, b""))
         self._emit(IoChecked(cpu.name, io.number, tuple(seen), final))

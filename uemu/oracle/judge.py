@@ -73,8 +73,8 @@ class Oracle:
         events.watch(Loaded, self._loaded)
         events.watch(Seen, self._seen)
         events.watch(IoStarted, self._io_started)
-        events.watch(DeviceWrote, self._device_wrote)
-        events.watch(DeviceRead, self._device_read)
+        events.subscribe(DeviceWrote, self._device_wrote)
+        events.subscribe(DeviceRead, self._device_read)
         events.watch(IoChecked, self._io_checked)
         events.watch(Waited, self._waited)
 
@@ -260,39 +260,39 @@ class Oracle:
         self._tell(io, "pinned" if event.pinned else "got", mm, event.cpu,
                    event.held[0].addr, text)  # fmt: skip
 
-    def _device_wrote(self, event: DeviceWrote) -> None:
-        io = self._ios[event.io]
-        self._copies.device_wrote(event.pfn, event.offset, len(event.data))
-        for buffer in io.by_pfn[event.pfn]:
+    def _device_wrote(self, number: int, pfn: int, offset: int, data: bytes) -> None:
+        io = self._ios[number]
+        self._copies.device_wrote(pfn, offset, len(data))
+        for buffer in io.by_pfn[pfn]:
             held = buffer.held
-            if held.offset <= event.offset < held.offset + held.length:
-                addr = held.addr + event.offset - held.offset
-                buffer.device_wrote(event.offset, event.data)
-                self._stores.overwritten(io.mm, addr, len(event.data))
-        text = f"writes {len(event.data)} bytes into pfn {event.pfn}"
-        self._tell(io, "device-wrote", None, "device", None, text, pfn=event.pfn)
-        for mm, base in self._mapped.get(event.pfn, ()):
+            if held.offset <= offset < held.offset + held.length:
+                addr = held.addr + offset - held.offset
+                buffer.device_wrote(offset, data)
+                self._stores.overwritten(io.mm, addr, len(data))
+        text = f"writes {len(data)} bytes into pfn {pfn}"
+        self._tell(io, "device-wrote", None, "device", None, text, pfn=pfn)
+        for mm, base in self._mapped.get(pfn, ()):
             if mm == io.mm:
                 # Wherever the holder maps it now: mremap may have moved it.
-                self._stores.overwritten(mm, base + event.offset, len(event.data))
+                self._stores.overwritten(mm, base + offset, len(data))
             else:
-                where = base + event.offset
+                where = base + offset
                 text = (f"{self._names[mm]} sees what the device wrote for"
                         f" {self._names[io.mm]}")  # fmt: skip
-                self._violate("dma-write-seen-by-other", io, mm, where, len(event.data), text,
-                              pfn=event.pfn)  # fmt: skip
+                self._violate("dma-write-seen-by-other", io, mm, where, len(data), text,
+                              pfn=pfn)  # fmt: skip
 
-    def _device_read(self, event: DeviceRead) -> None:
-        io = self._ios[event.io]
-        text = f"reads {len(event.data)} bytes of pfn {event.pfn}"
-        self._tell(io, "device-read", None, "device", None, text, pfn=event.pfn)
-        for buffer in io.by_pfn[event.pfn]:
+    def _device_read(self, number: int, pfn: int, offset: int, data: bytes) -> None:
+        io = self._ios[number]
+        text = f"reads {len(data)} bytes of pfn {pfn}"
+        self._tell(io, "device-read", None, "device", None, text, pfn=pfn)
+        for buffer in io.by_pfn[pfn]:
             held = buffer.held
-            if not held.offset <= event.offset < held.offset + held.length:
+            if not held.offset <= offset < held.offset + held.length:
                 continue
-            buffer.read = event.offset, event.data
-            end = event.offset + len(event.data)
-            alien = sorted(at for at in buffer.foreign if event.offset <= at < end)
+            buffer.read = offset, data
+            end = offset + len(data)
+            alien = sorted(at for at in buffer.foreign if offset <= at < end)
             if alien:
                 mm = buffer.foreign[alien[0]]
                 kind, reader = "foreign-dma-read", "the device"

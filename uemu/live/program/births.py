@@ -85,8 +85,12 @@ class Births:
         self.pids[mm.mm.id] = pid
         return mm
 
-    def _enter(self, tid: int, process: ProgramProcess, mm: ProgramMm) -> Task:
+    def _enter(
+        self, tid: int, process: ProgramProcess, mm: ProgramMm, parent: Task | None = None
+    ) -> Task:
         task = Task(tid, process, mm, Cpu(f"tid {tid}"))
+        if parent is not None:
+            task.cpus = parent.cpus
         self.tids[task.cpu.name] = tid
         process.tasks[tid] = self._tracees.tasks[tid] = task
         mm.tasks.append(task)
@@ -168,7 +172,7 @@ class Births:
         )
         process = ProgramProcess(pid, parent.process.stage, parent.process.on_segv)
         self._stats.forks += 1
-        return self._enter(pid, process, self._known(mm, pid))
+        return self._enter(pid, process, self._known(mm, pid), parent)
 
     def _settle(self, child: Task, parent: Task) -> None:
         """Wait for a newborn's first stop and give it the mappings its page table says."""
@@ -193,7 +197,7 @@ class Births:
             process = task.process if flags & CLONE_THREAD else ProgramProcess(
                 stop.msg, task.process.stage, task.process.on_segv
             )  # fmt: skip
-            child = self._enter(stop.msg, process, task.mm)
+            child = self._enter(stop.msg, process, task.mm, task)
             task.in_vfork = bool(flags & CLONE_VFORK)
         else:
             child = self._enter_child(stop.msg, task, self._kernel.mm_create(_next_child(task.mm)))
@@ -236,7 +240,7 @@ class Births:
         if not old.tasks:
             self._end_mm(old, former)
         mm = self._new_mm(stop.tid)
-        task = self._enter(stop.tid, process, mm)
+        task = self._enter(stop.tid, process, mm, former)
         behind = native.new_event()
         if tracee.finish_exec(stop.tid, behind):
             return

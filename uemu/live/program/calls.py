@@ -22,6 +22,7 @@ from uemu.live.program.filters import SIGSEGV
 from uemu.live.program.framing import Framing
 from uemu.live.program.loader import Loader, NotLoaded
 from uemu.live.program.outputs import writes_of
+from uemu.live.program.placement import Placement
 from uemu.live.program.schedule import Schedule
 from uemu.live.program.tasks import Task
 from uemu.live.program.tracees import Tracees
@@ -45,6 +46,7 @@ class Calls:
         schedule: Schedule,
         direct: DirectIo,
         aio: Aio,
+        placement: Placement,
         note: Callable[[str], None],
     ) -> None:
         self._kernel = kernel
@@ -55,6 +57,7 @@ class Calls:
         self._schedule = schedule
         self._direct = direct
         self._aio = aio
+        self._placement = placement
         self._note = note
         self._said: set[str] = set()
         self._at_entry: list[tuple[Task, Request]] = []
@@ -73,6 +76,8 @@ class Calls:
             abi.SYS_IO_URING_SETUP: self._on_io_uring,
             abi.SYS_VMSPLICE: self._on_vmsplice,
             abi.SYS_PTRACE: self._on_ptrace,
+            abi.SYS_SCHED_SETAFFINITY: self._on_affinity,
+            abi.SYS_SCHED_GETAFFINITY: self._on_affinity,
             abi.SYS_RT_SIGACTION: self._on_sigaction,
             abi.SYS_IO_SETUP: self._on_io_setup,
             abi.SYS_IO_DESTROY: aio.destroy,
@@ -226,6 +231,10 @@ class Calls:
         if stop.args[0] == SIGSEGV and stop.args[1]:
             with contextlib.suppress(OSError):
                 task.process.on_segv = task.mm.memory.read(stop.args[1], 32)
+        self._on_other(task, stop)
+
+    def _on_affinity(self, task: Task, stop: Stop) -> None:
+        self._placement.let_go(stop.args[0] & 0xFFFF_FFFF or task.tid)
         self._on_other(task, stop)
 
     def _on_ptrace(self, task: Task, stop: Stop) -> None:

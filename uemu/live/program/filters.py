@@ -72,6 +72,7 @@ _LOOKED_AT = (
     *(abi.SYS_IO_CANCEL, abi.SYS_IO_DESTROY),
     *(abi.SYS_MUNMAP, abi.SYS_MREMAP, abi.SYS_MPROTECT, abi.SYS_MADVISE, abi.SYS_BRK),
     *(abi.SYS_FORK, abi.SYS_CLONE3, abi.SYS_VMSPLICE),
+    *(abi.SYS_SCHED_SETAFFINITY, abi.SYS_SCHED_GETAFFINITY),
 )
 
 DIRECT: Final[Rules] = {

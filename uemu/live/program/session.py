@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from time import monotonic
 
+from uemu.errors import InvariantError
 from uemu.events import Event, EventBus, PageCopied
 from uemu.host import native, procfs, tracee
 from uemu.host.doctor import ptrace_error
@@ -21,6 +22,7 @@ from uemu.live.program.direct import DirectIo
 from uemu.live.program.faults import Faults
 from uemu.live.program.framing import Framing
 from uemu.live.program.loader import Loader
+from uemu.live.program.placement import Placement
 from uemu.live.program.result import RunResult, Stats
 from uemu.live.program.schedule import DmaOptions, Schedule
 from uemu.live.program.tasks import Task
@@ -53,7 +55,7 @@ class Session:
         self._frames = MemfdFrames()
         self._areas = Areas()
         mmu = WindowMmu(self._frames)
-        kernel = Kernel(make_policy(policy), self._frames, mmu, events)
+        kernel = self._kernel = Kernel(make_policy(policy), self._frames, mmu, events)
         self._loader = Loader(self._frames, self._areas)
         self._stats = Stats()
         self.tracees = Tracees(self._loader.slot)
@@ -71,9 +73,10 @@ class Session:
             self._stats,
             self._note,
         )
+        self._placement = Placement(self.tracees.tasks)
         self._calls = Calls(
             kernel, self.tracees, framing, self._births, self._loader, self._schedule, direct,
-            self._aio, self._note,
+            self._aio, self._placement, self._note,
         )  # fmt: skip
         self._faults = Faults(self.tracees, framing, self._schedule, self._loader.slot)
         events.subscribe(PageCopied, self._page_copied)
@@ -93,6 +96,7 @@ class Session:
         self.tracees.resume(child)
 
     def _close(self) -> None:
+        self._placement.scatter()
         self._loader.close()
         self._areas.close()
         self._frames.close()
@@ -110,6 +114,7 @@ class Session:
         try:
             self._births.begin(pid)
             self._loop()
+            self.check_nothing_left()
         except BaseException:
             native.kill(pid)
             self._births.kill_all()
@@ -134,6 +139,7 @@ class Session:
             waits = self._schedule.is_waiting or self._calls.is_waiting or self._aio.is_waiting
             stop = tracees.next(LOOK_MS if waits else None)
             if stop is not None:
+                self._placement.stopped()
                 try:
                     self._dispatch(stop)
                 except (TaskGone, ProcessLookupError, FileNotFoundError):
@@ -144,6 +150,20 @@ class Session:
             if waits and (stop is None or monotonic() - looked > LOOK_MS / 1000):
                 self._look(idle=stop is None)
                 looked = monotonic()
+
+    def check_nothing_left(self) -> None:
+        """With the last task everything is gone: transfers, pages and their frames.
+
+        Raises:
+            InvariantError: something is left.
+        """
+        mech, live = self._kernel.mech, self._kernel.io.dma.live
+        pages = [page for page in mech.pages.values() if not page.reserved]
+        left = [*pages, *live.values(), *mech.mms.values(), *self.tracees.newborn.values()]
+        # The zero page is a frame, too, and never given back.
+        if left or self._frames.nr_used > len(mech.pages):
+            nr_frames = self._frames.nr_used
+            raise InvariantError("refcount-leak", f"left of a run: {left}, {nr_frames} frames")
 
     def _look(self, *, idle: bool) -> None:
         """See whether something has waited long enough, or for nothing."""

@@ -71,6 +71,7 @@ class Task:
         held: stopped by `Tracees.freeze` and by nothing else.
         parked: stopped until something is over that it waits for.
         in_vfork: it waits in the kernel for its vfork child.
+        cpus: where it wants to run, while `Placement` has it elsewhere.
         injected: calls were made in it since its last stop.
     """
 
@@ -83,6 +84,7 @@ class Task:
     parked: bool = False
     in_vfork: bool = False
     injected: bool = False
+    cpus: set[int] | None = None
 
     @property
     def pid(self) -> int:
