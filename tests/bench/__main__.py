@@ -7,9 +7,14 @@ import sys
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import cow_fault, explorer, machine_life
+from tests.bench import cow_fault, explorer, machine_life, program_run
 
-BENCHES = {"cow-fault": cow_fault, "machine": machine_life, "explorer": explorer}
+BENCHES = {
+    "cow-fault": cow_fault,
+    "machine": machine_life,
+    "explorer": explorer,
+    "run": program_run,
+}
 
 
 def main(names: list[str]) -> int:

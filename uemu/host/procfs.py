@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import stat
 import struct
 from typing import Final, NamedTuple
 
@@ -150,8 +151,8 @@ def nr_pages_of(length: int) -> int:
 def can_go_on(tid: int) -> bool:
     """Whether a running thread may do something of its own accord: it runs, or sleeps timed."""
     try:
-        with open(f"/proc/{tid}/stat", "rb") as stat:
-            state = stat.read().rpartition(b")")[2].split()[0]
+        with open(f"/proc/{tid}/stat", "rb") as record:
+            state = record.read().rpartition(b")")[2].split()[0]
         if state not in (b"S", b"t", b"T"):
             return state in (b"R", b"D")
         with open(f"/proc/{tid}/syscall") as syscall:
@@ -198,3 +199,14 @@ def signal_waits(tid: int) -> bool:
         return False
     pending = int(words["SigPnd"], 16) | int(words["ShdPnd"], 16)
     return bool(pending & ~int(words["SigBlk"], 16))
+
+
+def has_privileges(pid: int) -> bool:
+    """Whether the program a process runs would give it another user or group."""
+    try:
+        program = os.stat(f"/proc/{pid}/exe")
+    except OSError:
+        return False
+    as_user = program.st_mode & stat.S_ISUID and program.st_uid != os.geteuid()
+    as_group = program.st_mode & stat.S_ISGID and program.st_gid != os.getegid()
+    return bool(as_user or as_group)

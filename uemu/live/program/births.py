@@ -10,7 +10,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable
 
-from uemu.abi import CLONE_THREAD, CLONE_VFORK, CLONE_VM, SYS_CLONE3
+from uemu.abi import CLONE_FILES, CLONE_THREAD, CLONE_VFORK, CLONE_VM, SYS_CLONE3
 from uemu.host import native, procfs, tracee
 from uemu.host.tracee import Stop
 from uemu.kernel import Kernel
@@ -200,6 +200,11 @@ class Births:
             child = self._enter(stop.msg, process, task.mm, task)
             task.in_vfork = bool(flags & CLONE_VFORK)
         else:
+            if flags & CLONE_FILES and task.process.stage < 1:
+                self._note(
+                    "CLONE_FILES without CLONE_VM is not supported: direct I/O through a"
+                    " descriptor that the other process opens later is not noticed"
+                )
             child = self._enter_child(stop.msg, task, self._kernel.mm_create(_next_child(task.mm)))
         self._tracees.resume(task)
         first = self._tracees.newborn.pop(child.tid, None)
@@ -255,6 +260,9 @@ class Births:
             tracees.keep(after)
 
     def _load_again(self, task: Task) -> None:
+        if procfs.has_privileges(task.tid):
+            self._note(f"{procfs.name_of_process(task.tid)} is set-user-ID or set-group-ID: it runs"
+                       " without the privileges of that")  # fmt: skip
         if task.process.stage < 0:
             task.mm.is_emulated = False
             return

@@ -82,6 +82,8 @@ class Session:
         events.subscribe(PageCopied, self._page_copied)
 
     def _note(self, text: str) -> None:
+        if text in self._notes:
+            return
         self._notes.append(text)
         self._tell(text)
 
