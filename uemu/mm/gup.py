@@ -122,14 +122,14 @@ def lockless_pages_from_mm(
     if token is None:
         return []
     yield _IRQS_OFF
-    cpu.write(cpu.irqs_off, True)
+    cpu.put(cpu.irqs_off, True)
     pages: list[Page] = []
     for base in bases:
         page = yield from hooks.gup_fast_pte(cpu, mm, base, foll)
         if page is None:
             break
         pages.append(page)
-    cpu.write(cpu.irqs_off, False)
+    cpu.put(cpu.irqs_off, False)
     if not (yield from hooks.gup_fast_end(cpu, mm, foll, token)):
         for page in pages:
             gup_release(mech, cpu, page, foll)

@@ -34,11 +34,11 @@ class SpinLock:
 
     def enter(self, cpu: Cpu) -> None:
         """Use it for the rest of this step only. Atomic: call inside its step."""
-        cpu.read(self.held)
+        cpu.enter(self.held, True, False)
 
     def acquire(self, cpu: Cpu) -> None:
         """Keep it over the coming steps. Atomic: call inside its step."""
-        cpu.write(self.held, True)
+        cpu.keep(self.held, True)
 
     def release(self, cpu: Cpu) -> None:
         """Give it back."""
@@ -77,7 +77,7 @@ class RwSem:
 
     def enter(self, cpu: Cpu) -> None:
         """Be the writer for the rest of this step only. Atomic: call inside a `write_step`."""
-        cpu.write(self.state, 0)
+        cpu.rmw(self.state, lambda _: 0)
 
     def down_read(self, cpu: Cpu) -> None:
         """Become a reader. Atomic: call inside a `read_step`."""
@@ -89,8 +89,8 @@ class RwSem:
 
     def down_write(self, cpu: Cpu) -> None:
         """Become the writer. Atomic: call inside a `write_step`."""
-        cpu.write(self.state, -1)
+        cpu.rmw(self.state, lambda _: -1)
 
     def up_write(self, cpu: Cpu) -> None:
         """Stop writing."""
-        cpu.write(self.state, 0)
+        cpu.rmw(self.state, lambda _: 0)

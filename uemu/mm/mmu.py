@@ -86,7 +86,7 @@ class SimulatedMmu:
         cpu.touch(("tlb", target.name, mm), write=True)
         for base, cell in self._tlbs.get((target.name, mm), {}).items():
             if start <= base < end:
-                cpu.write(cell, None)
+                cpu.put(cell, None)
 
     def translate(self, cpu: Cpu, mm: MmStruct, addr: int, *, write: bool) -> int | PageFault:
         """Return the pfn an access by ``cpu`` reaches, or the fault it takes.
@@ -105,8 +105,8 @@ class SimulatedMmu:
         if isinstance(pte, Pte) and pte.user and (pte.write or not write):
             # A flush that came first would not have met this translation.
             cpu.touch(("tlb", cpu.name, mm.id), write=False)
-            cpu.write(cell, pte)
+            cpu.put(cell, pte)
             return pte.pfn
         # Intel SDM 3A, 4.10.4.1: a page fault invalidates the translation it met.
-        cpu.write(cell, None)
+        cpu.put(cell, None)
         return PageFault(addr, write)

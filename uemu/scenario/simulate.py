@@ -68,7 +68,7 @@ class _Turns:
 
     def deadlocks(self) -> tuple[Violation, ...]:
         """What is still parked when the order is told."""
-        unfinished = [task.name for task in self.world.tasks() if not task.over]
+        unfinished = [task.name for task in self.world.threads() if not task.over]
         if unfinished and not any(self._owed.values()):
             raise ValueError(f"{self._told()} leaves {', '.join(unfinished)} unfinished")
         return tuple(
@@ -84,7 +84,7 @@ class _Turns:
         """Take a turn that is owed; False if none is, or it cannot be taken to its end."""
         if not self._owed[name]:
             return False
-        task = next((task for task in self.world.tasks() if task.name == name), None)
+        task = next((task for task in self.world.threads() if task.name == name), None)
         if task is None:
             if self._parked:
                 return False  # a fork that has to happen first

@@ -51,7 +51,7 @@ from uemu.scenario.actions import (
     WaitFor,
 )
 from uemu.scenario.script import Scenario, Script, Stage
-from uemu.step import Cell, Cpu, Op, RecordingCpu, Step, run
+from uemu.step import Cell, Cpu, Op, RecordingCpu, Step, TsoCpu, run
 
 FLAG_LETTERS = {"PG_anon_exclusive": "e", "PG_gup": "g"}
 """The page flags that `SimulatedWorld.state` shows, each by one letter."""
@@ -72,7 +72,7 @@ class Task:
 
     def __init__(self, world: SimulatedWorld, name: str, mm: MmStruct, script: Script) -> None:
         self.name = name
-        self.cpu = RecordingCpu(name)
+        self.cpu = world.make_cpu(name)
         self.mm = mm
         self.action: Action | None = None
         self.busy = False
@@ -98,7 +98,10 @@ class Task:
                 step = Step(type(self.action).__name__.lower(), "refused")
             yield step
             self.busy = True
-            yield from op
+            for step in op:
+                self.cpu.end_step()
+                yield step
+            self.cpu.end_step()
             self.busy = False
 
 
@@ -115,6 +118,18 @@ def _captured(world: SimulatedWorld, task: Task, action: Action, outcome: _Outco
         outcome.result = yield from world.perform(task, action)
     except Fault as fault:
         outcome.fault = fault
+
+
+class StoreBuffer:
+    """What drains the stores of a task's CPU; it runs beside the task.
+
+    Attributes: those of a task.
+    """
+
+    def __init__(self, task: Task, cpu: TsoCpu) -> None:
+        self.name = f"{task.name}'s stores"
+        self.cpu = RecordingCpu(self.name)
+        self.op = cpu.drain_steps(self.cpu, lambda: task.over)
 
 
 class SimulatedWorld:
@@ -134,7 +149,9 @@ class SimulatedWorld:
         policy: str | PolicyHooks,
         *,
         ipi_waits_for_gup_fast: bool = True,
+        tso: bool = False,
     ) -> None:
+        self.make_cpu = TsoCpu if tso else RecordingCpu
         hooks = make_policy(policy) if isinstance(policy, str) else policy
         events = EventBus(keep=0)
         self.scenario = scenario
@@ -146,6 +163,7 @@ class SimulatedWorld:
             hooks, BytesStore(), self._mmu, events, ipi_waits_for_gup_fast=ipi_waits_for_gup_fast
         )
         self._tasks: list[Task] = []
+        self._runners: list[Task | StoreBuffer] = []
         self._signals: dict[str, Cell[bool]] = {}
         self._parent = self.kernel.mm_create("parent")
         for name, script in scenario.threads.items():
@@ -155,6 +173,9 @@ class SimulatedWorld:
     def _add_task(self, name: str, mm: MmStruct, script: Script) -> None:
         task = Task(self, name, mm, script)
         self._tasks.append(task)
+        self._runners.append(task)
+        if isinstance(task.cpu, TsoCpu):
+            self._runners.append(StoreBuffer(task, task.cpu))
         self._mmu.run_on(task.cpu, mm.id)
 
     def _set_up(self) -> None:
@@ -162,12 +183,20 @@ class SimulatedWorld:
         setup = Task(self, "setup", self._parent, self.scenario.setup(self.stage))
         setup.cpu = first.cpu
         run(setup.op)
+        first.cpu.mb()
         first.cpu.take_accesses()
 
     # What is driven ----------------------------------------------------------------------
 
-    def tasks(self) -> Sequence[Task]:
-        """The tasks in the order of their creation; a fork that ends adds one."""
+    def tasks(self) -> Sequence[Task | StoreBuffer]:
+        """The tasks in the order of their creation; a fork that ends adds one.
+
+        Under x86-TSO each is followed by what drains its stores.
+        """
+        return self._runners
+
+    def threads(self) -> Sequence[Task]:
+        """The tasks that a scenario knows: `tasks` without what drains stores."""
         return self._tasks
 
     def check(self) -> None:
@@ -176,7 +205,8 @@ class SimulatedWorld:
         Raises:
             InvariantError: one does not hold.
         """
-        self.kernel.check(at_rest=not any(task.busy for task in self._tasks))
+        at_rest = not any(task.busy or task.cpu.has_stores() for task in self._tasks)
+        self.kernel.check(at_rest=at_rest)
 
     def finish(self) -> frozenset[str]:
         """The kinds of what was violated, when nobody can run any more.
