@@ -100,7 +100,7 @@ class Cpu:
         cell.value = value
 
     def put(self, cell: Cell[T], value: T) -> None:
-        """Set what is no memory: a TLB entry, a flag of the CPU. Nothing delays it."""
+        """Set what is no memory, a TLB entry or a flag of the CPU: nothing delays it."""
         self.write(cell, value)
 
     def rmw(self, cell: Cell[T], f: Callable[[T], T]) -> T:
