@@ -10,7 +10,9 @@
 #include "uemu_native.h"
 #include "ptrace_errno.h"
 
+#include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/syscall.h>
 #include <sys/user.h>
 #include <sys/wait.h>
@@ -18,6 +20,12 @@
 
 #define RAX_OFFSET offsetof(struct user_regs_struct, rax)
 #define ORIG_RAX_OFFSET offsetof(struct user_regs_struct, orig_rax)
+
+/* PIDFD_THREAD of linux/pidfd.h, which older headers lack. */
+#define UEMU_PIDFD_THREAD O_EXCL
+
+/* Of include/linux/errno.h: what a call ends with that restart_syscall(2) resumes. */
+#define ERESTART_RESTARTBLOCK 516
 
 /* ---- going on ---------------------------------------------------------- */
 
@@ -61,22 +69,25 @@ int uemu_finish_exec(pid_t tid, struct uemu_event *ev)
 /*
  * Let a stopped thread run from `ip` to the next int3 and put everything back.
  * -ESRCH: it stopped otherwise or is gone, and `ev` says how.
+ *
+ * Signals wait meanwhile, so that the next stop is ours: blocked, all but
+ * SIGTRAP, whose handler the kernel would forget if the int3 found it blocked.
+ * It and SIGSTOP may come all the same, and are sent again.
  */
 int uemu_inject(pid_t tid, uint64_t ip, struct uemu_event *ev)
 {
 	struct user_regs_struct regs, call;
-	uint64_t mask, all = ~0ULL;
+	uint64_t mask, most = ~(1ULL << (SIGTRAP - 1));
+	int err, has_info, came = 0;
 	siginfo_t info;
-	int err, has_info;
 
 	*ev = (struct uemu_event){ .tid = tid, .kind = UEMU_NONE };
 	has_info = !ptrace_errno(PTRACE_GETSIGINFO, tid, 0, &info);
 	err = ptrace_errno(PTRACE_GETREGS, tid, 0, &regs);
-	/* Signals wait, so that the next stop is ours. */
 	if (!err)
 		err = ptrace_errno(PTRACE_GETSIGMASK, tid, sizeof(mask), &mask);
 	if (!err)
-		err = ptrace_errno(PTRACE_SETSIGMASK, tid, sizeof(all), &all);
+		err = ptrace_errno(PTRACE_SETSIGMASK, tid, sizeof(most), &most);
 	if (err)
 		return err;
 	call = regs;
@@ -90,7 +101,9 @@ int uemu_inject(pid_t tid, uint64_t ip, struct uemu_event *ev)
 		/* A stop that was asked for before is over with this one. */
 		if (!err && ev->kind == UEMU_EVENT && ev->code == PTRACE_EVENT_STOP)
 			continue;
-		break;
+		if (err || ev->kind != UEMU_SIGNAL)
+			break;
+		came = ev->code;
 	}
 	if (!err && ev->kind != UEMU_TRAP)
 		err = -ESRCH;
@@ -101,6 +114,8 @@ int uemu_inject(pid_t tid, uint64_t ip, struct uemu_event *ev)
 		return -ESRCH;
 	if (has_info)
 		ptrace_errno(PTRACE_SETSIGINFO, tid, 0, &info);
+	if (came)
+		syscall(SYS_tkill, tid, came);
 	return err;
 }
 
@@ -126,7 +141,31 @@ int uemu_replay(pid_t tid)
 	return ptrace_errno(PTRACE_SETREGS, tid, 0, &regs);
 }
 
-/* Whether a signal waits that the thread does not block. */
+#define ERESTART_RESTARTBLOCK 516 /* Linux: include/linux/errno.h */
+
+#define BIT(sig) (1ULL << ((sig) - 1))
+
+/* Signals that do nothing unless there is a handler. SIGCONT is none: it may follow a stop. */
+#define HARMLESS (BIT(SIGCHLD) | BIT(SIGURG) | BIT(SIGWINCH))
+
+/* Whether a signal would do nothing. */
+static int is_ignored(pid_t tid, int sig)
+{
+	unsigned long long ignored = 0, caught = ~0ULL;
+	char path[32], line[128];
+	FILE *status;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", tid);
+	status = fopen(path, "re");
+	while (status && fgets(line, sizeof(line), status))
+		if (sscanf(line, "SigIgn: %llx", &ignored) == 0)
+			sscanf(line, "SigCgt: %llx", &caught);
+	if (status)
+		fclose(status);
+	return ((ignored | (HARMLESS & ~caught)) & BIT(sig)) != 0;
+}
+
+/* Whether a signal waits that the thread neither blocks nor ignores. */
 static int signal_waits(pid_t tid)
 {
 	struct __ptrace_peeksiginfo_args args = { 0, 0, 1 };
@@ -137,7 +176,8 @@ static int signal_waits(pid_t tid)
 		return 0;
 	for (args.flags = 0; args.flags <= PTRACE_PEEKSIGINFO_SHARED; args.flags++)
 		for (args.off = 0; ptrace(PTRACE_PEEKSIGINFO, tid, &args, &info) == 1; args.off++)
-			if (info.si_signo > 0 && !(mask >> (info.si_signo - 1) & 1))
+			if (info.si_signo > 0 && !(mask & BIT(info.si_signo)) &&
+			    !is_ignored(tid, info.si_signo))
 				return 1;
 	return 0;
 }
@@ -146,14 +186,35 @@ static int signal_waits(pid_t tid)
  * A thread that was made to stop in the middle of a call, at PTRACE_EVENT_STOP:
  * epoll_wait and a few others fail with EINTR then, which no signal excuses.
  * Such a call is made again. 1 if so.
+ *
+ * Not modelled: it waits for as long as it was going to in the beginning.
  */
 int uemu_again_if_interrupted(pid_t tid)
+{
+	return uemu_again_if_ignored(tid, 0);
+}
+
+/*
+ * A poll for ever would go on as restart_syscall, which does not tell that it
+ * waits for ever; made again it is what it was.
+ */
+static int is_endless_poll(const struct user_regs_struct *regs)
+{
+	return (int64_t)regs->rax == -ERESTART_RESTARTBLOCK && regs->orig_rax == SYS_poll &&
+	       (int32_t)regs->rdx < 0;
+}
+
+/* The same at the stop for signal `sig`, if that does nothing: only the tracer sees it then. */
+int uemu_again_if_ignored(pid_t tid, int sig)
 {
 	struct user_regs_struct regs;
 	int err = ptrace_errno(PTRACE_GETREGS, tid, 0, &regs);
 
-	if (err || (int64_t)regs.orig_rax < 0 || (int64_t)regs.rax != -EINTR || signal_waits(tid))
+	if (err || (int64_t)regs.orig_rax < 0 ||
+	    ((int64_t)regs.rax != -EINTR && !is_endless_poll(&regs)))
 		return err;
+	if ((sig && !is_ignored(tid, sig)) || signal_waits(tid))
+		return 0;
 	err = uemu_replay(tid);
 	return err ? err : 1;
 }
@@ -164,7 +225,7 @@ int uemu_block(pid_t tid, int sig)
 	uint64_t mask;
 	int err = ptrace_errno(PTRACE_GETSIGMASK, tid, sizeof(mask), &mask);
 
-	mask |= 1ULL << (sig - 1);
+	mask |= BIT(sig);
 	return err ? err : ptrace_errno(PTRACE_SETSIGMASK, tid, sizeof(mask), &mask);
 }
 
@@ -187,11 +248,28 @@ int uemu_syscall_of(pid_t tid, int64_t *nr, uint64_t *flags, uint64_t *sp)
 	return 0;
 }
 
-/* A descriptor of our own for the open file that is `fd` in process `pid`. */
-int uemu_getfd(pid_t pid, int fd)
+/* The call that a stopped thread is going to resume by restart_syscall(2); 0: none. */
+int uemu_resumes(pid_t tid)
 {
-	int pidfd = (int)syscall(SYS_pidfd_open, pid, 0), own, err;
+	struct user_regs_struct regs;
 
+	if (ptrace_errno(PTRACE_GETREGS, tid, 0, &regs) ||
+	    (int64_t)regs.rax != -ERESTART_RESTARTBLOCK ||
+	    regs.orig_rax == SYS_restart_syscall || (int64_t)regs.orig_rax < 0)
+		return 0;
+	return (int)regs.orig_rax;
+}
+
+/*
+ * A descriptor of our own for the open file that is `fd` in a thread. -EINVAL:
+ * before Linux 6.9 only a leader can be asked.
+ */
+int uemu_getfd(pid_t tid, int fd)
+{
+	int pidfd = (int)syscall(SYS_pidfd_open, tid, UEMU_PIDFD_THREAD), own, err;
+
+	if (pidfd < 0 && errno == EINVAL)
+		pidfd = (int)syscall(SYS_pidfd_open, tid, 0);
 	if (pidfd < 0)
 		return -errno;
 	own = (int)syscall(SYS_pidfd_getfd, pidfd, fd, 0);

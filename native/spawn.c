@@ -82,8 +82,11 @@ static int await_event(pid_t pid, int event)
 				return -errno;
 		if (!WIFSTOPPED(status))
 			return -ECHILD;
-		if (status >> 8 == (SIGTRAP | event << 8))
+		if (status >> 16 == event)
 			return 0;
+		/* A stop that was asked for is not to come any more after another one. */
+		if (event == PTRACE_EVENT_STOP)
+			ptrace_errno(PTRACE_INTERRUPT, pid, 0, NULL);
 		ptrace_errno(PTRACE_CONT, pid, 0, NULL);
 	}
 }

@@ -9,13 +9,17 @@
 #include "uemu_native.h"
 #include "ptrace_errno.h"
 
+#include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/user.h>
 #include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #define RIP_OFFSET offsetof(struct user_regs_struct, rip)
 
@@ -158,14 +162,15 @@ static int is_harmless(const struct uemu_event *ev, const struct uemu_ranges *ra
 
 /*
  * Wait for the next report that concerns us: calls that do not are let go on.
- * timeout_ms < 0: as long as it takes; else UEMU_NONE when it is over.
+ * timeout_ms < 0: as long as it takes; else UEMU_NONE when it is over. No
+ * ranges: any report concerns us.
  */
 int uemu_next(struct uemu_event *ev, const struct uemu_ranges *ranges, int timeout_ms)
 {
 	for (;;) {
 		int err = timeout_ms < 0 ? uemu_wait(ev, 0) : wait_ms(ev, timeout_ms);
 
-		if (err || !is_harmless(ev, ranges))
+		if (err || !ranges || !is_harmless(ev, ranges))
 			return err;
 		ptrace_errno(PTRACE_CONT, ev->tid, 0, NULL);
 	}
@@ -187,17 +192,52 @@ int uemu_stop(pid_t tid, struct uemu_event *ev)
 	return ptrace_errno(PTRACE_INTERRUPT, tid, 0, NULL);
 }
 
-/* Wait for a report of one thread, whatever it is. */
+/* Whether a thread is dead and not reaped yet. */
+static int is_zombie(pid_t tid)
+{
+	char path[32], stat[256], *end;
+	ssize_t length;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", tid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return 0;
+	length = read(fd, stat, sizeof(stat) - 1);
+	close(fd);
+	stat[length > 0 ? length : 0] = 0;
+	end = strrchr(stat, ')');
+	return end && end[1] == ' ' && end[2] == 'Z';
+}
+
+/*
+ * Wait for a report of one thread, whatever it is. -ESRCH: it is a leader that
+ * was killed, whose end is reported only when those of its threads were
+ * reaped; nobody does that here.
+ */
 int uemu_wait_for(pid_t tid, struct uemu_event *ev)
 {
-	int status;
+	static const struct timespec patience = { 0, 10 * 1000000L };
+	int status, tries = 8, was_zombie = 0, err = 0;
+	sigset_t child, old;
+	pid_t found;
 
 	*ev = (struct uemu_event){ .tid = tid, .kind = UEMU_NONE };
-	while (waitpid(tid, &status, __WALL) < 0)
-		if (errno != EINTR)
-			return -errno;
-	classify(ev, status);
-	return 0;
+	sigemptyset(&child);
+	sigaddset(&child, SIGCHLD);
+	pthread_sigmask(SIG_BLOCK, &child, &old);
+	/* A report that comes between two looks leaves the signal pending. */
+	while (!(found = waitpid(tid, &status, __WALL | WNOHANG)) && !was_zombie)
+		if (sigtimedwait(&child, NULL, &patience) < 0 || --tries < 0)
+			was_zombie = is_zombie(tid);
+	if (found < 0)
+		err = -errno;
+	else if (!found)
+		err = -ESRCH;
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (!err)
+		classify(ev, status);
+	return err;
 }
 
 /* ---- going on ---------------------------------------------------------- */
@@ -242,7 +282,8 @@ int uemu_syscall(pid_t tid, uint64_t gadget, int64_t nr, uint64_t a0, uint64_t a
 {
 	struct user_regs_struct regs, call;
 	uint64_t mask, all = ~0ULL;
-	int status, err;
+	siginfo_t info;
+	int err;
 
 	err = ptrace_errno(PTRACE_GETREGS, tid, 0, &regs);
 	/* Signals wait, so that the next stop is ours. */
@@ -265,13 +306,17 @@ int uemu_syscall(pid_t tid, uint64_t gadget, int64_t nr, uint64_t a0, uint64_t a
 	err = ptrace_errno(PTRACE_SETREGS, tid, 0, &call);
 	while (!err) {
 		err = uemu_cont(tid, 0, 0);
-		while (!err && waitpid(tid, &status, __WALL) < 0)
+		/* Its end is left to be reported. */
+		while (!err && waitid(P_PID, tid, &info, WEXITED | WSTOPPED | WNOWAIT | __WALL) < 0)
 			if (errno != EINTR)
 				err = -errno;
-		if (!err && !WIFSTOPPED(status))
+		if (!err && info.si_code != CLD_TRAPPED && info.si_code != CLD_STOPPED)
 			err = -ESRCH;
-		/* A group stop (SIGSTOP) it gets over with. */
-		if (!err && WSTOPSIG(status) == SIGTRAP && status >> 16 == 0)
+		info.si_pid = 0;
+		if (!err && (waitid(P_PID, tid, &info, WSTOPPED | WNOHANG | __WALL) < 0 || !info.si_pid))
+			err = -ESRCH;
+		/* A group stop (SIGSTOP), which has an event above its signal, it gets over with. */
+		if (!err && info.si_status == SIGTRAP)
 			break;
 	}
 	if (err)

@@ -133,9 +133,11 @@ int uemu_inject(pid_t tid, uint64_t ip, struct uemu_event *ev);
 int uemu_return(pid_t tid, int64_t value);
 int uemu_replay(pid_t tid);
 int uemu_again_if_interrupted(pid_t tid);
+int uemu_again_if_ignored(pid_t tid, int sig);
+int uemu_resumes(pid_t tid);
 int uemu_block(pid_t tid, int sig);
 int uemu_syscall_of(pid_t tid, int64_t *nr, uint64_t *flags, uint64_t *sp);
-int uemu_getfd(pid_t pid, int fd);
+int uemu_getfd(pid_t tid, int fd);
 int uemu_bounce(long rounds, double *ns);
 
 #endif

@@ -12,10 +12,22 @@ Wrong use by a caller is ``ValueError`` or ``TypeError``, as everywhere in Pytho
 from __future__ import annotations
 
 import errno as _errno
+from collections.abc import Callable
+from typing import Any
 
 
 class UemuError(Exception):
-    """Base of every error uemu raises on purpose."""
+    """Base of every error uemu raises on purpose; each can be pickled."""
+
+    def __reduce__(self) -> tuple[Callable[..., UemuError], tuple[Any, ...]]:
+        # What the message was made of is not kept: the error is made without it.
+        return _made_again, (type(self), self.args, self.__dict__)
+
+
+def _made_again(cls: type[UemuError], args: tuple[Any, ...], state: dict[str, Any]) -> UemuError:
+    error = cls.__new__(cls, *args)
+    error.__dict__.update(state)
+    return error
 
 
 class Fault(UemuError):

@@ -60,12 +60,12 @@ def test_nothing_is_touched_while_the_world_is_made_or_its_tasks_begin(name: str
 
 def test_tasks_are_the_threads_and_a_fork_adds_the_child() -> None:
     world = SimulatedWorld(SCENARIOS["lost-read"], "linux-2.6.29")
-    assert [task.name for task in world.tasks()] == ["io", "fork", "cpu"]
-    fork = world.tasks()[1]
+    assert [task.name for task in world.threads()] == ["io", "fork", "cpu"]
+    fork = world.threads()[1]
     start(fork)
     one_turn(fork)
-    assert [task.name for task in world.tasks()] == ["io", "fork", "cpu", "child"]
-    child = world.tasks()[3]
+    assert [task.name for task in world.threads()] == ["io", "fork", "cpu", "child"]
+    child = world.threads()[3]
     assert child.mm is not fork.mm
     assert child.cpu.name == "child"
     assert fork.over
@@ -73,16 +73,16 @@ def test_tasks_are_the_threads_and_a_fork_adds_the_child() -> None:
 
 def test_a_child_without_a_script_exists_and_is_no_task() -> None:
     world = SimulatedWorld(SCENARIOS["lost-read-no-child-write"], "linux-2.6.29")
-    fork = world.tasks()[1]
+    fork = world.threads()[1]
     start(fork)
     one_turn(fork)
-    assert len(world.tasks()) == 3
+    assert len(world.threads()) == 3
     assert [mm.name for mm in world.kernel.mech.mms.values()] == ["parent", "child"]
 
 
 def test_each_task_has_a_cpu_and_only_the_first_is_warm() -> None:
     world = SimulatedWorld(SCENARIOS["lost-read"], "linux-2.6.29")
-    io, fork, cpu = world.tasks()
+    io, fork, cpu = world.threads()
     assert len({io.cpu.name, fork.cpu.name, cpu.cpu.name}) == 3
     mm, buf = io.mm, world.stage.buf
     for task, touched in ((io, {"tlb"}), (cpu, {"tlb", "pte"})):
@@ -105,7 +105,7 @@ def test_each_task_has_a_cpu_and_only_the_first_is_warm() -> None:
 )
 def test_the_state_shows_the_parents_frame_and_every_count(name: str, states: list[str]) -> None:
     world = SimulatedWorld(SCENARIOS["lost-read-no-child-write"], name)
-    io, fork, cpu = world.tasks()
+    io, fork, cpu = world.threads()
     seen = [world.state()]
     for task in (io, fork, cpu):
         start(task)
@@ -119,7 +119,7 @@ def test_frames_that_are_gone_and_pages_that_are_not_mapped_show_as_a_dash() -> 
         yield Munmap(stage.buf, PAGE_SIZE)
 
     world = SimulatedWorld(made_up("cpu", cpu=cpu), "linux-2.6.29")
-    (task,) = world.tasks()
+    (task,) = world.threads()
     start(task)
     one_turn(task)
     assert world.state() == "-: - 1/1"
@@ -136,7 +136,7 @@ def test_two_pins_and_the_zero_page_show() -> None:
     world = SimulatedWorld(
         Scenario("made-up", "", lambda stage: iter_nothing(), {"cpu": cpu}, {}, ""), "linux-5.19"
     )
-    (task,) = world.tasks()
+    (task,) = world.threads()
     start(task)
     states = []
     while not task.over:
@@ -220,7 +220,7 @@ def test_a_wait_for_nobody_is_a_deadlock() -> None:
 
 def test_invariants_are_strict_only_when_nobody_is_inside_an_action() -> None:
     world = SimulatedWorld(SCENARIOS["lost-read"], "linux-2.6.29")
-    io = world.tasks()[0]
+    io = world.threads()[0]
     start(io)
     world.check()
     next(io.op)
@@ -241,7 +241,7 @@ def test_what_nobody_gave_back_shows_at_the_end() -> None:
         yield Store(stage.buf, b"P")
 
     world = SimulatedWorld(made_up("cpu", cpu=cpu), "linux-2.6.29")
-    (task,) = world.tasks()
+    (task,) = world.threads()
     start(task)
     one_turn(task)
     world.kernel.mech.pages[1].refcount.value += 1

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import signal
 import stat
 import struct
 from typing import Final, NamedTuple
@@ -58,8 +59,16 @@ class ProcessMemory:
     def _fd(self, name: str, flags: int) -> int:
         fd = self._fds.get(name)
         if fd is None:
-            fd = self._fds[name] = os.open(f"/proc/{self._pid}/{name}", flags | os.O_CLOEXEC)
+            fd = self._fds[name] = self._open(name, flags | os.O_CLOEXEC)
         return fd
+
+    def _open(self, name: str, flags: int) -> int:
+        folder = f"/proc/{self._pid}"
+        if is_dead(self._pid):
+            # A leader that ended before its threads has left its address space to them.
+            tids = os.listdir(f"{folder}/task")
+            folder = next((f"/proc/{tid}" for tid in tids if not is_dead(int(tid))), folder)
+        return os.open(f"{folder}/{name}", flags)
 
     def close(self) -> None:
         """Give the descriptors back."""
@@ -83,7 +92,10 @@ class ProcessMemory:
         """
         fd, done = self._fd("mem", os.O_RDWR), 0
         while done < len(data):
-            done += os.pwrite(fd, data[done:], addr + done)
+            count = os.pwrite(fd, data[done:], addr + done)
+            if count == 0:
+                raise ProcessLookupError(errno.ESRCH, "its address space is gone")
+            done += count
 
     def pages(self, base: int, nr_pages: int) -> tuple[int, ...]:
         """The pagemap entries of ``nr_pages`` pages from ``base`` on."""
@@ -167,7 +179,10 @@ def can_go_on(tid: int) -> bool:
     return _has_timeout(number, [int(word, 16) for word in words[1:7]])
 
 
-_TIMEOUT_ARG = {7: 2, 23: 4, 35: 0, 128: 2, 202: 3, 230: 2, 232: 3, 270: 4, 271: 2, 281: 3, 441: 3}
+_TIMEOUT_ARG = {
+    **{7: 2, 23: 4, 35: 0, 128: 2, 202: 3, 230: 2, 232: 3},
+    **{270: 4, 271: 2, 281: 3, 441: 3},
+}
 _IN_MS = (7, 232, 281)
 
 
@@ -190,15 +205,40 @@ def name_of_process(pid: int) -> str:
         return "?"
 
 
+def is_dead(tid: int) -> bool:
+    """Whether a thread is gone, or dead: a leader waits so for the end of its threads."""
+    try:
+        with open(f"/proc/{tid}/stat", "rb") as stat:
+            return stat.read().rpartition(b")")[2].split()[0] in (b"Z", b"X")
+    except OSError:
+        return True
+
+
+def parent_of(tid: int) -> int | None:
+    """The process that a thread belongs to or, of a leader, is a child of; None: it is gone."""
+    try:
+        with open(f"/proc/{tid}/status") as status:
+            words = dict(line.split(":\t", 1) for line in status if line.startswith(("Tg", "PP")))
+    except OSError:
+        return None
+    group = int(words["Tgid"])
+    return int(words["PPid"]) if group == tid else group
+
+
+HARMLESS: Final = sum(1 << sig - 1 for sig in (signal.SIGCHLD, signal.SIGURG, signal.SIGWINCH))
+"""Signals that do nothing unless there is a handler."""
+
+
 def signal_waits(tid: int) -> bool:
-    """Whether a signal is pending that a thread does not block."""
+    """Whether a signal is pending that a thread neither blocks nor ignores."""
     try:
         with open(f"/proc/{tid}/status") as status:
             words = dict(line.split(":", 1) for line in status if line.startswith(("Sig", "Shd")))
     except OSError:
         return False
-    pending = int(words["SigPnd"], 16) | int(words["ShdPnd"], 16)
-    return bool(pending & ~int(words["SigBlk"], 16))
+    sets = {name: int(words[name], 16) for name in words if name != "SigQ"}
+    ignored = sets["SigIgn"] | HARMLESS & ~sets["SigCgt"]
+    return bool((sets["SigPnd"] | sets["ShdPnd"]) & ~sets["SigBlk"] & ~ignored)
 
 
 def has_privileges(pid: int) -> bool:

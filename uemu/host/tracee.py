@@ -6,6 +6,7 @@ Functions return -errno where they are hot; a thread that is gone is no error.
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
@@ -57,12 +58,18 @@ resume: Callable[[int, int, int], int] = lib.uemu_resume
 """Let ``tid`` go on: how (CONT, TO_RETURN, ONE_STEP) and with which signal (0: none)."""
 
 listen: Callable[[int], int] = lib.uemu_listen
+interrupt: Callable[[int], int] = lib.uemu_interrupt
 return_: Callable[[int, int], int] = lib.uemu_return
 replay: Callable[[int], int] = lib.uemu_replay
 again_if_interrupted: Callable[[int], int] = lib.uemu_again_if_interrupted
+again_if_ignored: Callable[[int, int], int] = lib.uemu_again_if_ignored
+resumes: Callable[[int], int] = lib.uemu_resumes
 block: Callable[[int, int], int] = lib.uemu_block
 next_report: Callable[[Event, Any, int], int] = lib.uemu_next
 """Wait for a report that concerns us (`Ranges`); -1 ms: as long as it takes."""
+
+ANY: Final[Any] = ffi.NULL
+"""For `next_report`: any report concerns us."""
 
 stop: Callable[[int, Event], int] = lib.uemu_stop
 """Ask a thread to stop; 1: it had stopped already, and the event says why."""
@@ -127,7 +134,13 @@ def syscall_of(tid: int) -> tuple[int, int, int] | None:
     return nr[0], flags[0], sp[0]
 
 
-def getfd(pid: int, fd: int) -> int:
-    """A descriptor of our own for a process's open file, or -errno."""
-    own: int = lib.uemu_getfd(pid, fd)
+def getfd(pid: int, fd: int, tid: int = 0) -> int:
+    """A descriptor of our own for a process's open file, or -errno.
+
+    Args:
+        tid: a thread of it to ask, since its leader may be dead; 0: the leader.
+    """
+    own: int = lib.uemu_getfd(tid or pid, fd)
+    if own == -errno.EINVAL and tid:
+        own = lib.uemu_getfd(pid, fd)
     return own

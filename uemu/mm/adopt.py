@@ -71,7 +71,9 @@ def disown(mech: Mechanism, cpu: Cpu, mm: MmStruct, start: int, end: int) -> Non
             mech.page_remove_rmap(cpu, page)
             mech.put_page(cpu, page)
         del mm.ptes[base]
-    for base in range(start, end, PAGE_SIZE) if end - start < len(mm.ptes) * PAGE_SIZE else ():
-        mm.ptes.pop(base, None)
+    many = (end - start) // PAGE_SIZE > len(mm.ptes)
+    for base in list(mm.ptes) if many else range(start, end, PAGE_SIZE):
+        if start <= base < end:
+            mm.ptes.pop(base, None)
     for vma in mm.vmas_in(start, end):
         mm.remove_vma(vma)

@@ -27,7 +27,7 @@ from uemu.live.program.direct import Buffers, DirectIo
 from uemu.live.program.framing import NO_FD, RW, Framing
 from uemu.live.program.schedule import Schedule
 from uemu.live.program.tasks import Task
-from uemu.live.program.tracees import Tracees
+from uemu.live.program.tracees import TaskGone, Tracees
 
 IOCB = struct.Struct("=QIIHhIQQqQII")
 EVENT = struct.Struct("=QQqq")
@@ -166,7 +166,7 @@ class Aio:
         )
         eventfd = -1
         if iocb.resfd is not None:
-            eventfd = tracee.getfd(task.pid, iocb.resfd)
+            eventfd = tracee.getfd(task.pid, iocb.resfd, task.tid)
             if eventfd < 0:
                 return -errno.EBADF
 
@@ -188,7 +188,7 @@ class Aio:
 
     def _begin(self, task: Task, iocb: _Iocb, done: Callable[[int], None]) -> int:
         """Start a request; an error is the submission's."""
-        own = tracee.getfd(task.pid, iocb.fd)
+        own = tracee.getfd(task.pid, iocb.fd, task.tid)
         if own < 0:
             return -errno.EBADF
         try:
@@ -278,6 +278,8 @@ class Aio:
                 self._write(waiting.task, waiting.events, data)
         except OSError:
             count = -errno.EFAULT
+        except TaskGone:
+            return
         self._release(waiting, count)
 
     def _release(self, waiting: _Waiting, result: int) -> None:

@@ -7,6 +7,7 @@ and the child's mappings are put right before it runs.
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable
 
@@ -26,6 +27,8 @@ from uemu.mm.vma import Vm
 from uemu.step import Cpu, run
 
 SYS_VFORK = 58
+
+BIRTHS = (tracee.EVENT_FORK, tracee.EVENT_VFORK, tracee.EVENT_CLONE)
 
 
 class Births:
@@ -126,22 +129,21 @@ class Births:
         child_mm = (
             run(self._kernel.fork(task.cpu, mm.mm, _next_child(mm))) if mm.has_frames() else None
         )
-        framing.sync(mm, actor)
-        if child_mm is not None:
-            self._loader.raise_stage(tracees, actor, 2)
-        again = task.injected
-        tracees.pass_call(task) if again else tracees.resume(task, how=tracee.TO_RETURN)
-        stop = tracees.await_stop(task.tid)
-        if again and stop.kind == tracee.SECCOMP:
-            tracees.resume(task, how=tracee.TO_RETURN)
-            stop = tracees.await_stop(task.tid)
-        if stop.kind != native.EVENT or stop.code not in (tracee.EVENT_FORK, tracee.EVENT_CLONE):
-            # It failed, or a signal came first and it will be made again.
+        pid = 0
+        try:
+            framing.sync(mm, actor)
             if child_mm is not None:
+                framing.watch_writers(mm, actor)
+            stop = self._real_fork(task)
+            pid = stop.msg if is_birth(stop) else 0
+        finally:
+            # It failed, or it died, or a signal came first and it will be made again.
+            if child_mm is not None and not pid:
                 run(self._kernel.exit_mm(task.cpu, child_mm))
+        if not pid:
             tracees.keep(stop)
             return
-        pid = stop.msg
+        task.in_vfork = stop.code == tracee.EVENT_VFORK
         if child_mm is None:
             child_mm = self._kernel.mm_create(_next_child(mm))
         else:
@@ -157,6 +159,16 @@ class Births:
             tracees.resume(child)
         else:
             child.parked = True
+
+    def _real_fork(self, task: Task) -> Stop:
+        """Let a task make the call that it stands at; what it says of it."""
+        tracees, again = self._tracees, task.injected
+        tracees.pass_call(task) if again else tracees.resume(task, how=tracee.TO_RETURN)
+        stop = tracees.await_stop(task.tid)
+        if again and stop.kind == tracee.SECCOMP:
+            tracees.resume(task, how=tracee.TO_RETURN)
+            stop = tracees.await_stop(task.tid)
+        return stop
 
     def _go_on_after_birth(self, task: Task) -> None:
         self._tracees.resume(task)
@@ -191,14 +203,17 @@ class Births:
 
     def on_birth(self, task: Task, stop: Stop) -> None:
         """PTRACE_EVENT_FORK, VFORK or CLONE outside of `fork`."""
-        flags = self._clone_flags(task, stop)
+        flags = self._clone_flags(task)
+        if flags is None or not stop.msg:
+            # Killed while it told of it.
+            self.end_orphans(stop.msg)
+            return
         child: Task
         if flags & CLONE_VM:
             process = task.process if flags & CLONE_THREAD else ProgramProcess(
                 stop.msg, task.process.stage, task.process.on_segv
             )  # fmt: skip
             child = self._enter(stop.msg, process, task.mm, task)
-            task.in_vfork = bool(flags & CLONE_VFORK)
         else:
             if flags & CLONE_FILES and task.process.stage < 1:
                 self._note(
@@ -206,6 +221,7 @@ class Births:
                     " descriptor that the other process opens later is not noticed"
                 )
             child = self._enter_child(stop.msg, task, self._kernel.mm_create(_next_child(task.mm)))
+        task.in_vfork = stop.code == tracee.EVENT_VFORK
         self._tracees.resume(task)
         first = self._tracees.newborn.pop(child.tid, None)
         if first is not None:
@@ -215,10 +231,11 @@ class Births:
             else:
                 self._tracees.resume(child)
 
-    def _clone_flags(self, task: Task, stop: Stop) -> int:
+    def _clone_flags(self, task: Task) -> int | None:
+        """How a task made another, where it tells of it; None: it is gone."""
         called = tracee.syscall_of(task.tid)
         if called is None:
-            return 0
+            return None
         number, flags, _ = called
         if number == SYS_VFORK:
             return CLONE_VM | CLONE_VFORK
@@ -282,6 +299,8 @@ class Births:
             self._schedule.born.remove(task)
         if not mm.tasks:
             self._end_mm(mm, task)
+        if tracees.newborn:
+            self.end_orphans()
 
     def _end_mm(self, mm: ProgramMm, task: Task) -> None:
         if mm not in self._framing.mms:
@@ -291,6 +310,28 @@ class Births:
         run(self._kernel.exit_mm(task.cpu, mm.mm))
         mm.memory.close()
         self._schedule.mm_gone(mm)
+
+    def end_orphans(self, tid: int = 0) -> None:
+        """Kill newborns that nobody is going to tell of: their parent was killed meanwhile.
+
+        On a kernel without a tracer they would live.
+
+        Args:
+            tid: such a one that its parent could still name; 0: none.
+        """
+        parents = {os.getpid(), *(task.pid for task in self._tracees.tasks.values())}
+        for newborn, stop in self._tracees.newborn.items():
+            if not stop.is_end and (newborn == tid or procfs.parent_of(newborn) not in parents):
+                native.kill(newborn)
+
+    def reap_orphans(self) -> None:
+        """Wait for the end of those; all others are gone."""
+        newborn = self._tracees.newborn
+        while any(not stop.is_end for stop in newborn.values()):
+            self.end_orphans()
+            if self._tracees.next(None) is None:
+                return
+        newborn.clear()
 
     def kill_all(self) -> None:
         """SIGKILL for everybody, and wait until they are gone."""
@@ -310,6 +351,11 @@ class Births:
             else:
                 native.kill(stop.tid)
                 tracee.resume(stop.tid, tracee.CONT, signal.SIGKILL)
+
+
+def is_birth(stop: Stop) -> bool:
+    """Whether a task tells of another that it made."""
+    return stop.kind == native.EVENT and stop.code in BIRTHS
 
 
 def _next_child(mm: ProgramMm) -> str:

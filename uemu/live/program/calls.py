@@ -25,7 +25,7 @@ from uemu.live.program.outputs import writes_of
 from uemu.live.program.placement import Placement
 from uemu.live.program.schedule import Schedule
 from uemu.live.program.tasks import Task
-from uemu.live.program.tracees import Tracees
+from uemu.live.program.tracees import GONE, Tracees
 from uemu.step import run
 
 Handler = Callable[[Task, Stop], None]
@@ -156,7 +156,9 @@ class Calls:
                 os.close(request.fd)
             elif not self._schedule.must_wait_at_entry(task.mm, request.buffers):
                 self._at_entry.remove(waiting)
-                self._submit(task, request)
+                # Of who died, the end is reported.
+                with contextlib.suppress(*GONE):
+                    self._submit(task, request)
 
     # Mappings --------------------------------------------------------------------------------
 
@@ -215,6 +217,10 @@ class Calls:
     # Processes -------------------------------------------------------------------------------
 
     def _on_fork(self, task: Task, stop: Stop) -> None:
+        if stop.nr == abi.SYS_CLONE and stop.args[0] & abi.CLONE_UNTRACED:
+            self._say("CLONE_UNTRACED is not supported: such a clone is refused (EPERM)")
+            self._tracees.return_from_call(task, -errno.EPERM)
+            return
         if stop.nr == abi.SYS_CLONE3:
             try:
                 flags = int.from_bytes(task.mm.memory.read(stop.args[0], 8), "little")
@@ -267,7 +273,8 @@ class Calls:
     def _on_other(self, task: Task, stop: Stop) -> None:
         """A call that may write user memory: the kernel finds its pages writable."""
         if task.process.stage >= 2 and task.mm.has_frames():
-            ranges = writes_of(stop.nr, stop.args, task.mm.memory.read)
+            nr = task.resumes if stop.nr == abi.SYS_RESTART_SYSCALL else stop.nr
+            ranges = writes_of(nr, stop.args, task.mm.memory.read)
             self.break_cow(task, ranges)
         self._tracees.pass_call(task)
 

@@ -162,7 +162,7 @@ class DirectIo:
         """A request that can be a transfer, or None: it is the host kernel's."""
         if not task.mm.is_emulated or not is_aligned(buffers) or fd & 0xFFFF_FFFF >= 1 << 31:
             return None
-        own = tracee.getfd(task.pid, fd & 0xFFFF_FFFF)
+        own = tracee.getfd(task.pid, fd & 0xFFFF_FFFF, task.tid)
         if own < 0:
             return None
         write = direction is Direction.FROM_DEVICE
@@ -196,9 +196,9 @@ class DirectIo:
             done: is called with the result, a count or -errno, once it is over.
             waits: the task waits for it.
         """
-        mm = task.mm
+        mm, write = task.mm, request.direction is Direction.FROM_DEVICE
         try:
-            self._framing.adopt(task, request.buffers)
+            self._framing.adopt(task, request.buffers, write=write)
             before = self._shown(mm, request.buffers)
             was_shared = self._schedule.any_shared(before.values())
             io = run(
@@ -211,20 +211,26 @@ class DirectIo:
             self._framing.sync(mm, task)
             done(-fault.errno)
             return
-        self._framing.sync(mm, task)
+        except BaseException:
+            os.close(request.fd)
+            raise
         self._stats.transfers += 1
-        # To hold a page may be to write it, as far as others are concerned.
-        for base, pfn in before.items():
-            pte = self._framing.pte(mm, base)
-            if pte is not None and pte.pfn != pfn:
-                self._schedule.wrote(mm, base, pfn)
-        self._schedule.started(
-            io,
-            mm,
-            lambda flight: done(self._move(task, flight, request)),
-            waits=waits,
-            was_shared=was_shared,
-        )
+        try:
+            self._framing.sync(mm, task)
+            # To hold a page may be to write it, as far as others are concerned.
+            for base, pfn in before.items():
+                pte = self._framing.pte(mm, base)
+                if pte is not None and pte.pfn != pfn:
+                    self._schedule.wrote(mm, base, pfn)
+        finally:
+            # If the task died, too: what is held has to be given back.
+            self._schedule.started(
+                io,
+                mm,
+                lambda flight: done(self._move(task, flight, request)),
+                waits=waits,
+                was_shared=was_shared,
+            )
 
     def _shown(self, mm: ProgramMm, buffers: Buffers) -> dict[int, int]:
         return {

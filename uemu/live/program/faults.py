@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import signal
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
 
-from uemu.abi import PAGE_MASK, SYS_RT_SIGACTION
+from uemu.abi import PAGE_MASK, SYS_RT_SIGACTION, SYS_SIGALTSTACK
 from uemu.errors import Fault
 from uemu.host import native, tracee
 from uemu.host.tracee import Stop
@@ -17,17 +21,38 @@ from uemu.live.program.tracees import Tracees
 RETRIES = 100
 """How often in a row a thread may fault at one place where its page table says all is well."""
 
-FRAME = 4096
-"""Bytes below the stack pointer that a signal frame takes, and then some."""
+RED_ZONE: Final = 128
+"""Bytes below the stack pointer that a signal frame leaves alone."""
+
+AT_MINSIGSTKSZ: Final = 51
 
 SIG_DFL, SIG_IGN = 0, 1
+SA_ONSTACK: Final = 0x0800_0000
+SS_DISABLE: Final = 2
+
+
+def frame_size() -> int:
+    """The most that a signal frame takes on this machine, in bytes."""
+    words = struct.iter_unpack("=QQ", Path("/proc/self/auxv").read_bytes())
+    # Since Linux 5.14; a frame without AVX-512 is smaller than what is said else.
+    size: int = dict(words).get(AT_MINSIGSTKSZ, 4096)
+    return size
 
 
 class Faults:
     """Handles stops for signals."""
 
-    def __init__(self, tracees: Tracees, framing: Framing, schedule: Schedule, slot: Slot) -> None:
+    def __init__(
+        self,
+        tracees: Tracees,
+        framing: Framing,
+        schedule: Schedule,
+        slot: Slot,
+        break_cow: Callable[[Task, list[tuple[int, int]]], None],
+    ) -> None:
         self._tracees = tracees
+        self._break_cow = break_cow
+        self._frame_size = frame_size()
         self._framing = framing
         self._schedule = schedule
         self._slot = slot
@@ -38,13 +63,13 @@ class Faults:
         base = stop.addr & PAGE_MASK
         pte = self._framing.pte(task.mm, base)
         if pte is None or (pte.write and not self._may_retry(task, stop)):
-            self._tracees.resume(task, signal.SIGSEGV)
+            self._deliver(task, signal.SIGSEGV)
             return
         if not pte.write:
             try:
                 self._framing.fault(task, stop.addr, write=True)
             except Fault:
-                self._tracees.resume(task, signal.SIGSEGV)
+                self._deliver(task, signal.SIGSEGV)
                 return
         self._restore_action(task)
         soon = self._schedule.wrote(task.mm, base, pte.pfn) if not pte.write else []
@@ -91,9 +116,32 @@ class Faults:
             tracee.block(task.tid, signal.SIGSEGV)
 
     def on_signal(self, task: Task, stop: Stop) -> None:
-        """A signal for the program; its frame must find the stack writable."""
-        if task.mm.has_frames():
-            called = tracee.syscall_of(task.tid)
-            if called is not None:
-                self._framing.break_cow(task, [(called[2] - FRAME, FRAME)])
-        self._tracees.resume(task, stop.code)
+        """A signal for the program."""
+        tracee.again_if_ignored(task.tid, stop.code)
+        task.resumes = tracee.resumes(task.tid) or task.resumes
+        self._deliver(task, stop.code)
+
+    def _deliver(self, task: Task, sig: int) -> None:
+        """Let a task have a signal; its frame must find the stack writable."""
+        if task.process.stage >= 2 and task.mm.has_frames():
+            self._break_cow(task, self._frame_of(task, sig))
+        self._tracees.resume(task, sig)
+
+    def _frame_of(self, task: Task, sig: int) -> list[tuple[int, int]]:
+        """Where the kernel is going to store what a handler returns to."""
+        called, slot = tracee.syscall_of(task.tid), self._slot
+        if called is None:
+            return []
+        questions = [
+            (SYS_RT_SIGACTION, sig, 0, slot.buffer, 8, 0, 0),
+            (SYS_SIGALTSTACK, 0, slot.buffer + 32, 0, 0, 0, 0),
+        ]
+        self._tracees.inject(task, questions)
+        handler, action_flags, _, _, start, flags, size = struct.unpack("=4QQi4xQ", slot.get(56))
+        if handler in (SIG_DFL, SIG_IGN):
+            return []
+        top = called[2] - RED_ZONE
+        if action_flags & SA_ONSTACK and not flags & SS_DISABLE:
+            is_on_it = start < called[2] <= start + size
+            top = top if is_on_it else start + size
+        return [(top - self._frame_size, self._frame_size)]

@@ -62,6 +62,7 @@ FIRST: Final[Rules] = {
     abi.SYS_IO_SETUP: _ALWAYS,
     abi.SYS_IO_URING_SETUP: _ALWAYS,
     abi.SYS_PTRACE: _ALWAYS,
+    abi.SYS_CLONE: (Test(0, abi.CLONE_UNTRACED),),
 }
 
 _SCALAR = (abi.SYS_READ, abi.SYS_WRITE, abi.SYS_PREAD64, abi.SYS_PWRITE64)
@@ -83,7 +84,9 @@ DIRECT: Final[Rules] = {
 }
 
 PROTECTED: Final[Rules] = {
-    nr: _ALWAYS for nr in sorted(WRITERS) if DIRECT.get(nr, FIRST.get(nr)) != _ALWAYS
+    nr: _ALWAYS
+    for nr in sorted({*WRITERS, abi.SYS_RESTART_SYSCALL})
+    if DIRECT.get(nr, FIRST.get(nr)) != _ALWAYS
 }
 
 STAGES: Final = (FIRST, DIRECT, PROTECTED)

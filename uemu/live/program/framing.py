@@ -8,6 +8,7 @@ of its address space stopped, since its bytes move.
 from __future__ import annotations
 
 import contextlib
+import errno
 from collections.abc import Iterable, Iterator, Sequence
 
 from uemu.abi import (
@@ -29,6 +30,7 @@ from uemu.errors import Fault
 from uemu.events import Stored
 from uemu.host import native, procfs
 from uemu.kernel import Kernel
+from uemu.live.program.loader import Loader
 from uemu.live.program.result import Stats
 from uemu.live.program.tasks import ProgramMm, Task
 from uemu.live.program.tracees import TaskGone, Tracees
@@ -78,10 +80,13 @@ class Framing:
         mms: all address spaces.
     """
 
-    def __init__(self, kernel: Kernel, mmu: WindowMmu, tracees: Tracees, stats: Stats) -> None:
+    def __init__(
+        self, kernel: Kernel, mmu: WindowMmu, tracees: Tracees, loader: Loader, stats: Stats
+    ) -> None:
         self._kernel = kernel
         self._mmu = mmu
         self._tracees = tracees
+        self._loader = loader
         self._stats = stats
         self.mms: list[ProgramMm] = []
         self._ranges: dict[int, list[Run]] = {}
@@ -147,8 +152,12 @@ class Framing:
 
     # Adopting ------------------------------------------------------------------------------
 
-    def adopt(self, task: Task, buffers: Sequence[tuple[int, int]]) -> None:
-        """Make frames of the pages of buffers that `can_pin`, where they are none yet."""
+    def adopt(self, task: Task, buffers: Sequence[tuple[int, int]], *, write: bool) -> None:
+        """Make frames of the pages of buffers that `can_pin`, where they are none yet.
+
+        Raises:
+            Fault: EFAULT, another thread changed a mapping since that was asked.
+        """
         mm = task.mm
         wanted = {base for addr, length in buffers for base in page_range(addr, length)}
         bases = sorted(base for base in wanted if self.pte(mm, base) is None)
@@ -158,11 +167,16 @@ class Framing:
         frozen = self._tracees.freeze([mm], task)
         actors = {id(mm): task}
         try:
+            for addr, length in buffers:
+                if not self.can_pin(mm, addr, length, write=write):
+                    raise Fault(errno.EFAULT, addr, "a buffer that was mapped")
             for start, end in runs_of(bases):
                 self._adopt_run(task, start, end, relatives, frozen, actors)
             for other in [mm, *relatives]:
                 if id(other) in actors:
                     with contextlib.suppress(*(() if other is mm else (TaskGone,))):
+                        if len(actors) > 1:
+                            self.watch_writers(other, actors[id(other)])
                         self.sync(other, actors[id(other)])
                     self._changed(other)
         finally:
@@ -321,6 +335,15 @@ class Framing:
         calls = self._mmu.take_calls(mm.mm.id)
         if calls:
             self._tracees.must_inject(actor, calls)
+
+    def watch_writers(self, mm: ProgramMm, actor: Task) -> None:
+        """Look at all calls that write user memory, since pages are write-protected now.
+
+        Precondition: its tasks are stopped, but for one in vfork, which is not watched.
+        """
+        actors = {task.pid: task for task in mm.tasks if can_act(task)} | {actor.pid: actor}
+        for task in actors.values():
+            self._loader.raise_stage(self._tracees, task, 2)
 
     def fault(self, task: Task, addr: int, *, write: bool) -> None:
         """Run the kernel's fault handler for a framed page and apply what it did.

@@ -150,8 +150,8 @@ class Schedule:
             was_shared: an earlier fork had shared its pages.
         """
         flight = Flight(io, mm, finish, self._deadline(mm))
-        flight.at_risk = {pfn for pfn in flight.pfns if self._is_at_risk(flight, pfn)}
-        if flight.at_risk:
+        flight.at_risk = self._risks(flight)
+        if flight.at_risk and self._kind == "held":
             flight.deadline = monotonic() + self._hold_s
         flight.over_fork = was_shared or bool(flight.at_risk)
         self.flights.append(flight)
@@ -176,15 +176,34 @@ class Schedule:
         page = self._kernel.mech.pages[pfn]
         return not page.reserved and page.mapcount.peek() > 1
 
+    def _risks(self, flight: Flight) -> set[int]:
+        """The frames of a transfer that a write to come may part, or spoil.
+
+        What a device still reads and its owner has left may be written by
+        whoever has it now.
+        """
+        pages = self._kernel.mech.pages
+        return {
+            pfn
+            for pfn in flight.pfns
+            if self._is_at_risk(flight, pfn)
+            or (
+                not flight.is_read
+                and pages[pfn].mapcount.peek()
+                and not self._holds_still(flight, pfn)
+            )
+        }
+
     def forked(self, mm: ProgramMm, child: Task) -> bool:
         """A process forked; whether the child is to wait at birth."""
         self._in_vain.pop(mm.family, None)
         for flight in [f for f in self.flights if f.mm is mm]:
             flight.over_fork = True
-            flight.at_risk = {pfn for pfn in flight.pfns if self._is_at_risk(flight, pfn)}
-            flight.deadline = monotonic() + self._hold_s
-            if not flight.at_risk and self._kind == "held":
-                self.end(flight)
+            flight.at_risk = self._risks(flight)
+            if self._kind == "held":
+                flight.deadline = monotonic() + self._hold_s
+                if not flight.at_risk:
+                    self.end(flight)
         if self._kind != "held" or not any(f.mm is mm for f in self.flights):
             return False
         self.born.append(child)
@@ -233,11 +252,7 @@ class Schedule:
             self.end(flight)
         for flight in list(self.flights):
             if flight.at_risk:
-                at_risk = {pfn for pfn in flight.at_risk if self._is_at_risk(flight, pfn)}
-                if not flight.is_read:
-                    at_risk |= {p for p in flight.at_risk if not self._holds_still(flight, p)
-                                and self._kernel.mech.pages[p].mapcount.peek()}  # fmt: skip
-                flight.at_risk = at_risk
+                flight.at_risk = at_risk = flight.at_risk & self._risks(flight)
                 if not at_risk and self._kind == "held":
                     self.end(flight)
 

@@ -11,12 +11,13 @@ from uemu.errors import InvariantError
 from uemu.events import Event, EventBus, PageCopied
 from uemu.host import native, procfs, tracee
 from uemu.host.doctor import ptrace_error
+from uemu.host.limits import MoreFiles
 from uemu.host.memfd import MemfdFrames
 from uemu.host.tracee import Stop
 from uemu.kernel import Kernel
 from uemu.live.area import Areas
 from uemu.live.program.aio import Aio
-from uemu.live.program.births import Births
+from uemu.live.program.births import Births, is_birth
 from uemu.live.program.calls import Calls
 from uemu.live.program.direct import DirectIo
 from uemu.live.program.faults import Faults
@@ -26,7 +27,7 @@ from uemu.live.program.placement import Placement
 from uemu.live.program.result import RunResult, Stats
 from uemu.live.program.schedule import DmaOptions, Schedule
 from uemu.live.program.tasks import Task
-from uemu.live.program.tracees import TaskGone, Tracees
+from uemu.live.program.tracees import GONE, Tracees
 from uemu.live.program.which import NOT_EXECUTABLE, CannotRun, find_program
 from uemu.live.program.window import WindowMmu
 from uemu.oracle.judge import Oracle
@@ -34,8 +35,6 @@ from uemu.policy.registry import make_policy
 
 LOOK_MS = 1
 """How often it is asked whether anything else can run, while a transfer is held."""
-
-BIRTHS = (tracee.EVENT_FORK, tracee.EVENT_VFORK, tracee.EVENT_CLONE)
 
 
 class Session:
@@ -59,7 +58,7 @@ class Session:
         self._loader = Loader(self._frames, self._areas)
         self._stats = Stats()
         self.tracees = Tracees(self._loader.slot)
-        framing = Framing(kernel, mmu, self.tracees, self._stats)
+        framing = Framing(kernel, mmu, self.tracees, self._loader, self._stats)
         self._schedule = Schedule(kernel, dma, self._let_go)
         direct = DirectIo(kernel, framing, self._schedule, self._stats)
         self._aio = Aio(self.tracees, framing, self._schedule, direct)
@@ -78,7 +77,9 @@ class Session:
             kernel, self.tracees, framing, self._births, self._loader, self._schedule, direct,
             self._aio, self._placement, self._note,
         )  # fmt: skip
-        self._faults = Faults(self.tracees, framing, self._schedule, self._loader.slot)
+        self._faults = Faults(
+            self.tracees, framing, self._schedule, self._loader.slot, self._calls.break_cow
+        )
         events.subscribe(PageCopied, self._page_copied)
 
     def _note(self, text: str) -> None:
@@ -107,6 +108,12 @@ class Session:
 
     def run(self, path: str, argv: Sequence[str], env: Sequence[str]) -> RunResult:
         """Run a program and all its descendants to their end."""
+        with MoreFiles() as more:
+            return self._run(path, argv, env, more)
+
+    def _run(
+        self, path: str, argv: Sequence[str], env: Sequence[str], more: MoreFiles
+    ) -> RunResult:
         try:
             pid = tracee.start(path, argv, env)
         except OSError as error:
@@ -114,8 +121,10 @@ class Session:
             why = error.strerror or str(error)
             raise CannotRun(NOT_EXECUTABLE, f"run {path}", why, "See execve(2).") from None
         try:
+            more.not_for(pid)
             self._births.begin(pid)
             self._loop()
+            self._births.reap_orphans()
             self.check_nothing_left()
         except BaseException:
             native.kill(pid)
@@ -144,14 +153,25 @@ class Session:
                 self._placement.stopped()
                 try:
                     self._dispatch(stop)
-                except (TaskGone, ProcessLookupError, FileNotFoundError):
-                    # It died in the middle of it; its end is reported, too.
-                    continue
+                except GONE:
+                    # It died in the middle of it, or another that it had to do with:
+                    # that end is reported, too.
+                    self._go_on(stop)
                 finally:
                     self._calls.look_at_entry()
             if waits and (stop is None or monotonic() - looked > LOOK_MS / 1000):
                 self._look(idle=stop is None)
                 looked = monotonic()
+
+    def _go_on(self, stop: Stop) -> None:
+        """Let a task go on, if it lives, of whose report nothing came."""
+        task = self.tracees.tasks.get(stop.tid)
+        if task is not None and task.stop is stop and not stop.is_end:
+            task.parked = False
+            if stop.kind == tracee.SECCOMP:
+                self.tracees.pass_call(task)
+            else:
+                self.tracees.resume(task, stop.code if stop.kind == native.SIGNAL else 0)
 
     def check_nothing_left(self) -> None:
         """With the last task everything is gone: transfers, pages and their frames.
@@ -186,7 +206,7 @@ class Session:
             births.on_exec(stop)
         elif task is None:
             # Its parent will tell of it; `Tracees.newborn` has it.
-            pass
+            births.end_orphans(stop.msg if is_birth(stop) else 0)
         elif stop.kind == tracee.SECCOMP:
             self._calls.on_call(task, stop)
         elif stop.is_end:
@@ -203,11 +223,14 @@ class Session:
             tracees.resume(task)
 
     def _on_event(self, task: Task, stop: Stop) -> None:
-        if stop.code in BIRTHS:
+        if is_birth(stop):
             self._births.on_birth(task, stop)
         elif stop.code == native.EVENT_STOP and stop.msg != tracee.SIGTRAP:
             task.stop = None
-            tracee.listen(task.tid)
+            if tracee.listen(task.tid):
+                # Calls were made in it meanwhile, so it has to get there once more.
+                tracee.interrupt(task.tid)
+                self.tracees.resume(task)
         else:
             if stop.code == tracee.EVENT_VFORK_DONE:
                 task.in_vfork = False

@@ -71,8 +71,10 @@ class Task:
         held: stopped by `Tracees.freeze` and by nothing else.
         parked: stopped until something is over that it waits for.
         in_vfork: it waits in the kernel for its vfork child.
+        is_dead: it is, and its end is reported when its threads have ended, too.
         cpus: where it wants to run, while `Placement` has it elsewhere.
         injected: calls were made in it since its last stop.
+        resumes: the number of the call that restart_syscall goes on with in it.
     """
 
     tid: int
@@ -84,6 +86,8 @@ class Task:
     parked: bool = False
     in_vfork: bool = False
     injected: bool = False
+    resumes: int = 0
+    is_dead: bool = False
     cpus: set[int] | None = None
 
     @property

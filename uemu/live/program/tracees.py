@@ -9,17 +9,25 @@ from __future__ import annotations
 import errno
 from collections import deque
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 from uemu.errors import HostError
-from uemu.host import native, tracee
+from uemu.host import native, procfs, tracee
 from uemu.host.syscalls import name_of
 from uemu.host.tracee import Stop
 from uemu.live.area import Slot
 from uemu.live.program.tasks import ProgramMm, Task
 
+DEAD_MS = 10
+"""How long a task may take to stop before it is asked whether it is dead."""
+
 
 class TaskGone(Exception):
     """The task that something was to be done in died meanwhile; nothing is wrong."""
+
+
+GONE: Final = (TaskGone, ProcessLookupError, FileNotFoundError)
+"""How it shows that a task died meanwhile: ptrace(2) and /proc say so in their ways."""
 
 
 class Tracees:
@@ -70,11 +78,16 @@ class Tracees:
         return stop
 
     def await_stop(self, tid: int) -> Stop:
-        """The next report of one task; others are kept.
+        """The next report of one task, if it was not kept before; others are kept.
 
         Raises:
             TaskGone: nobody is left.
         """
+        for kept in self._kept:
+            if kept.tid == tid:
+                # Killed, while others were made to stop.
+                self._kept.remove(kept)
+                return kept
         while True:
             stop = self._take(native.wait(self._event, 0))
             if stop is None:
@@ -122,14 +135,15 @@ class Tracees:
     def freeze(self, mms: Iterable[ProgramMm], but: Task) -> list[Task]:
         """Stop all tasks of these address spaces but one; who has to be thawed after.
 
-        A task that waits in vfork runs nothing and cannot be stopped.
+        A task that waits in vfork runs nothing and cannot be stopped; nor can a
+        leader that is dead before its threads are.
         """
         self._freezing += 1
         self._actor = but
         asked: dict[int, Task] = {}
         for mm in mms:
             for task in mm.tasks:
-                if task is but or task.stop is not None or task.in_vfork:
+                if task is but or task.stop is not None or task.in_vfork or task.is_dead:
                     continue
                 answer = tracee.stop(task.tid, self._event)
                 if answer == 0:
@@ -138,13 +152,17 @@ class Tracees:
                     self._kept.append(stop)
         frozen = []
         while asked:
-            stop = self._take(native.wait(self._event, 0))
+            err = tracee.next_report(self._event, tracee.ANY, DEAD_MS)
+            stop = self._take(err)
             if stop is None:
-                break
+                if err or not self._drop_the_dead(asked):
+                    break
+                continue
             task_or_none = asked.pop(stop.tid, None)
             if task_or_none is not None and stop.is_plain:
                 task_or_none.held = True
                 tracee.again_if_interrupted(stop.tid)
+                task_or_none.resumes = tracee.resumes(stop.tid) or task_or_none.resumes
                 frozen.append(task_or_none)
                 continue
             if stop.kind == native.EVENT and stop.code == tracee.EVENT_EXEC:
@@ -153,6 +171,12 @@ class Tracees:
                     del asked[tid]
             self._keep_if_known(stop)
         return frozen
+
+    def _drop_the_dead(self, asked: dict[int, Task]) -> bool:
+        """Ask no leader that is dead before its threads are; whether anybody is still asked."""
+        for tid in [tid for tid in asked if procfs.is_dead(tid)]:
+            asked.pop(tid).is_dead = True
+        return bool(asked)
 
     def _is_with(self, task: Task, stop: Stop) -> bool:
         return task.process.pid == stop.tid

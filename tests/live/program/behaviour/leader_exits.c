@@ -11,6 +11,8 @@ static bool killed;
 
 static void *last(void *arg)
 {
+	struct iovec iov = { arena_page(arena, 3), 100 };
+	int ends[2];
 	pid_t pid;
 
 	(void)arg;
@@ -18,6 +20,8 @@ static void *last(void *arg)
 	/* The leader is a zombie. */
 	memset(arena_page(arena, 0), 'l', 100);
 	CHECK(pread(arena->direct, arena_page(arena, 1) + TAIL, SECTOR, 0) == SECTOR);
+	CHECK(pipe(ends) == 0 && write(ends[1], "readv", 5) == 5);
+	CHECK(readv(ends[0], &iov, 1) == 5 && !memcmp(iov.iov_base, "readv", 5));
 	pid = fork();
 	if (pid == 0)
 		_exit(*arena_page(arena, 0) == 'l' ? 8 : 1);

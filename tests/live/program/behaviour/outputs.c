@@ -190,7 +190,7 @@ static void waiting(void)
 	CHECK(info->ssi_signo == SIGUSR1 && info->ssi_pid == (uint32_t)getpid());
 	CHECK(raise(SIGUSR1) == 0);
 	waited = fresh();
-	CHECK(sigwaitinfo(&usr1, waited) == SIGUSR1 && waited->si_code == SI_TKILL);
+	CHECK(sigwaitinfo(&usr1, waited) == SIGUSR1 && waited->si_pid == getpid());
 	CHECK(sigprocmask(SIG_UNBLOCK, &usr1, NULL) == 0);
 	close(ends[0]), close(ends[1]), close(epoll), close(signals);
 
