@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from uemu.abi import GUP_PIN_COUNTING_BIAS, PAGE_MASK, PAGE_SIZE, Direction, Foll, page_range
 from uemu.dma.engine import DmaEngine, Io, Registration, Segment, Transfer
-from uemu.errors import Fault
+from uemu.errors import Fault, InvariantError
 from uemu.events import DeviceRead, DeviceWrote, EventBus, Held, IoChecked, IoStarted, Moved
 from uemu.kernel.touch import SECTOR, brief, touch_buffer
 from uemu.mm.gup import hold_user_pages, release_user_page
@@ -115,7 +115,7 @@ class IoPaths:
                 for base in page_range(addr, length):
                     addrs.append(max(addr, base))
                     lengths.append(min(addr + length, base + PAGE_SIZE) - addrs[-1])
-        except Fault:
+        except (Fault, InvariantError):
             for page in pages:
                 release_user_page(self._mech, cpu, page, call.foll)
             raise

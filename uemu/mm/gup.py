@@ -72,7 +72,7 @@ def hold_user_pages(
     try:
         for base in bases[len(pages) :]:
             pages.append((yield from _get_user_page(mech, cpu, mm, base, foll)))
-    except Fault:
+    except (Fault, InvariantError):
         for page in pages:
             gup_release(mech, cpu, page, foll)
         raise

@@ -21,15 +21,17 @@ from typing import Final
 from uemu import abi
 from uemu.abi import O_DIRECT, PAGE_SIZE, Direction
 from uemu.dma.engine import Transfer
-from uemu.errors import Fault
+from uemu.errors import Fault, InvariantError
 from uemu.host import tracee
 from uemu.kernel import Kernel
 from uemu.live.program.framing import Framing
 from uemu.live.program.result import Stats
 from uemu.live.program.schedule import Flight, Schedule
 from uemu.live.program.tasks import ProgramMm, Task
+from uemu.oracle.violations import Violation
 from uemu.step import run
 
+LIVELOCK: Final = "livelock"
 SECTOR: Final = 512
 MAX_IOV: Final = 1024
 
@@ -127,11 +129,19 @@ class Staging:
 class DirectIo:
     """Turns requests into transfers, and transfers into results."""
 
-    def __init__(self, kernel: Kernel, framing: Framing, schedule: Schedule, stats: Stats) -> None:
+    def __init__(
+        self,
+        kernel: Kernel,
+        framing: Framing,
+        schedule: Schedule,
+        stats: Stats,
+        violations: list[Violation],
+    ) -> None:
         self._kernel = kernel
         self._framing = framing
         self._schedule = schedule
         self._stats = stats
+        self._violations = violations
         self._staging = Staging()
 
     def request_of(self, task: Task, nr: int, args: tuple[int, ...]) -> Request | None:
@@ -211,6 +221,14 @@ class DirectIo:
             self._framing.sync(mm, task)
             done(-fault.errno)
             return
+        except InvariantError as broken:
+            os.close(request.fd)
+            if broken.kind != LIVELOCK:
+                raise
+            self._never_returns(mm, request, broken)
+            self._framing.sync(mm, task)
+            done(-errno.EFAULT)
+            return
         except BaseException:
             os.close(request.fd)
             raise
@@ -230,6 +248,15 @@ class DirectIo:
                 lambda flight: done(self._move(task, flight, request)),
                 waits=waits,
                 was_shared=was_shared,
+            )
+
+    def _never_returns(self, mm: ProgramMm, request: Request, broken: InvariantError) -> None:
+        """Under this policy the call would be in the kernel for ever: it is said, and fails."""
+        addr, mm_id = request.buffers[0][0], mm.mm.id
+        if not any((v.kind, v.mm) == (LIVELOCK, mm_id) for v in self._violations):
+            text = f"{mm.mm.name}'s call would never return, and fails here with EFAULT: {broken}"
+            self._violations.append(
+                Violation(LIVELOCK, mm_id, addr, request.length, None, text, ())
             )
 
     def _shown(self, mm: ProgramMm, buffers: Buffers) -> dict[int, int]:

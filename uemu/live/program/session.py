@@ -60,7 +60,7 @@ class Session:
         self.tracees = Tracees(self._loader.slot)
         framing = Framing(kernel, mmu, self.tracees, self._loader, self._stats)
         self._schedule = Schedule(kernel, dma, self._let_go)
-        direct = DirectIo(kernel, framing, self._schedule, self._stats)
+        direct = DirectIo(kernel, framing, self._schedule, self._stats, self._oracle.violations)
         self._aio = Aio(self.tracees, framing, self._schedule, direct)
         self._births = Births(
             kernel,
