@@ -260,7 +260,7 @@ class Births:
         # A handler is gone with its program, SIG_IGN stays.
         process.on_segv = b""
         if not old.tasks:
-            self._end_mm(old, former)
+            self._end_mm(old)
         mm = self._new_mm(stop.tid)
         task = self._enter(stop.tid, process, mm, former)
         behind = native.new_event()
@@ -298,18 +298,26 @@ class Births:
         if task in self._schedule.born:
             self._schedule.born.remove(task)
         if not mm.tasks:
-            self._end_mm(mm, task)
+            self._end_mm(mm)
         if tracees.newborn:
             self.end_orphans()
 
-    def _end_mm(self, mm: ProgramMm, task: Task) -> None:
+    def _end_mm(self, mm: ProgramMm) -> None:
         if mm not in self._framing.mms:
             return
         self._framing.forget(mm)
-        self._schedule.drain(mm)
-        run(self._kernel.exit_mm(task.cpu, mm.mm))
-        mm.memory.close()
+        try:
+            self._schedule.drain(mm)
+        finally:
+            # Whoever died while others were told of it: these pages are free.
+            run(self._kernel.exit_mm(Cpu("exit"), mm.mm))
+            mm.memory.close()
         self._schedule.mm_gone(mm)
+
+    def end_all(self) -> None:
+        """Nobody is left: end what the kernel did not tell us the end of."""
+        for mm in list(self._framing.mms):
+            self._end_mm(mm)
 
     def end_orphans(self, tid: int = 0) -> None:
         """Kill newborns that nobody is going to tell of: their parent was killed meanwhile.

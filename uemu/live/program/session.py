@@ -125,6 +125,7 @@ class Session:
             self._births.begin(pid)
             self._loop()
             self._births.reap_orphans()
+            self._births.end_all()
             self.check_nothing_left()
         except BaseException:
             native.kill(pid)
