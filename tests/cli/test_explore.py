@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import json
+import re
 from pathlib import Path
 
 import pytest
+from rich.console import Console
+from rich.progress import Progress
 
 from tests.cli.conftest import Done, Uemu
 from uemu.cli import explore as command
-from uemu.cli.explore import coverage
 from uemu.explore import Exploration
 
 RACY = ("explore", "gup-fast-vs-fork", "--policy", "arcangeli-2009-v2:norecheck")
@@ -31,7 +34,10 @@ def test_finds_the_race_draws_it_and_ends_with_the_way_back(uemu: Uemu) -> None:
         "gup-fast-vs-fork under arcangeli-2009-v2:norecheck:"
         " lost-dma-write, dma-write-seen-by-other"
     )
-    assert lines[1].endswith(": exhaustive, under sequential consistency")
+    assert re.fullmatch(
+        r"\d+ schedules and \d+ redundant in \d+\.\d s: exhaustive, under sequential consistency",
+        lines[1],
+    )
     assert done.out.count("\nRace: gup-fast-vs-fork uemu1:") == 1
     assert "\n  1. parent: o_direct gets pfn 0 [io]\n" in done.out
     assert lines[-2].endswith(" under arcangeli-2009-v2:norecheck in gup-fast-vs-fork")
@@ -71,12 +77,12 @@ def test_without_the_wait_for_gup_fast_the_recheck_is_not_enough(uemu: Uemu) -> 
 def test_a_bound_is_no_proof(uemu: Uemu) -> None:
     done = uemu(*SOUND, "--max-schedules", "3")
     assert (done.status, done.err) == (0, "")
-    assert done.out.splitlines()[1] == "3 schedules, bounded: no proof"
+    assert re.fullmatch(r"3 schedules in .* s: bounded, no proof", done.out.splitlines()[1])
 
 
 def test_without_reduction_there_are_more_schedules_and_none_is_redundant(uemu: Uemu) -> None:
     done = uemu(*SOUND, "--no-reduction", "--max-schedules", "300")
-    assert done.out.splitlines()[1] == "300 schedules, bounded: no proof"
+    assert re.fullmatch(r"300 schedules in .* s: bounded, no proof", done.out.splitlines()[1])
 
 
 def test_the_policy_is_the_baseline_unless_said(uemu: Uemu) -> None:
@@ -92,17 +98,26 @@ def test_json_has_the_result_and_the_stories(uemu: Uemu, tmp_path: Path) -> None
     result = json.loads(path.read_text())
     verdicts = {each["kind"]: each for each in result.pop("verdicts")}
     assert set(verdicts) == {"lost-dma-write", "dma-write-seen-by-other"}
-    assert all(isinstance(result.pop(count), int) for count in ("schedules", "redundant"))
+    assert all(isinstance(result.pop(count), int) for count in ("schedules", "redundant", "jobs"))
+    assert 0 < result.pop("seconds") < 600
     assert result == {
         "uemu": 1,
         "command": "explore",
         "scenario": "gup-fast-vs-fork",
         "policy": "arcangeli-2009-v2:norecheck",
         "memory_model": "sc",
+        "scheduler": "dfs",
+        "seed": None,
+        "depth": None,
+        "max_schedules": None,
+        "max_preemptions": None,
         "reduction": True,
+        "twice": 0,
         "ipi_waits_for_gup_fast": True,
+        "complete": True,
         "exhaustive": True,
         "interrupted": False,
+        "lost_workers": 0,
     }
     lost = verdicts["lost-dma-write"]
     assert set(lost) == {"kind", "schedule", "replay", "message", "story"}
@@ -115,6 +130,59 @@ def test_json_of_a_sound_policy_has_no_verdicts(uemu: Uemu, tmp_path: Path) -> N
     path = tmp_path / "result.json"
     assert uemu(*SOUND, "--json", str(path)).status == 0
     assert json.loads(path.read_text())["verdicts"] == []
+
+
+@pytest.mark.parametrize(
+    ("options", "claim", "reduction"),
+    [
+        (["--max-preemptions", "1"], "15 schedules in .* s: bounded, every schedule with at most"
+         " 1 preemption, no proof", False),
+        (["--scheduler", "random", "--seed", "4", "--max-schedules", "40"],
+         "40 schedules drawn at random, seed 4, in .* s: no proof", False),
+        (["--scheduler", "pct", "--depth", "2", "--max-schedules", "40"],
+         "40 schedules drawn by PCT, depth 2, seed 0, in .* s: no proof", False),
+        (["--twice"], "79 schedules and 8 redundant in .* s: exhaustive, .*", True),
+        (["--jobs", "1"], "79 schedules and 8 redundant in .* s: exhaustive, .*", True),
+    ],
+)  # fmt: skip
+def test_other_ways_to_search_find_the_loss_of_2009_and_say_what_they_are(
+    uemu: Uemu, tmp_path: Path, options: list[str], claim: str, reduction: bool
+) -> None:
+    path = tmp_path / "result.json"
+    done = uemu("explore", "gup-fast-vs-fork", *options, "--json", str(path))
+    assert (done.status, done.err) == (1, "")
+    assert re.fullmatch(claim, done.out.splitlines()[1])
+    assert uemu(*replay_line(done)).status == 1
+    result = json.loads(path.read_text())
+    assert (result["reduction"], result["exhaustive"]) == (reduction, reduction)
+    assert "lost-dma-write" in {each["kind"] for each in result["verdicts"]}
+
+
+def test_the_same_seed_shows_the_same(uemu: Uemu) -> None:
+    command = (*RACY, "--scheduler", "random", "--max-schedules", "60", "--seed")
+    one, again, other = (_without_time(uemu(*command, seed)) for seed in ("1", "1", "2"))
+    assert one == again != other
+
+
+def _without_time(done: Done) -> str:
+    return re.sub(r" in \S+ s:", "", done.out)
+
+
+def test_pct_states_its_odds(uemu: Uemu) -> None:
+    lines = uemu(*SOUND, "--scheduler", "pct", "--max-schedules", "30").out.splitlines()
+    assert re.fullmatch(
+        r"each shows a given violation of depth 3 with a probability of at least"
+        r" 1/\(2\*(\d\d)\^2\) = 1/\d+",
+        lines[2],
+    )
+
+
+def test_without_a_preemption_nothing_is_lost(uemu: Uemu) -> None:
+    done = uemu("explore", "gup-fast-vs-fork", "--max-preemptions", "0")
+    # Two orders of two tasks.
+    assert re.fullmatch(
+        "2 schedules in .* with at most 0 preemptions, .*", done.out.splitlines()[1]
+    )
 
 
 @pytest.mark.parametrize(
@@ -132,10 +200,25 @@ def test_json_of_a_sound_policy_has_no_verdicts(uemu: Uemu, tmp_path: Path) -> N
         (["lost-read", "--max-schedules", "0"], "argument --max-schedules: '0' is not a number"),
         (["lost-read", "--memory-model", "tso"], "'tso' is not in this version of uemu"),
         (["lost-read", "--memory-model", "arm"], "'arm' is unknown; there is 'sc'"),
-        (["lost-read", "--scheduler", "pct"], "'pct' is not in this version of uemu"),
-        (["lost-read", "--max-preemptions", "2"], "--max-preemptions is not in this version"),
-        (["lost-read", "--seed", "2"], "--seed is not in this version of uemu"),
-        (["lost-read", "--jobs", "2"], "--jobs is not in this version of uemu"),
+        (["lost-read", "--scheduler", "bfs"], "invalid choice: 'bfs' (choose from"),
+        (["lost-read", "--max-preemptions", "-1"], "'-1' is not a number from 0 on"),
+        (["lost-read", "--seed", "2"], "--seed means nothing with --scheduler dfs: leave it out"),
+        (["lost-read", "--depth", "2"], "or say --scheduler pct"),
+        (
+            ["lost-read", "--scheduler", "random", "--depth", "2"],
+            "--depth means nothing with --scheduler random: leave it out, or say --scheduler pct",
+        ),
+        (
+            ["lost-read", "--scheduler", "pct", "--max-preemptions", "2"],
+            "--max-preemptions means nothing with --scheduler pct: leave it out",
+        ),
+        (
+            ["lost-read", "--scheduler", "random", "--no-reduction"],
+            "--no-reduction means nothing with --scheduler random: leave it out",
+        ),
+        (["--twice", "lost-read"], "argument --twice: 'lost-read' is not a number from 1 on"),
+        (["lost-read", "--jobs", "0"], "argument --jobs: '0' is not a number from 1 on"),
+        (["lost-read", "--jobs", "2", "--cluster", "tcp://x:1"], "--jobs and --cluster are two"),
         (["lost-read", "--json", "/proc/none/x"], "cannot write /proc/none/x: No such file"),
     ],
 )
@@ -143,7 +226,7 @@ def test_what_cannot_be_is_refused(uemu: Uemu, argv: list[str], error: str) -> N
     done = uemu("explore", *argv)
     assert (done.status, done.out) == (2, "")
     _, _, said = done.err.rpartition("uemu: error: ")
-    assert error in said
+    assert error in " ".join(said.split())
 
 
 def test_what_is_the_default_may_be_said(uemu: Uemu) -> None:
@@ -151,29 +234,43 @@ def test_what_is_the_default_may_be_said(uemu: Uemu) -> None:
     assert done.status == 0
 
 
-@pytest.mark.parametrize(
-    ("found", "text"),
-    [
-        (Exploration(schedules=1), "1 schedule, bounded: no proof"),
-        (Exploration(schedules=9, interrupted=True), "9 schedules, interrupted: no proof"),
-        (
-            Exploration(schedules=9, redundant=2, exhaustive=True),
-            "9 schedules and 2 redundant: exhaustive, under sequential consistency",
-        ),
-    ],
-)
-def test_says_what_was_covered(found: Exploration, text: str) -> None:
-    assert coverage(found) == text
-
-
 def test_an_interrupted_search_without_violation_ends_as_one_interrupted(
     uemu: Uemu, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = Exploration(schedules=9, interrupted=True)
-    monkeypatch.setattr(command, "search", lambda *args, **options: found)
+    monkeypatch.setattr(command, "search_all", lambda *args, **options: found)
     done = uemu(*SOUND)
     assert done.status == 130
-    assert done.out.splitlines()[1] == "9 schedules, interrupted: no proof"
+    assert re.fullmatch(r"9 schedules in .* s: interrupted, no proof", done.out.splitlines()[1])
+
+
+@pytest.mark.parametrize(
+    ("options", "completed"),
+    [
+        (["--max-schedules", "100"], 100),
+        (["--scheduler", "random", "--max-schedules", "300"], 300),
+        ([], 200),
+    ],
+)
+def test_a_terminal_sees_how_far_it_is(
+    uemu: Uemu, monkeypatch: pytest.MonkeyPatch, options: list[str], completed: int
+) -> None:
+    shown: list[Progress] = []
+
+    def progress(console: Console) -> Progress:
+        terminal = Console(file=io.StringIO(), force_terminal=True, width=100)
+        shown.append(make_progress(terminal))
+        return shown[0]
+
+    make_progress = command._progress
+    monkeypatch.setattr(command, "_progress", progress)
+    assert uemu(*SOUND, *options, "--jobs", "1").status == 0
+    (line,) = shown[0].tasks
+    assert re.fullmatch(
+        r"gup-fast-vs-fork under arcangeli-2009-v2: \d+ schedules", line.description
+    )
+    assert line.completed == completed
+    assert "gup-fast-vs-fork" in shown[0].console.file.getvalue()  # type: ignore[attr-defined]
 
 
 def test_who_interrupts_the_shrinking_sees_the_run_that_was_found(

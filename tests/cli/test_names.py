@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from argparse import Namespace
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from uemu.cli.names import WorldMaker, check_policy, read_schedule
 from uemu.cli.parser import UsageError
 from uemu.explore import Schedule
+from uemu.scenario.registry import SCENARIOS
 
 
 def asked(scenario: str, policy: str, *, ipi_wait: bool = True) -> Namespace:
@@ -21,6 +23,18 @@ def test_a_maker_makes_a_fresh_world_each_time_and_knows_the_last() -> None:
     first, second = maker(), maker()
     assert first is not second
     assert maker.last is second
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_a_maker_travels_to_another_process_and_leaves_its_world_behind(name: str) -> None:
+    maker = WorldMaker.from_args(asked(name, "linux-6.5", ipi_wait=False))
+    before = pickle.dumps(maker)
+    maker()
+    assert pickle.dumps(maker) == before
+    there = pickle.loads(before)
+    assert there.last is None
+    assert (str(there), there.ipi_wait) == (str(maker), False)
+    assert there().state() == maker().state()
 
 
 def test_a_maker_has_names_for_people_and_for_a_shell() -> None:

@@ -80,17 +80,25 @@ class Toy:
         return f"{cells} {sorted(self.log.items())}" if self.log else cells
 
 
+@dataclass(frozen=True)
+class ToyMaker:
+    """The factory of a toy; it can be pickled if its parts can."""
+
+    fill: Callable[..., None]
+    args: tuple[Any, ...]
+    cpu: type[RecordingCpu]
+
+    def __call__(self) -> Toy:
+        world = Toy(self.cpu)
+        self.fill(world, *self.args)
+        return world
+
+
 def toy(
     fill: Callable[..., None], *args: Any, cpu: type[RecordingCpu] = RecordingCpu
 ) -> WorldFactory:
     """The factory of a toy."""
-
-    def factory() -> Toy:
-        world = Toy(cpu)
-        fill(world, *args)
-        return world
-
-    return factory
+    return ToyMaker(fill, args, cpu)
 
 
 def free(lock: Cell[int]) -> Callable[[], bool]:
@@ -428,6 +436,25 @@ def stubborn_error(world: Toy) -> None:
     world.spawn("one", body)
     world.spawn("two", body)
     world.rule = rule
+
+
+def patience(world: Toy, steps: int) -> None:
+    """One task has a single step to take before the other one has taken many."""
+    x = world.cell("x")
+
+    def quick(cpu: RecordingCpu) -> Op[None]:
+        yield Step("set", "x")
+        cpu.write(x, 1)
+
+    def slow(cpu: RecordingCpu) -> Op[None]:
+        for _ in range(steps - 1):
+            yield Step("go", "on")
+        yield Step("look", "x")
+        world.see("slow", cpu.read(x))
+
+    world.spawn("quick", quick)
+    world.spawn("slow", slow)
+    world.judge = lambda: frozenset({"overtaken"} if world.log["slow"] == [0] else ())
 
 
 def endless(world: Toy) -> None:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import dataclass
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from uemu.cli.coverage import Search, add_search, coverage
 from uemu.cli.names import WorldMaker
 from uemu.cli.output import JsonFile, envelope, make_console, print_lines
-from uemu.cli.parser import NotYet, add_ipi_wait, add_policy, one_of, positive
+from uemu.cli.parser import add_ipi_wait, add_policy, one_of
 from uemu.cli.show import show_run, violations_of
-from uemu.explore import Exploration, Run, shrink
-from uemu.explore import explore as search
+from uemu.cli.workers import add_workers, make_workers
+from uemu.explore import Exploration, Run, Sampler, Workers, shrink
+from uemu.explore import explore as search_all
 from uemu.report.story import in_order, verdict_text
 
 if TYPE_CHECKING:
@@ -38,15 +42,8 @@ def add_parser(subparsers: Subparsers) -> None:
         action="store_true",
         help="draw each violation on its own, also one that shows in another's drawing",
     )
-    parser.add_argument(
-        "--max-schedules", type=positive, metavar="N", help="stop after N runs, without a proof"
-    )
-    parser.add_argument(
-        "--no-reduction",
-        dest="reduction",
-        action="store_false",
-        help="run every order, not one of each kind",
-    )
+    add_search(parser)
+    add_workers(parser)
     add_ipi_wait(parser)
     parser.add_argument(
         "--memory-model",
@@ -56,54 +53,79 @@ def add_parser(subparsers: Subparsers) -> None:
         help="sequential consistency, the only one yet",
     )
     parser.add_argument("--json", metavar="FILE", help="write the result there, as one object")
-    parser.add_argument(
-        "--scheduler",
-        type=one_of("dfs", "random", "pct"),
-        default="dfs",
-        help=argparse.SUPPRESS,
-    )
-    for option in ("--max-preemptions", "--seed", "--jobs"):
-        parser.add_argument(option, action=NotYet)
     parser.set_defaults(run=run)
+
+
+@dataclass(frozen=True, slots=True)
+class Explored:
+    """An exploration that is over.
+
+    Attributes:
+        races: a short run for each verdict.
+        sampler: who drew the schedules, if they were drawn.
+        jobs: how many may have searched at the same time.
+        seconds: what it took, the shrinking included.
+    """
+
+    found: Exploration
+    races: dict[str, Run]
+    sampler: Sampler | None
+    jobs: int
+    seconds: float
 
 
 def run(args: argparse.Namespace) -> int:
     """Explore, shrink and show what was found."""
     maker = WorldMaker.from_args(args)
+    search = Search.from_args(args)
     file = JsonFile(args.json) if args.json is not None else None
-    found, races = explore(maker, args)
+    workers = make_workers(args)
+    done = explore(maker, search, workers, shrink_each=args.all)
+    found = done.found
     console = make_console()
     print_lines(console, f"{maker}: {verdict_text(found.verdicts)}", style="bold")
-    print_lines(console, coverage(found))
-    for race in {race.schedule: race for race in races.values()}.values():
+    print_lines(console, *coverage(found, search, seconds=done.seconds, sampler=done.sampler))
+    for race in {race.schedule: race for race in done.races.values()}.values():
         print_lines(console, "")
         show_run(console, maker, race)
     if file is not None:
-        file.write(as_json(maker, args, found, races))
+        file.write(as_json(maker, args.memory_model, search, done))
     if found.verdicts:
         return 1
     return INTERRUPTED if found.interrupted else 0
 
 
-def explore(maker: WorldMaker, args: argparse.Namespace) -> tuple[Exploration, dict[str, Run]]:
+def explore(
+    maker: WorldMaker, search: Search, workers: Workers | None, *, shrink_each: bool
+) -> Explored:
     """Explore, and find a short run for each verdict; a terminal sees how it goes on."""
+    start = monotonic()
     with _progress(make_console(stderr=True)) as progress:
-        line = progress.add_task(f"{maker}: exploring")
-        found = search(
+        line = progress.add_task(f"{maker}: exploring", total=search.max_schedules)
+        sampler = search.sampler(maker)
+        found = search_all(
             maker,
-            reduction=args.reduction,
-            max_schedules=args.max_schedules,
-            progress=lambda done: progress.update(line, description=f"{maker}: {done} schedules"),
+            reduction=search.reduction,
+            max_preemptions=search.max_preemptions,
+            sampler=sampler,
+            max_schedules=search.max_schedules,
+            twice=search.twice,
+            workers=workers,
+            progress=lambda done: progress.update(
+                line, completed=done, description=f"{maker}: {done} schedules"
+            ),
         )
         races: dict[str, Run] = {}
+        progress.update(line, total=None)
         for kind in in_order(found.verdicts):
             shown = [race for race in races.values() if kind in race.verdicts]
-            if shown and not args.all:
+            if shown and not shrink_each:
                 races[kind] = shown[0]
                 continue
             progress.update(line, description=f"{maker}: shrinking {kind}")
             races[kind] = _shrunk(maker, found.verdicts[kind], kind)
-    return found, races
+    jobs = 1 if workers is None else workers.number
+    return Explored(found, races, sampler, jobs, monotonic() - start)
 
 
 def _shrunk(maker: WorldMaker, run: Run, kind: str) -> Run:
@@ -118,6 +140,7 @@ def _progress(console: Console) -> Progress:
     return Progress(
         SpinnerColumn(),
         TextColumn("{task.description}"),
+        BarColumn(bar_width=20),
         TimeElapsedColumn(),
         console=console,
         transient=True,
@@ -125,33 +148,26 @@ def _progress(console: Console) -> Progress:
     )
 
 
-def coverage(found: Exploration) -> str:
-    """How many schedules ran, and whether those were all."""
-    ran = "1 schedule" if found.schedules == 1 else f"{found.schedules} schedules"
-    if found.redundant:
-        ran += f" and {found.redundant} redundant"
-    if found.exhaustive:
-        return f"{ran}: exhaustive, under sequential consistency"
-    return f"{ran}, {'interrupted' if found.interrupted else 'bounded'}: no proof"
-
-
-def as_json(
-    maker: WorldMaker, args: argparse.Namespace, found: Exploration, races: dict[str, Run]
-) -> dict[str, Any]:
+def as_json(maker: WorldMaker, memory_model: str, search: Search, done: Explored) -> dict[str, Any]:
     """The result for programs."""
+    found = done.found
     return envelope(
         "explore",
         {
             "scenario": maker.scenario.name,
             "policy": maker.policy,
-            "memory_model": args.memory_model,
-            "reduction": args.reduction,
+            "memory_model": memory_model,
             "ipi_waits_for_gup_fast": maker.ipi_wait,
+            **search.as_json(),
+            "jobs": done.jobs,
+            "seconds": round(done.seconds, 3),
             "schedules": found.schedules,
             "redundant": found.redundant,
+            "complete": found.complete,
             "exhaustive": found.exhaustive,
             "interrupted": found.interrupted,
-            "verdicts": [_verdict(maker, kind, race) for kind, race in races.items()],
+            "lost_workers": found.deaths,
+            "verdicts": [_verdict(maker, kind, race) for kind, race in done.races.items()],
         },
     )
 

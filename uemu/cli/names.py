@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 from uemu.cli.parser import UsageError
 from uemu.explore import Schedule
@@ -44,7 +45,8 @@ class WorldMaker:
     """Makes one scenario's world under one policy, again and again.
 
     Attributes:
-        last: the world made last, for a look at it when its run is over.
+        last: the world made last, for a look at it when its run is over. It stays
+            where it is when the maker goes to another process.
     """
 
     scenario: Scenario
@@ -69,6 +71,9 @@ class WorldMaker:
         """A fresh world."""
         self.last = SimulatedWorld(self.scenario, self.policy, ipi_waits_for_gup_fast=self.ipi_wait)
         return self.last
+
+    def __reduce__(self) -> tuple[type[WorldMaker], tuple[Any, ...]]:
+        return type(self), tuple(getattr(self, each.name) for each in fields(self) if each.init)
 
     def __str__(self) -> str:
         return f"{self.scenario.name} under {self.policy}"

@@ -55,8 +55,9 @@ from a task the right to run counts as a conflict with its step.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from uemu.errors import InvariantError
 from uemu.explore.clocks import Clocks, conflict, covers, with_creation
@@ -68,7 +69,7 @@ _NOTHING: Access = (frozenset(), frozenset())
 
 
 @dataclass(slots=True)
-class _Node:
+class Node:
     """A state on the way, and the step taken from it now.
 
     Attributes:
@@ -94,41 +95,67 @@ class _Node:
 
 
 class Reduction:
-    """A depth-first search that tries at each node what a race asks for."""
+    """A depth-first search that tries at each node what a race asks for.
 
-    def __init__(self, factory: WorldFactory, *, max_steps: int = MAX_STEPS) -> None:
+    Attributes:
+        stack: the nodes of the execution at hand.
+        floor: how many of them are not this search's own: there it asks, in
+            ``wanted``, and does not try. See `split`.
+    """
+
+    def __init__(
+        self, factory: WorldFactory, *, path: Sequence[Node] = (), max_steps: int = MAX_STEPS
+    ) -> None:
         self.factory = factory
         self.max_steps = max_steps
-        self._stack: list[_Node] = []
+        self.executions = 0
+        self.stack = list(path)
+        self.floor = len(path)
         self._clocks = Clocks()
+        self._begun = False
         self._redundant = False
+
+    def next(self) -> Trial | None:
+        """Run the next schedule; None if none is left."""
+        if not self._begun:
+            self._begun = True
+            return self._execute(Execution(self.factory), rebuild=True)
+        return self._execute(Execution(self.factory)) if self._turn() else None
 
     def runs(self) -> Iterator[Trial]:
         """Run a schedule of every kind; what is given up comes as ``redundant``."""
-        yield self._execute()
-        while self._turn():
-            yield self._execute()
+        while (trial := self.next()) is not None:
+            yield trial
 
-    def _execute(self) -> Trial:
-        stack = self._stack
-        execution = Execution(self.factory)
+    def _execute(self, execution: Execution, *, rebuild: bool = False) -> Trial:
+        stack = self.stack
         self._redundant = False
         verdicts = None
-        if stack:
-            execution.rewind([node.task for node in stack[:-1]], stack[-1].runnable)
-            verdicts = self._take(execution, stack[-1])
-        else:
+        if rebuild:
             self._clocks.begin(len(execution.tasks))
+            self._rebuild(execution)
+        elif stack:
+            execution.rewind([node.task for node in stack[:-1]], stack[-1].runnable)
+        if stack:
+            verdicts = self._take(execution, stack[-1])
         while verdicts is None:
             verdicts = self._arrive(execution)
             if verdicts is None:
                 verdicts = self._take(execution, stack[-1])
         return Trial(tuple([node.task for node in stack]), verdicts, self._redundant)
 
+    def _rebuild(self, execution: Execution) -> None:
+        """Take the steps of a path that another search took, races and all."""
+        for node, after in pairwise(self.stack):
+            tasks = len(execution.tasks)
+            execution.rewind([node.task], after.runnable)
+            self._clocks.push(node.task, node.access, len(execution.tasks) - tasks)
+            self._note_losses(node, after.runnable)
+
     def _turn(self) -> bool:
         """Go back to the deepest node where somebody is left to be tried."""
-        stack = self._stack
-        while stack:
+        stack = self.stack
+        while len(stack) > self.floor:
             node = stack[-1]
             self._clocks.pop()
             node.tried[node.task] = node.access
@@ -142,15 +169,13 @@ class Reduction:
 
     def _arrive(self, execution: Execution) -> frozenset[str] | None:
         """Add a node for the state at hand, or return the verdicts if this is the end."""
-        stack = self._stack
+        stack = self.stack
         runnable = execution.runnable()
         asleep: dict[int, Access] = {}
         skip = 0
         if stack:
             last = stack[-1]
-            for task in last.runnable:
-                if task not in runnable and task != last.task:
-                    self._clocks.lose(task)
+            self._note_losses(last, runnable)
             if not self._redundant:
                 for sleepers in (last.asleep, last.tried):
                     for task, access in sleepers.items():
@@ -174,10 +199,16 @@ class Reduction:
         can = 0
         for task in runnable:
             can |= 1 << task
-        stack.append(_Node(runnable, can, asleep, chosen, 1 << chosen, skip, self._redundant))
+        stack.append(Node(runnable, can, asleep, chosen, 1 << chosen, skip, self._redundant))
         return None
 
-    def _take(self, execution: Execution, node: _Node) -> frozenset[str] | None:
+    def _note_losses(self, node: Node, runnable: list[int]) -> None:
+        """Note who could run at a node, and after its step no more."""
+        for task in node.runnable:
+            if task not in runnable and task != node.task:
+                self._clocks.lose(task)
+
+    def _take(self, execution: Execution, node: Node) -> frozenset[str] | None:
         """Take a node's step and note its races; the verdict if it ends the execution."""
         tasks = len(execution.tasks)
         label = execution.pending[node.task]
@@ -197,9 +228,9 @@ class Reduction:
             self._note_blocked(execution, node.runnable)
         return verdicts
 
-    def _note_races(self, node: _Node, races: int, waited: bool) -> None:
+    def _note_races(self, node: Node, races: int, waited: bool) -> None:
         """Ask for the orders in which the last step comes before one it races with."""
-        stack, clocks = self._stack, self._clocks
+        stack, clocks = self.stack, self._clocks
         last = len(stack) - 1
         bit = 1 << node.task
         before = clocks.before(last)
@@ -231,7 +262,7 @@ class Reduction:
 
         What its step would have touched is not known.
         """
-        stack, clocks = self._stack, self._clocks
+        stack, clocks = self.stack, self._clocks
         everything = (1 << len(stack)) - 1
         blocked = [
             task

@@ -7,6 +7,7 @@ from itertools import zip_longest
 
 from uemu.errors import InvariantError
 from uemu.explore.execution import MAX_STEPS, NONDETERMINISM, Execution, Run
+from uemu.explore.result import Trial
 from uemu.explore.schedule import DIGITS, Schedule, ScheduleError
 from uemu.explore.world import WorldFactory
 
@@ -45,20 +46,45 @@ def _cannot_run(execution: Execution, task: int, runnable: Sequence[int]) -> Sch
     return ScheduleError(execution.steps, task, who, tuple(describe(index) for index in runnable))
 
 
-def check_deterministic(factory: WorldFactory, schedule: Sequence[int]) -> None:
-    """Run a schedule twice and compare step by step.
+def check_deterministic(
+    factory: WorldFactory, schedule: Sequence[int], *, max_steps: int = MAX_STEPS
+) -> Run:
+    """Run a schedule twice and compare step by step; what it did.
 
     Raises:
         InvariantError: ``nondeterminism``, with the first step that differs.
     """
-    first, second = replay(factory, schedule), replay(factory, schedule)
+    text = Schedule(schedule)
+    first = replay(factory, schedule, max_steps=max_steps)
+    try:
+        second = replay(factory, schedule, max_steps=max_steps)
+    except ScheduleError as error:
+        raise InvariantError(NONDETERMINISM, f"{text} was run twice, then {error}") from error
     if first == second:
-        return
+        return first
     for index, (one, two) in enumerate(zip_longest(first.records, second.records)):
         if one != two:
             what = f"step {index} was {one}, then {two}"
             break
     else:
         what = f"the verdicts were {sorted(first.verdicts)}, then {sorted(second.verdicts)}"
-    text = Schedule(schedule)
     raise InvariantError(NONDETERMINISM, f"{text} was run twice and {what}")
+
+
+def check_again(factory: WorldFactory, trial: Trial, *, max_steps: int = MAX_STEPS) -> None:
+    """Run an execution two more times and compare, with each other and with it.
+
+    Raises:
+        InvariantError: ``nondeterminism``.
+    """
+    text = Schedule(trial.schedule)
+    try:
+        run = check_deterministic(factory, trial.schedule, max_steps=max_steps)
+    except ScheduleError as error:
+        raise InvariantError(NONDETERMINISM, f"{text} was run, then {error}") from error
+    # What was given up went no further than its schedule.
+    if not trial.redundant and (run.schedule, run.verdicts) != (trial.schedule, trial.verdicts):
+        raise InvariantError(
+            NONDETERMINISM,
+            f"{text} showed {sorted(trial.verdicts)}, then {run.schedule}: {sorted(run.verdicts)}",
+        )

@@ -1,0 +1,40 @@
+"""How little it takes: of the losses that are known, each needs one preemption and no more."""
+
+from __future__ import annotations
+
+import pytest
+
+from uemu.explore import explore
+from uemu.scenario.registry import SCENARIOS, find_scenario
+from uemu.scenario.world import SimulatedWorld
+
+LONG = {"lost-read", "two-readers-one-page"}
+"""Those with more than a thousand orders of at most two preemptions."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SCENARIOS)
+@pytest.mark.parametrize("policy", ["linux-2.6.29", "linux-5.9"])
+def test_what_every_order_shows_one_preemption_shows(name: str, policy: str) -> None:
+    scenario = find_scenario(name)
+    every = explore(lambda: SimulatedWorld(scenario, policy))
+    one = explore(lambda: SimulatedWorld(scenario, policy), max_preemptions=1)
+    assert every.exhaustive
+    assert (one.complete, one.exhaustive) == (True, False)
+    assert set(one.verdicts) == set(every.verdicts)
+    # The control: no task is left that could go on, nothing is lost.
+    none = explore(lambda: SimulatedWorld(scenario, policy), max_preemptions=0)
+    assert none.complete
+    assert none.verdicts == {}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in SCENARIOS if name not in LONG])
+def test_two_preemptions_show_nothing_else(name: str) -> None:
+    scenario = find_scenario(name)
+    one, two = (
+        explore(lambda: SimulatedWorld(scenario, "linux-2.6.29"), max_preemptions=bound)
+        for bound in (1, 2)
+    )
+    assert two.schedules > one.schedules
+    assert set(two.verdicts) == set(one.verdicts)
