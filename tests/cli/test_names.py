@@ -14,7 +14,7 @@ from uemu.scenario.registry import SCENARIOS
 
 
 def asked(scenario: str, policy: str, *, ipi_wait: bool = True) -> Namespace:
-    return Namespace(scenario=scenario, policy=policy, ipi_wait=ipi_wait)
+    return Namespace(scenario=scenario, policy=policy, ipi_wait=ipi_wait, memory_model="sc")
 
 
 def test_a_maker_makes_a_fresh_world_each_time_and_knows_the_last() -> None:

@@ -7,7 +7,7 @@ import argparse
 import pytest
 
 from tests.cli.conftest import Uemu
-from uemu.cli.parser import Parser, number_from, one_of, positive
+from uemu.cli.parser import Parser, number_from, positive
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "", "one", "1.5"])
@@ -25,15 +25,6 @@ def test_a_number_with_bounds() -> None:
             parse(text)
     with pytest.raises(argparse.ArgumentTypeError, match="'-1' is not a number from 0 on"):
         number_from(0)("-1")
-
-
-def test_an_option_with_one_value_yet_tells_later_ones_from_unknown_ones() -> None:
-    parse = one_of("sc", "tso")
-    assert parse("sc") == "sc"
-    with pytest.raises(argparse.ArgumentTypeError, match="'tso' is not in this version of uemu"):
-        parse("tso")
-    with pytest.raises(argparse.ArgumentTypeError, match="'arm' is unknown; there is 'sc'"):
-        parse("arm")
 
 
 def test_options_are_not_abbreviated() -> None:

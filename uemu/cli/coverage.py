@@ -12,6 +12,7 @@ from uemu.explore import Exploration, Pct, Sampler, Uniform, measured
 from uemu.explore.explorer import SAMPLES
 from uemu.explore.pct import DEPTH
 
+MODELS = {"sc": "sequential consistency", "tso": "x86-TSO"}
 SCHEDULERS = ("dfs", "random", "pct")
 
 
@@ -134,7 +135,12 @@ class Search:
 
 
 def coverage(
-    found: Exploration, search: Search, *, seconds: float = 0.0, sampler: Sampler | None = None
+    found: Exploration,
+    search: Search,
+    *,
+    seconds: float = 0.0,
+    sampler: Sampler | None = None,
+    memory_model: str = "sc",
 ) -> list[str]:
     """How many schedules ran, whether those were all, and what that says; in lines."""
     ran = "1 schedule" if found.schedules == 1 else f"{found.schedules} schedules"
@@ -144,7 +150,7 @@ def coverage(
         ran += f" drawn at random, seed {search.seed},"
     elif search.scheduler == "pct":
         ran += f" drawn by PCT, depth {search.depth}, seed {search.seed},"
-    lines = [f"{ran} in {seconds:.1f} s: {_claim(found, search)}"]
+    lines = [f"{ran} in {seconds:.1f} s: {_claim(found, search, memory_model)}"]
     if isinstance(sampler, Pct) and found.schedules:
         lines.append(_promise(found, sampler))
     if search.twice:
@@ -156,13 +162,13 @@ def coverage(
     return lines
 
 
-def _claim(found: Exploration, search: Search) -> str:
+def _claim(found: Exploration, search: Search, memory_model: str) -> str:
     if found.interrupted:
         return "interrupted, no proof"
     if search.scheduler != "dfs":
         return "no proof"
     if found.exhaustive:
-        return "exhaustive, under sequential consistency"
+        return f"exhaustive, under {MODELS[memory_model]}"
     if search.max_preemptions is not None and found.complete and not found.cut:
         times = (
             "1 preemption"

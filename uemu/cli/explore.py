@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from uemu.cli.coverage import Search, add_search, coverage
 from uemu.cli.names import WorldMaker
 from uemu.cli.output import JsonFile, envelope, make_console, print_lines
-from uemu.cli.parser import add_ipi_wait, add_policy, one_of
+from uemu.cli.parser import add_ipi_wait, add_memory_model, add_policy
 from uemu.cli.show import show_run, violations_of
 from uemu.cli.workers import add_workers, make_workers
 from uemu.explore import Exploration, Run, Sampler, Workers, shrink
@@ -45,13 +45,7 @@ def add_parser(subparsers: Subparsers) -> None:
     add_search(parser)
     add_workers(parser)
     add_ipi_wait(parser)
-    parser.add_argument(
-        "--memory-model",
-        type=one_of("sc", "tso"),
-        default="sc",
-        metavar="sc",
-        help="sequential consistency, the only one yet",
-    )
+    add_memory_model(parser)
     parser.add_argument("--json", metavar="FILE", help="write the result there, as one object")
     parser.set_defaults(run=run)
 
@@ -84,12 +78,21 @@ def run(args: argparse.Namespace) -> int:
     found = done.found
     console = make_console()
     print_lines(console, f"{maker}: {verdict_text(found.verdicts)}", style="bold")
-    print_lines(console, *coverage(found, search, seconds=done.seconds, sampler=done.sampler))
+    print_lines(
+        console,
+        *coverage(
+            found,
+            search,
+            seconds=done.seconds,
+            sampler=done.sampler,
+            memory_model=maker.memory_model,
+        ),
+    )
     for race in {race.schedule: race for race in done.races.values()}.values():
         print_lines(console, "")
         show_run(console, maker, race)
     if file is not None:
-        file.write(as_json(maker, args.memory_model, search, done))
+        file.write(as_json(maker, search, done))
     if found.verdicts:
         return 1
     return INTERRUPTED if found.interrupted else 0
@@ -148,7 +151,7 @@ def _progress(console: Console) -> Progress:
     )
 
 
-def as_json(maker: WorldMaker, memory_model: str, search: Search, done: Explored) -> dict[str, Any]:
+def as_json(maker: WorldMaker, search: Search, done: Explored) -> dict[str, Any]:
     """The result for programs."""
     found = done.found
     return envelope(
@@ -156,7 +159,7 @@ def as_json(maker: WorldMaker, memory_model: str, search: Search, done: Explored
         {
             "scenario": maker.scenario.name,
             "policy": maker.policy,
-            "memory_model": memory_model,
+            "memory_model": maker.memory_model,
             "ipi_waits_for_gup_fast": maker.ipi_wait,
             **search.as_json(),
             "jobs": done.jobs,

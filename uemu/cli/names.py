@@ -52,6 +52,7 @@ class WorldMaker:
     scenario: Scenario
     policy: str
     ipi_wait: bool = True
+    memory_model: str = "sc"
     last: SimulatedWorld | None = field(default=None, init=False)
 
     @classmethod
@@ -65,11 +66,16 @@ class WorldMaker:
             scenario = find_scenario(args.scenario)
         except ValueError as error:
             raise UsageError(str(error)) from None
-        return cls(scenario, check_policy(args.policy), args.ipi_wait)
+        return cls(scenario, check_policy(args.policy), args.ipi_wait, args.memory_model)
 
     def __call__(self) -> SimulatedWorld:
         """A fresh world."""
-        self.last = SimulatedWorld(self.scenario, self.policy, ipi_waits_for_gup_fast=self.ipi_wait)
+        self.last = SimulatedWorld(
+            self.scenario,
+            self.policy,
+            ipi_waits_for_gup_fast=self.ipi_wait,
+            tso=self.memory_model == "tso",
+        )
         return self.last
 
     def __reduce__(self) -> tuple[type[WorldMaker], tuple[Any, ...]]:
@@ -81,7 +87,11 @@ class WorldMaker:
     def replay_command(self, schedule: object) -> str:
         """The command that runs one of its schedules again."""
         return replay_command(
-            self.scenario.name, self.policy, schedule, ipi_waits_for_gup_fast=self.ipi_wait
+            self.scenario.name,
+            self.policy,
+            schedule,
+            ipi_waits_for_gup_fast=self.ipi_wait,
+            memory_model=self.memory_model,
         )
 
     @property

@@ -80,18 +80,6 @@ class NotYet(argparse.Action):
         parser.error(f"{option_string} is not in this version of uemu")
 
 
-def one_of(known: str, *later: str) -> Callable[[str], str]:
-    """A type for an option that has one value now, and others later."""
-
-    def parse(text: str) -> str:
-        if text == known:
-            return text
-        why = "is not in this version of uemu" if text in later else "is unknown"
-        raise argparse.ArgumentTypeError(f"{text!r} {why}; there is {known!r}")
-
-    return parse
-
-
 def positive(text: str) -> int:
     """A number from 1 on."""
     return number_from(1)(text)
@@ -125,6 +113,20 @@ def add_policy(
         required=required,
         default=None if required else default,
         help=f"the kernel's rules, NAME or NAME:VARIANT{known}{newest}",
+    )
+
+
+MEMORY_MODELS = ("sc", "tso")
+
+
+def add_memory_model(parser: argparse.ArgumentParser) -> None:
+    """Give a command the choice of when a store becomes visible."""
+    parser.add_argument(
+        "--memory-model",
+        choices=MEMORY_MODELS,
+        default="sc",
+        help="sc: a store is seen at once (default); tso: x86's store buffers, each drained by"
+        " locked instructions, fences, and at any later point",
     )
 
 

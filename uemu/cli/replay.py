@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from uemu.cli.names import WorldMaker, read_schedule
 from uemu.cli.output import make_console
-from uemu.cli.parser import NotYet, UsageError, add_ipi_wait, add_policy
+from uemu.cli.parser import NotYet, UsageError, add_ipi_wait, add_memory_model, add_policy
 from uemu.cli.show import show_run
 from uemu.explore import ScheduleError
 from uemu.explore import replay as run_again
@@ -29,6 +29,7 @@ def add_parser(subparsers: Subparsers) -> None:
     add_policy(parser, required=True)
     parser.add_argument("schedule", metavar="SCHEDULE", help="uemu1: and a digit for each step")
     add_ipi_wait(parser)
+    add_memory_model(parser)
     parser.add_argument("--live", action=NotYet, nargs=0)
     parser.set_defaults(run=run)
 

@@ -9,11 +9,18 @@ from uemu.report.story import verdict_text
 
 
 def replay_command(
-    scenario: str, policy: str, schedule: object, *, ipi_waits_for_gup_fast: bool = True
+    scenario: str,
+    policy: str,
+    schedule: object,
+    *,
+    ipi_waits_for_gup_fast: bool = True,
+    memory_model: str = "sc",
 ) -> str:
     """The command that runs one schedule again, in one line to paste."""
-    switch = "" if ipi_waits_for_gup_fast else " --no-ipi-wait"
-    return f"uemu replay {scenario} --policy {policy}{switch} {schedule}"
+    switches = "" if ipi_waits_for_gup_fast else " --no-ipi-wait"
+    if memory_model != "sc":
+        switches += f" --memory-model {memory_model}"
+    return f"uemu replay {scenario} --policy {policy}{switches} {schedule}"
 
 
 def run_command(program: Sequence[str], policy: str, *, dma: str, seed: int, hold_ms: int) -> str:
