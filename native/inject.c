@@ -81,7 +81,12 @@ int uemu_inject(pid_t tid, uint64_t ip, struct uemu_event *ev)
 	int err, has_info, came = 0;
 	siginfo_t info;
 
-	*ev = (struct uemu_event){ .tid = tid, .kind = UEMU_NONE };
+	/*
+	 * Another thread's exec may have taken its place: then it stands where
+	 * nobody left it, and has not told.
+	 */
+	if (uemu_poll(tid, ev))
+		return -ESRCH;
 	has_info = !ptrace_errno(PTRACE_GETSIGINFO, tid, 0, &info);
 	err = ptrace_errno(PTRACE_GETREGS, tid, 0, &regs);
 	if (!err)

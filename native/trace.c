@@ -176,19 +176,26 @@ int uemu_next(struct uemu_event *ev, const struct uemu_ranges *ranges, int timeo
 	}
 }
 
+/* 1 if a thread has something to report, which `ev` says; else 0. */
+int uemu_poll(pid_t tid, struct uemu_event *ev)
+{
+	int status;
+
+	*ev = (struct uemu_event){ .tid = tid, .kind = UEMU_NONE };
+	if (waitpid(tid, &status, __WALL | WNOHANG) != tid)
+		return 0;
+	classify(ev, status);
+	return 1;
+}
+
 /*
  * Ask a running thread to stop: 0, it will report that; 1, it had stopped for
  * a reason of its own, which `ev` says; -ESRCH, it is gone.
  */
 int uemu_stop(pid_t tid, struct uemu_event *ev)
 {
-	int status;
-
-	*ev = (struct uemu_event){ .tid = tid, .kind = UEMU_NONE };
-	if (waitpid(tid, &status, __WALL | WNOHANG) == tid) {
-		classify(ev, status);
+	if (uemu_poll(tid, ev))
 		return 1;
-	}
 	return ptrace_errno(PTRACE_INTERRUPT, tid, 0, NULL);
 }
 

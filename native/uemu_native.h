@@ -110,6 +110,7 @@ int uemu_spawn(const char *path, char *const argv[], char *const envp[],
 int uemu_start(const char *path, char *const argv[], char *const envp[]);
 int uemu_wait(struct uemu_event *ev, int nohang);
 int uemu_next(struct uemu_event *ev, const struct uemu_ranges *ranges, int timeout_ms);
+int uemu_poll(pid_t tid, struct uemu_event *ev);
 int uemu_stop(pid_t tid, struct uemu_event *ev);
 int uemu_wait_for(pid_t tid, struct uemu_event *ev);
 int uemu_go(pid_t tid, uint64_t ip, int sig, struct uemu_event *ev);

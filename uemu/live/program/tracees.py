@@ -26,8 +26,11 @@ class TaskGone(Exception):
     """The task that something was to be done in died meanwhile; nothing is wrong."""
 
 
-GONE: Final = (TaskGone, ProcessLookupError, FileNotFoundError)
-"""How it shows that a task died meanwhile: ptrace(2) and /proc say so in their ways."""
+GONE: Final = (TaskGone, ProcessLookupError, FileNotFoundError, PermissionError)
+"""How it shows that a task died meanwhile: ptrace(2) and /proc say so in their ways.
+
+Files in /proc belong to root once a process has no address space any more.
+"""
 
 
 class Tracees:
@@ -172,6 +175,13 @@ class Tracees:
             self._keep_if_known(stop)
         return frozen
 
+    def _has_execed(self, task: Task) -> bool:
+        """Whether another thread's exec has taken a leader's place, and is still to be told of."""
+        return any(
+            stop.tid == task.tid and stop.kind == native.EVENT and stop.code == tracee.EVENT_EXEC
+            for stop in self._kept
+        )
+
     def _drop_the_dead(self, asked: dict[int, Task]) -> bool:
         """Ask no leader that is dead before its threads are; whether anybody is still asked."""
         for tid in [tid for tid in asked if procfs.is_dead(tid)]:
@@ -187,7 +197,7 @@ class Tracees:
         later, self._later = self._later, []
         for task, sig, how in [*((task, 0, tracee.CONT) for task in frozen if task.held), *later]:
             task.held = False
-            if self.tasks.get(task.tid) is task:
+            if self.tasks.get(task.tid) is task and not self._has_execed(task):
                 self.resume(task, sig, how)
 
     # Calls in a task -------------------------------------------------------------------
@@ -198,6 +208,8 @@ class Tracees:
         Raises:
             TaskGone: it died on the way.
         """
+        if self._has_execed(task):
+            raise TaskGone
         slot, results = self._slot, []
         task.injected = True
         for start in range(0, len(calls), native.MAX_CALLS):

@@ -80,8 +80,9 @@ def _search(name: str) -> str:
         try:
             _check_file(path)
         except CannotRun as error:
-            # Like execvp: go on, and in the end say what was found and may not run.
-            if error.status == NOT_EXECUTABLE:
+            # Like a shell: go on, and in the end say what was found and may not run.
+            # What lies in a folder that may not be searched was not found.
+            if error.status == NOT_EXECUTABLE and os.path.exists(path):
                 refused = refused or error
         else:
             return path
