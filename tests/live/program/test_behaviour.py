@@ -1,0 +1,109 @@
+"""Programs of one behaviour each run under uemu as they do without it.
+
+That is the evidence: what they print and how they end is compared with a run
+on this machine's kernel, which they call right themselves (EXIT-SUCCESS).
+"""
+
+from __future__ import annotations
+
+import functools
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from native.build_native import find_compiler
+from tests.live.program.running import MAIN
+
+pytestmark = [pytest.mark.needs_ptrace, pytest.mark.needs_memfd, pytest.mark.slow]
+
+SOURCES = Path(__file__).with_name("behaviour")
+FLAGS = ("-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-pthread")
+
+
+NAMES = sorted(source.stem for source in SOURCES.glob("*.c"))
+RUNS = [(policy, dma) for policy in ("linux-2.6.29", "linux-6.5") for dma in ("immediate", "held")]
+
+Compiled = Callable[[str], Path]
+
+
+def uemu(policy: str, dma: str, *argv: str | Path) -> list[str]:
+    """A command line."""
+    options = ["--policy", policy, "--dma", dma]
+    return [sys.executable, "-c", MAIN, "run", *options, "--", *map(str, argv)]
+
+
+def run(folder: Path, command: list[str]) -> subprocess.CompletedProcess[str]:
+    """Run a command in a folder, for half a minute at most."""
+    return subprocess.run(
+        command,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        stdin=subprocess.DEVNULL,
+    )
+
+
+@pytest.fixture(scope="session")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Compiled:
+    """Compile a program of behaviour/, once."""
+    folder = tmp_path_factory.mktemp("behaviour")
+
+    @functools.cache
+    def compiled(name: str) -> Path:
+        command = [*find_compiler(), *FLAGS, str(SOURCES / f"{name}.c"), "-o", str(folder / name)]
+        done = subprocess.run(command, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return folder / name
+
+    return compiled
+
+
+@pytest.fixture(scope="session")
+def native(
+    program: Compiled, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], subprocess.CompletedProcess[str]]:
+    """How a program runs without uemu, once."""
+
+    @functools.cache
+    def ran(name: str) -> subprocess.CompletedProcess[str]:
+        done = run(tmp_path_factory.mktemp("native"), [str(program(name))])
+        assert done.stdout.endswith("EXIT-SUCCESS\n"), done
+        assert (done.returncode, done.stderr) == (0, "")
+        return done
+
+    return ran
+
+
+BROKEN = {
+    "advice": "MADV_WIPEONFORK over a page that is a frame is EINVAL",
+    "futex": "who waits at a futex is not woken when its page gets another frame",
+    "heap": "a heap that shrinks over frames in flight",
+    "segv_blocked": "SIGSEGV is unblocked by our faults where its action is not tracked",
+}
+"""What a program notices yet, in one of its runs at least."""
+
+
+def known(name: str) -> object:
+    """A program's name, with what is the matter with it."""
+    if name not in BROKEN:
+        return name
+    return pytest.param(name, marks=pytest.mark.xfail(reason=BROKEN[name], strict=False))
+
+
+@pytest.mark.parametrize(("policy", "dma"), RUNS)
+@pytest.mark.parametrize("name", [known(name) for name in NAMES])
+def test_a_program_runs_as_without_uemu(
+    program: Compiled,
+    native: Callable[[str], subprocess.CompletedProcess[str]],
+    tmp_path: Path,
+    name: str,
+    policy: str,
+    dma: str,
+) -> None:
+    done = run(tmp_path, uemu(policy, dma, program(name)))
+    assert done.stdout == native(name).stdout, done.stderr
+    assert done.returncode == 0
