@@ -232,7 +232,8 @@ def test_a_buffer_that_moves_is_in_use_where_it_went() -> None:
     kernel = world.kernel
     moved = run(kernel.mremap(parent.cpu, parent.mm, buf, 3 * PAGE_SIZE, 4 * PAGE_SIZE))
     assert moved != buf
-    assert kernel.io.in_use_by(transfer) == {moved, moved + 2 * PAGE_SIZE}
+    first, last = pfns(parent, moved, moved + 2 * PAGE_SIZE)
+    assert kernel.io.pages_of(transfer) == {first: {moved}, last: {moved + 2 * PAGE_SIZE}}
     assert kernel.io.in_use(parent.mm)[1] == {moved, moved + 2 * PAGE_SIZE}
 
 
@@ -241,8 +242,9 @@ def test_each_io_is_for_its_own_pages() -> None:
     one = submit(parent, [(buf, 512), (buf + PAGE_SIZE, 512)])
     two = submit(parent, [(buf + PAGE_SIZE + 512, 512)])
     io = world.kernel.io
-    assert io.in_use_by(one) == {buf, buf + PAGE_SIZE}
-    assert io.in_use_by(two) == {buf + PAGE_SIZE}
+    first, second = pfns(parent, buf, buf + PAGE_SIZE)
+    assert io.pages_of(one) == {first: {buf}, second: {buf + PAGE_SIZE}}
+    assert io.pages_of(two) == {second: {buf + PAGE_SIZE}}
     world.complete(one)
     assert io.in_use(parent.mm)[1] == {buf + PAGE_SIZE}
 

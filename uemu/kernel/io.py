@@ -246,9 +246,12 @@ class IoPaths:
                 bases.update(addr & PAGE_MASK for addr in holder.addrs)
         return pfns, bases
 
-    def in_use_by(self, io: Io) -> set[int]:
-        """The pages of its holder that an I/O is for, as addresses."""
-        return {addr & PAGE_MASK for addr in _holder(io).addrs}
+    def pages_of(self, io: Io) -> dict[int, set[int]]:
+        """The pages that an I/O is for: each pfn, and where its holder had it, as addresses."""
+        pages: dict[int, set[int]] = {}
+        for addr, segment in zip(_holder(io).addrs, io.segments, strict=True):
+            pages.setdefault(segment.pfn, set()).add(addr & PAGE_MASK)
+        return pages
 
 
 def _holder(io: Io) -> Holder:

@@ -20,7 +20,7 @@ Waiting for a fork that does not come is given up sooner each time.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Final
@@ -63,6 +63,7 @@ class Flight:
         io: the transfer.
         mm: whose buffer it is.
         finish: moves the bytes, ends the transfer, and lets who waits go on.
+        pages: its frames, and where each was in the buffer: page addresses.
         deadline: when it ends at the latest, by `time.monotonic`.
         at_risk: frames of it that are shared, so that a write may part them.
         over_fork: a fork came while it was in flight, or before, unseen by a write.
@@ -72,15 +73,16 @@ class Flight:
     io: Transfer
     mm: ProgramMm
     finish: Callable[[Flight], None]
+    pages: dict[int, set[int]]
     deadline: float
     at_risk: set[int] = field(default_factory=set)
     over_fork: bool = False
     written: bool = False
 
     @property
-    def pfns(self) -> set[int]:
+    def pfns(self) -> Collection[int]:
         """Its frames."""
-        return {segment.pfn for segment in self.io.segments}
+        return self.pages.keys()
 
     @property
     def is_read(self) -> bool:
@@ -122,12 +124,9 @@ class Schedule:
         }
         return any(
             flight.mm is mm and not flight.over_fork and flight.is_read
-            and mine.intersection(self._bases(flight))
+            and not all(mine.isdisjoint(bases) for bases in flight.pages.values())
             for flight in self.flights
         )  # fmt: skip
-
-    def _bases(self, flight: Flight) -> set[int]:
-        return self._kernel.io.in_use_by(flight.io)
 
     def any_shared(self, pfns: Iterable[int]) -> bool:
         """Whether several processes map one of these frames."""
@@ -149,7 +148,8 @@ class Schedule:
             waits: the task that asked waits for it.
             was_shared: an earlier fork had shared its pages.
         """
-        flight = Flight(io, mm, finish, self._deadline(mm))
+        pages = self._kernel.io.pages_of(io)
+        flight = Flight(io, mm, finish, pages, self._deadline(mm))
         flight.at_risk = self._risks(flight)
         if flight.at_risk and self._kind == "held":
             flight.deadline = monotonic() + self._hold_s
@@ -239,7 +239,7 @@ class Schedule:
 
     def _holds_still(self, flight: Flight, pfn: int) -> bool:
         """Whether the owner of a transfer still maps that frame of it."""
-        return any(self._pfn_at(flight.mm, base) == pfn for base in self._bases(flight))
+        return any(self._pfn_at(flight.mm, base) == pfn for base in flight.pages[pfn])
 
     def _pfn_at(self, mm: ProgramMm, base: int) -> int | None:
         cell = mm.mm.ptes.get(base)
