@@ -80,7 +80,6 @@ def native(
 
 BROKEN = {
     "advice": "MADV_WIPEONFORK over a page that is a frame is EINVAL",
-    "fork_from_thread": "a thread whose struct rseq is write-protected dies of SIGSEGV",
     "futex": "who waits at a futex is not woken when its page gets another frame",
     "heap": "a heap that shrinks over frames in flight",
     "segv_blocked": "SIGSEGV is unblocked by our faults where its action is not tracked",

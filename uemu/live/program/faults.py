@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from uemu.abi import PAGE_MASK, SYS_RT_SIGACTION, SYS_SIGALTSTACK
+from uemu.abi import PAGE_MASK, PROT_WRITE, SYS_RT_SIGACTION, SYS_SIGALTSTACK
 from uemu.errors import Fault
 from uemu.host import native, tracee
 from uemu.host.tracee import Stop
@@ -27,6 +27,7 @@ RED_ZONE: Final = 128
 AT_MINSIGSTKSZ: Final = 51
 
 SIG_DFL, SIG_IGN = 0, 1
+SEGV_MAPERR, SEGV_ACCERR = 1, 2
 SA_ONSTACK: Final = 0x0800_0000
 SS_DISABLE: Final = 2
 
@@ -62,7 +63,14 @@ class Faults:
         """A fault: on a frame it is the kernel's, else the program's own."""
         base = stop.addr & PAGE_MASK
         pte = self._framing.pte(task.mm, base)
-        if pte is None or (pte.write and not self._may_retry(task, stop)):
+        if pte is None:
+            if self._is_over(task, stop) and self._may_retry(task, stop):
+                self._restore_action(task)
+                self._tracees.resume(task)
+            else:
+                self._deliver(task, signal.SIGSEGV)
+            return
+        if pte.write and not self._may_retry(task, stop):
             self._deliver(task, signal.SIGSEGV)
             return
         if not pte.write:
@@ -88,6 +96,23 @@ class Faults:
             self._tracees.resume(task)
         else:
             self._tracees.keep(after)
+
+    def _is_over(self, task: Task, stop: Stop) -> bool:
+        """Whether a fault was at a frame that is one no more: its report came too late.
+
+        Between the two, another thread's fork gave the page back to the program:
+
+            thread                      another thread
+            stores: fault
+                                        fork: the page is idle, `unframe`
+            is reported here
+
+        All stores to a frame that fault are to memory the program may write.
+        """
+        if task.process.stage < 2 or stop.code not in (SEGV_MAPERR, SEGV_ACCERR):
+            return False
+        real = task.mm.memory.vma_at(stop.addr)
+        return real is not None and bool(real.prot & PROT_WRITE)
 
     def _may_retry(self, task: Task, stop: Stop) -> bool:
         """Another thread was faster, or the access is one that no page table allows."""
