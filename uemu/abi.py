@@ -16,6 +16,9 @@ PAGE_SHIFT = 12
 PAGE_SIZE = 1 << PAGE_SHIFT
 PAGE_MASK = ~(PAGE_SIZE - 1)
 
+USER_END = 1 << 56
+"""No user address is above, with five levels of page tables either."""
+
 RemoteAddr = NewType("RemoteAddr", int)
 """An address in a traced process that the emulated kernel does not manage."""
 

@@ -7,6 +7,6 @@ touch   what an explorer must know of buffers
 """
 
 from uemu.kernel.io import Holder
-from uemu.kernel.kernel import Kernel
+from uemu.kernel.kernel import FORK_ADVICE, Kernel
 
-__all__ = ["Holder", "Kernel"]
+__all__ = ["FORK_ADVICE", "Holder", "Kernel"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Sequence
+from typing import Final
 
 from uemu.abi import (
     MADV_DOFORK,
@@ -39,6 +40,14 @@ from uemu.mm.mremap import mremap
 from uemu.mm.munmap import exit_mmap, madvise_dontneed, munmap
 from uemu.mm.vma import Vm, Vma, vm_flags_of
 from uemu.step import Cpu, Op
+
+FORK_ADVICE: Final = {
+    MADV_DONTFORK: (Vm.DONTCOPY, 0),
+    MADV_DOFORK: (0, Vm.DONTCOPY),
+    MADV_WIPEONFORK: (Vm.WIPEONFORK, 0),
+    MADV_KEEPONFORK: (0, Vm.WIPEONFORK),
+}
+"""What madvise(2) says of forks to come: the flags of a VMA it sets, and those it takes away."""
 
 
 class Kernel:
@@ -150,20 +159,18 @@ class Kernel:
         if advice == MADV_DONTNEED:
             yield from madvise_dontneed(self.mech, cpu, mm, start, end)
             return
-        changes = {
-            MADV_DONTFORK: (Vm.DONTCOPY, 0),
-            MADV_DOFORK: (0, Vm.DONTCOPY),
-        }
-        if self.hooks.has_wipeonfork:
-            changes[MADV_WIPEONFORK] = (Vm.WIPEONFORK, 0)
-            changes[MADV_KEEPONFORK] = (0, Vm.WIPEONFORK)
-        if advice not in changes:
+        is_new = advice in (MADV_WIPEONFORK, MADV_KEEPONFORK)
+        if advice not in FORK_ADVICE or (is_new and not self.hooks.has_wipeonfork):
             raise Fault(errno.EINVAL, addr, f"madvise {advice} under {self.hooks.name}")
         yield mm.mmap_lock.write_step("madvise_behavior", "new VMA flags")
         mm.mmap_lock.enter(cpu)
         if not mm.covers(start, end):
             raise Fault(errno.ENOMEM, addr, "madvise of what is not mapped")
-        on, off = changes[advice]
+        self.advised(mm, start, end, advice)
+
+    def advised(self, mm: MmStruct, start: int, end: int, advice: int) -> None:
+        """Note advice of FORK_ADVICE for ``[start, end)`` that has been granted. Atomic."""
+        on, off = FORK_ADVICE[advice]
         for vma in mm.vmas_in(start, end):
             vma.vm_flags = (vma.vm_flags | on) & ~off
 

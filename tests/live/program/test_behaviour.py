@@ -79,9 +79,7 @@ def native(
 
 
 BROKEN = {
-    "advice": "MADV_WIPEONFORK over a page that is a frame is EINVAL",
     "futex": "who waits at a futex is not woken when its page gets another frame",
-    "heap": "a heap that shrinks over frames in flight",
     "segv_blocked": "SIGSEGV is unblocked by our faults where its action is not tracked",
 }
 """What a program notices yet, in one of its runs at least."""

@@ -8,29 +8,26 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from uemu import abi
-from uemu.abi import MADV_DOFORK, MADV_DONTFORK, MADV_KEEPONFORK, MADV_WIPEONFORK, page_range
+from uemu.abi import MADV_WIPEONFORK, page_range
 from uemu.errors import Fault
 from uemu.host.tracee import Stop
-from uemu.kernel import Kernel
+from uemu.kernel import FORK_ADVICE, Kernel
 from uemu.live.program.aio import Aio
 from uemu.live.program.births import Births
 from uemu.live.program.direct import FORMS, DirectIo, Request
 from uemu.live.program.filters import SIGSEGV
-from uemu.live.program.framing import Framing
+from uemu.live.program.framing import Framing, Run, gaps_of
 from uemu.live.program.loader import Loader, NotLoaded
 from uemu.live.program.outputs import writes_of
 from uemu.live.program.placement import Placement
 from uemu.live.program.schedule import Schedule
 from uemu.live.program.tasks import Task
 from uemu.live.program.tracees import GONE, Tracees
-from uemu.step import run
 
 Handler = Callable[[Task, Stop], None]
-
-FORK_ADVICE = (MADV_DONTFORK, MADV_DOFORK, MADV_WIPEONFORK, MADV_KEEPONFORK)
 
 
 class Calls:
@@ -172,12 +169,18 @@ class Calls:
         self._tracees.pass_call(task)
 
     def _on_brk(self, task: Task, stop: Stop) -> None:
-        if stop.args[0]:
-            heap = [vma.vm_start for vma in task.mm.mm.vmas if vma.vm_start >= stop.args[0]]
-            real = task.mm.memory.vma_at(stop.args[0]) if heap else None
-            if real is not None:
-                self._give_back(task, [(stop.args[0], real.end - stop.args[0])])
-        self._tracees.pass_call(task)
+        """The heap ends elsewhere: what it loses is its own again."""
+        end = stop.args[0] + ~abi.PAGE_MASK & abi.PAGE_MASK
+        if not end or not task.mm.mm.bases_in(end, abi.USER_END):
+            self._tracees.pass_call(task)
+            return
+        old = self._brk(task, 0)
+        self._give_back(task, [(end, old - end)])
+        self._tracees.return_from_call(task, self._brk(task, stop.args[0]))
+
+    def _brk(self, task: Task, addr: int) -> int:
+        """Let a task call brk(2); where its heap ends then."""
+        return self._tracees.inject(task, [(abi.SYS_BRK, addr, 0, 0, 0, 0, 0)])[0]
 
     def _give_back(self, task: Task, ranges: list[tuple[int, int]]) -> None:
         """End what devices do there, and let the pages be the program's own again.
@@ -206,13 +209,35 @@ class Calls:
 
     def _on_madvise(self, task: Task, stop: Stop) -> None:
         addr, length, advice = stop.args[:3]
-        if advice in FORK_ADVICE:
+        end = addr + length + ~abi.PAGE_MASK & abi.PAGE_MASK
+        if addr & ~abi.PAGE_MASK or end > abi.USER_END:
+            pass  # What the kernel refuses, at the latest where memory ends.
+        elif advice in FORK_ADVICE:
             task.mm.has_fork_advice = True
-            for base in self._framed(task, addr, length):
-                run(self._kernel.madvise(task.cpu, task.mm.mm, base, abi.PAGE_SIZE, advice))
+            framed = self._framed(task, addr, length)
+            for base in framed:
+                self._kernel.advised(task.mm.mm, base, base + abi.PAGE_SIZE, advice)
+            if framed and advice == MADV_WIPEONFORK:
+                self._wipe_on_fork(task, gaps_of(framed, addr, end))
+                return
         else:
             self._give_back(task, [(addr, length)])
         self._tracees.pass_call(task)
+
+    def _wipe_on_fork(self, task: Task, runs: Iterable[Run]) -> None:
+        """Advise what is no frame: the kernel wants anonymous memory for that.
+
+        It goes on behind a hole, which it tells of in the end. Linux:
+        mm/madvise.c:madvise_walk_vmas.
+        """
+        result = 0
+        for start, end in runs:
+            call = (abi.SYS_MADVISE, start, end - start, MADV_WIPEONFORK, 0, 0, 0)
+            answer = self._tracees.inject(task, [call])[0]
+            result = answer or result
+            if answer not in (0, -errno.ENOMEM):
+                break
+        self._tracees.return_from_call(task, result)
 
     # Processes -------------------------------------------------------------------------------
 

@@ -60,6 +60,17 @@ def runs_of(bases: Iterable[int]) -> Iterator[Run]:
         yield start, end
 
 
+def gaps_of(bases: Iterable[int], start: int, end: int) -> Iterator[Run]:
+    """What lies between ascending page addresses of a range, as runs."""
+    at = start
+    for base in bases:
+        if at < base:
+            yield at, base
+        at = base + PAGE_SIZE
+    if at < end:
+        yield at, end
+
+
 def merge(many: Iterable[list[Run]]) -> Iterator[Run]:
     """Runs of several address spaces as disjoint ones."""
     start = end = 0

@@ -24,11 +24,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from uemu.abi import USER_END
 from uemu.live.program.outputs_files import FILES
 from uemu.live.program.outputs_net import NET
 from uemu.live.program.outputs_process import PROCESS
 from uemu.live.program.outputs_requests import REQUESTS
-from uemu.live.program.outputs_rules import MAX_RW_COUNT, USER_END, Peek, Range
+from uemu.live.program.outputs_rules import MAX_RW_COUNT, Peek, Range
 
 __all__ = ["CALLS", "WRITERS", "Peek", "Range", "writes_of"]
 

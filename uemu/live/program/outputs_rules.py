@@ -14,6 +14,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from uemu.abi import USER_END
+
 Range = tuple[int, int]
 """An address and a length, in bytes."""
 
@@ -25,9 +27,6 @@ Peek = Callable[[int, int], bytes]
 
 Out = Callable[[Args, Peek], Iterable[Range]]
 Count = Callable[[Args, Peek], int]
-
-USER_END = 1 << 56
-"""No user address is above, with five levels of page tables either."""
 
 MAX_RW_COUNT = 0x7FFFF000
 """The most that one call transfers. Linux: include/linux/fs.h."""
