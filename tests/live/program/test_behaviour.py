@@ -79,7 +79,6 @@ def native(
 
 
 BROKEN = {
-    "futex": "who waits at a futex is not woken when its page gets another frame",
     "segv_blocked": "SIGSEGV is unblocked by our faults where its action is not tracked",
 }
 """What a program notices yet, in one of its runs at least."""

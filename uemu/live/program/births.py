@@ -255,6 +255,7 @@ class Births:
         process, old = former.process, former.mm
         for tid, task in list(process.tasks.items()):
             task.mm.tasks.remove(task)
+            task.mm.waiting.pop(task, None)
             tracees.tasks.pop(tid, None)
         process.tasks.clear()
         # A handler is gone with its program, SIG_IGN stays.
@@ -292,6 +293,7 @@ class Births:
         process.tasks.pop(task.tid, None)
         if task in mm.tasks:
             mm.tasks.remove(task)
+        mm.waiting.pop(task, None)
         if task.tid == self.root:
             killed = stop.kind == native.KILLED
             self.ending = (None, stop.code) if killed else (stop.code, None)

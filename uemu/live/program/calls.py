@@ -9,6 +9,7 @@ import contextlib
 import errno
 import os
 from collections.abc import Callable, Iterable
+from typing import Final
 
 from uemu import abi
 from uemu.abi import MADV_WIPEONFORK, page_range
@@ -28,6 +29,15 @@ from uemu.live.program.tasks import Task
 from uemu.live.program.tracees import GONE, Tracees
 
 Handler = Callable[[Task, Stop], None]
+
+FUTEX_OPS: Final = 0x7F | 0x80
+"""Which operation it is, and whether it is for threads of one process only.
+
+Such a futex is known by its address. Source: futex(2), linux/futex.h.
+"""
+
+FUTEX_WAITS: Final = (0, 6, 9, 11, 13)
+"""FUTEX_WAIT, LOCK_PI, WAIT_BITSET, WAIT_REQUEUE_PI, LOCK_PI2, between processes."""
 
 
 class Calls:
@@ -89,6 +99,7 @@ class Calls:
         if not task.mm.is_emulated:
             self._tracees.resume(task)
             return
+        task.mm.waiting.pop(task, None)
         handler = self._handlers.get(stop.nr, self._on_other)
         handler(task, stop)
 
@@ -299,6 +310,8 @@ class Calls:
         """A call that may write user memory: the kernel finds its pages writable."""
         if task.process.stage >= 2 and task.mm.has_frames():
             nr = task.resumes if stop.nr == abi.SYS_RESTART_SYSCALL else stop.nr
+            if nr == abi.SYS_FUTEX and stop.args[1] & FUTEX_OPS in FUTEX_WAITS:
+                task.mm.waiting[task] = stop.args[0] & abi.PAGE_MASK
             ranges = writes_of(nr, stop.args, task.mm.memory.read)
             self.break_cow(task, ranges)
         self._tracees.pass_call(task)

@@ -28,7 +28,7 @@ from uemu.abi import (
 )
 from uemu.errors import Fault
 from uemu.events import Stored
-from uemu.host import native, procfs
+from uemu.host import native, procfs, tracee
 from uemu.kernel import Kernel
 from uemu.live.program.loader import Loader
 from uemu.live.program.result import Stats
@@ -363,8 +363,27 @@ class Framing:
             Fault: the program may not access it so.
         """
         self._stats.faults += 1
+        base = addr & PAGE_MASK
+        before = self.pte(task.mm, base)
         run(self._kernel.fault(task.cpu, task.mm.mm, addr, write=write))
         self.sync(task.mm, task)
+        after = self.pte(task.mm, base)
+        if before is not None and after is not None and before.pfn != after.pfn:
+            self._wake_waiters(task, base)
+
+    def _wake_waiters(self, task: Task, base: int) -> None:
+        """Let those wait anew who wait at a futex of a page that has another frame now.
+
+        The kernel knows such a futex by its page, and who wakes them has the new one:
+
+            waiter                     another thread
+            FUTEX_WAIT at frame 1
+                                       stores: frame 2 is there now
+                                       FUTEX_WAKE at frame 2: nobody
+        """
+        for other, where in task.mm.waiting.items():
+            if where == base and other is not task and other.stop is None:
+                tracee.interrupt(other.tid)
 
     def break_cow(self, task: Task, ranges: Iterable[tuple[int, int]]) -> list[int]:
         """Make framed pages writable that the kernel is about to write for a task; which.

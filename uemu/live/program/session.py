@@ -235,6 +235,9 @@ class Session:
         else:
             if stop.code == tracee.EVENT_VFORK_DONE:
                 task.in_vfork = False
+            elif stop.is_plain:
+                # It was asked to, so that it waits at a futex anew.
+                tracee.again_if_interrupted(task.tid)
             self.tracees.resume(task)
 
 

@@ -22,6 +22,8 @@ class ProgramMm:
         mm: the emulated one: it knows framed pages only.
         memory: the real one.
         tasks: who runs in it.
+        waiting: those of them whose last call was to wait at a futex that is known
+            by its page, and where: page addresses.
         family: a number that all have in common who came from it by fork.
         is_emulated: false if it could not be prepared, and so runs natively.
         nr_children: how many were forked from it.
@@ -35,6 +37,7 @@ class ProgramMm:
     has_fork_advice: bool = False
     nr_children: int = 0
     tasks: list[Task] = field(default_factory=list)
+    waiting: dict[Task, int] = field(default_factory=dict)
 
     def has_frames(self) -> bool:
         """Whether any page of it is framed."""
