@@ -78,21 +78,8 @@ def native(
     return ran
 
 
-BROKEN = {
-    "segv_blocked": "SIGSEGV is unblocked by our faults where its action is not tracked",
-}
-"""What a program notices yet, in one of its runs at least."""
-
-
-def known(name: str) -> object:
-    """A program's name, with what is the matter with it."""
-    if name not in BROKEN:
-        return name
-    return pytest.param(name, marks=pytest.mark.xfail(reason=BROKEN[name], strict=False))
-
-
 @pytest.mark.parametrize(("policy", "dma"), RUNS)
-@pytest.mark.parametrize("name", [known(name) for name in NAMES])
+@pytest.mark.parametrize("name", NAMES)
 def test_a_program_runs_as_without_uemu(
     program: Compiled,
     native: Callable[[str], subprocess.CompletedProcess[str]],

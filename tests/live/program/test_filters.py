@@ -202,7 +202,7 @@ CASES = [
     # Advice for fork, and what SIGSEGV shall do
     *(Case(abi.SYS_MADVISE, (1, 1, advice), 0) for advice in (10, 11, 18, 19)),
     *(Case(abi.SYS_MADVISE, (1, 1, advice), 1) for advice in (0, 4, 8, 9, 12, 17, 20)),
-    Case(abi.SYS_RT_SIGACTION, (11, NOWHERE, 0, 8), 0),
+    Case(abi.SYS_RT_SIGACTION, (11, NOWHERE, 0, 8), 2),
     Case(abi.SYS_RT_SIGACTION, (11, 0, NOWHERE, 8), 2),
     Case(abi.SYS_RT_SIGACTION, (10, NOWHERE, 0, 8), 2),
     # What is refused or emulated

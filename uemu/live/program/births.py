@@ -7,11 +7,19 @@ and the child's mappings are put right before it runs.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 from collections.abc import Callable
 
-from uemu.abi import CLONE_FILES, CLONE_THREAD, CLONE_VFORK, CLONE_VM, SYS_CLONE3
+from uemu.abi import (
+    CLONE_CLEAR_SIGHAND,
+    CLONE_FILES,
+    CLONE_THREAD,
+    CLONE_VFORK,
+    CLONE_VM,
+    SYS_CLONE3,
+)
 from uemu.host import native, procfs, tracee
 from uemu.host.tracee import Stop
 from uemu.kernel import Kernel
@@ -19,6 +27,7 @@ from uemu.live.program.framing import Framing
 from uemu.live.program.loader import Loader, NotLoaded
 from uemu.live.program.result import Stats
 from uemu.live.program.schedule import Schedule
+from uemu.live.program.segv_action import SegvAction
 from uemu.live.program.tasks import ProgramMm, ProgramProcess, Task
 from uemu.live.program.tracees import TaskGone, Tracees
 from uemu.live.program.window import WindowMmu
@@ -48,6 +57,7 @@ class Births:
         framing: Framing,
         loader: Loader,
         schedule: Schedule,
+        segv: SegvAction,
         stats: Stats,
         note: Callable[[str], None],
     ) -> None:
@@ -57,6 +67,7 @@ class Births:
         self._framing = framing
         self._loader = loader
         self._schedule = schedule
+        self._segv = segv
         self._stats = stats
         self._note = note
         self._families = 0
@@ -148,7 +159,7 @@ class Births:
             child_mm = self._kernel.mm_create(_next_child(mm))
         else:
             self._mmu.forked(mm.mm.id, child_mm.id)
-        child = self._enter_child(pid, task, child_mm)
+        child = self._enter_child(pid, task, child_mm, self._clone_flags(task) or 0)
         try:
             self._settle(child, task)
         except TaskGone:
@@ -173,7 +184,7 @@ class Births:
     def _go_on_after_birth(self, task: Task) -> None:
         self._tracees.resume(task)
 
-    def _enter_child(self, pid: int, parent: Task, child_mm: MmStruct) -> Task:
+    def _enter_child(self, pid: int, parent: Task, child_mm: MmStruct, flags: int) -> Task:
         src = parent.mm
         mm = ProgramMm(
             child_mm,
@@ -182,7 +193,7 @@ class Births:
             src.is_emulated,
             src.has_fork_advice,
         )
-        process = ProgramProcess(pid, parent.process.stage, parent.process.on_segv)
+        process = _child_process(pid, parent.process, flags)
         self._stats.forks += 1
         return self._enter(pid, process, self._known(mm, pid), parent)
 
@@ -210,9 +221,11 @@ class Births:
             return
         child: Task
         if flags & CLONE_VM:
-            process = task.process if flags & CLONE_THREAD else ProgramProcess(
-                stop.msg, task.process.stage, task.process.on_segv
-            )  # fmt: skip
+            process = (
+                task.process
+                if flags & CLONE_THREAD
+                else _child_process(stop.msg, task.process, flags)
+            )
             child = self._enter(stop.msg, process, task.mm, task)
         else:
             if flags & CLONE_FILES and task.process.stage < 1:
@@ -220,7 +233,9 @@ class Births:
                     "CLONE_FILES without CLONE_VM is not supported: direct I/O through a"
                     " descriptor that the other process opens later is not noticed"
                 )
-            child = self._enter_child(stop.msg, task, self._kernel.mm_create(_next_child(task.mm)))
+            child = self._enter_child(
+                stop.msg, task, self._kernel.mm_create(_next_child(task.mm)), flags
+            )
         task.in_vfork = stop.code == tracee.EVENT_VFORK
         self._tracees.resume(task)
         first = self._tracees.newborn.pop(child.tid, None)
@@ -258,8 +273,6 @@ class Births:
             task.mm.waiting.pop(task, None)
             tracees.tasks.pop(tid, None)
         process.tasks.clear()
-        # A handler is gone with its program, SIG_IGN stays.
-        process.on_segv = b""
         if not old.tasks:
             self._end_mm(old)
         mm = self._new_mm(stop.tid)
@@ -285,6 +298,9 @@ class Births:
             task.mm.is_emulated = False
             return
         self._load(task)
+        if task.mm.is_emulated:
+            with contextlib.suppress(TaskGone):
+                self._segv.after_exec(task)
 
     def on_end(self, task: Task, stop: Stop) -> None:
         """A task is gone."""
@@ -366,6 +382,12 @@ class Births:
 def is_birth(stop: Stop) -> bool:
     """Whether a task tells of another that it made."""
     return stop.kind == native.EVENT and stop.code in BIRTHS
+
+
+def _child_process(pid: int, parent: ProgramProcess, flags: int) -> ProgramProcess:
+    """What a new process has from its parent."""
+    on_segv = None if flags & CLONE_CLEAR_SIGHAND else parent.on_segv
+    return ProgramProcess(pid, parent.stage, on_segv)
 
 
 def _next_child(mm: ProgramMm) -> str:

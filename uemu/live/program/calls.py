@@ -19,12 +19,12 @@ from uemu.kernel import FORK_ADVICE, Kernel
 from uemu.live.program.aio import Aio
 from uemu.live.program.births import Births
 from uemu.live.program.direct import FORMS, DirectIo, Request
-from uemu.live.program.filters import SIGSEGV
 from uemu.live.program.framing import Framing, Run, gaps_of
 from uemu.live.program.loader import Loader, NotLoaded
 from uemu.live.program.outputs import writes_of
 from uemu.live.program.placement import Placement
 from uemu.live.program.schedule import Schedule
+from uemu.live.program.segv_action import SIGSEGV, SegvAction
 from uemu.live.program.tasks import Task
 from uemu.live.program.tracees import GONE, Tracees
 
@@ -54,6 +54,7 @@ class Calls:
         direct: DirectIo,
         aio: Aio,
         placement: Placement,
+        segv: SegvAction,
         note: Callable[[str], None],
     ) -> None:
         self._kernel = kernel
@@ -65,6 +66,7 @@ class Calls:
         self._direct = direct
         self._aio = aio
         self._placement = placement
+        self._segv = segv
         self._note = note
         self._said: set[str] = set()
         self._at_entry: list[tuple[Task, Request]] = []
@@ -269,11 +271,13 @@ class Calls:
         self.look_at_entry()
 
     def _on_sigaction(self, task: Task, stop: Stop) -> None:
-        """The program says what SIGSEGV shall do, which our faults may make the kernel forget."""
-        if stop.args[0] == SIGSEGV and stop.args[1]:
-            with contextlib.suppress(OSError):
-                task.process.on_segv = task.mm.memory.read(stop.args[1], 32)
-        self._on_other(task, stop)
+        """Of SIGSEGV the kernel may have been told something else."""
+        sig, new, old, size = stop.args[:4]
+        if sig & 0xFFFF_FFFF != SIGSEGV or size != 8 or task.process.on_segv is None:
+            self._on_other(task, stop)
+            return
+        self.break_cow(task, writes_of(stop.nr, stop.args, task.mm.memory.read))
+        self._tracees.return_from_call(task, self._segv.asked(task, new, old))
 
     def _on_affinity(self, task: Task, stop: Stop) -> None:
         self._placement.let_go(stop.args[0] & 0xFFFF_FFFF or task.tid)

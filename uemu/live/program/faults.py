@@ -15,6 +15,7 @@ from uemu.host.tracee import Stop
 from uemu.live.area import Slot
 from uemu.live.program.framing import Framing
 from uemu.live.program.schedule import Schedule
+from uemu.live.program.segv_action import SIG_DFL, SIG_IGN, SegvAction
 from uemu.live.program.tasks import Task
 from uemu.live.program.tracees import Tracees
 
@@ -26,7 +27,6 @@ RED_ZONE: Final = 128
 
 AT_MINSIGSTKSZ: Final = 51
 
-SIG_DFL, SIG_IGN = 0, 1
 SEGV_MAPERR, SEGV_ACCERR = 1, 2
 SA_ONSTACK: Final = 0x0800_0000
 SS_DISABLE: Final = 2
@@ -48,6 +48,7 @@ class Faults:
         tracees: Tracees,
         framing: Framing,
         schedule: Schedule,
+        segv: SegvAction,
         slot: Slot,
         break_cow: Callable[[Task, list[tuple[int, int]]], None],
     ) -> None:
@@ -56,6 +57,7 @@ class Faults:
         self._frame_size = frame_size()
         self._framing = framing
         self._schedule = schedule
+        self._segv = segv
         self._slot = slot
         self._retried: dict[int, tuple[int, int, int]] = {}
 
@@ -65,21 +67,21 @@ class Faults:
         pte = self._framing.pte(task.mm, base)
         if pte is None:
             if self._is_over(task, stop) and self._may_retry(task, stop):
-                self._restore_action(task)
+                self._segv.restore(task)
                 self._tracees.resume(task)
             else:
-                self._deliver(task, signal.SIGSEGV)
+                self._deliver_segv(task, forced=True)
             return
         if pte.write and not self._may_retry(task, stop):
-            self._deliver(task, signal.SIGSEGV)
+            self._deliver_segv(task, forced=True)
             return
         if not pte.write:
             try:
                 self._framing.fault(task, stop.addr, write=True)
             except Fault:
-                self._deliver(task, signal.SIGSEGV)
+                self._deliver_segv(task, forced=True)
                 return
-        self._restore_action(task)
+        self._segv.restore(task)
         soon = self._schedule.wrote(task.mm, base, pte.pfn) if not pte.write else []
         if not soon:
             self._tracees.resume(task)
@@ -121,30 +123,21 @@ class Faults:
         self._retried[task.tid] = stop.ip, stop.addr, count
         return count < RETRIES
 
-    def _restore_action(self, task: Task) -> None:
-        """Undo what the kernel does to a program that blocks or ignores SIGSEGV.
-
-        It resets the action to SIG_DFL and unblocks the signal, also when
-        the tracer suppresses it. Linux: kernel/signal.c:force_sig_info_to_task.
-        """
-        wanted = task.process.on_segv
-        handler = int.from_bytes(wanted[:8], "little")
-        if handler == SIG_DFL:
-            return
-        slot = self._slot
-        self._tracees.inject(task, [(SYS_RT_SIGACTION, signal.SIGSEGV, 0, slot.buffer, 8, 0, 0)])
-        if int.from_bytes(slot.get(8), "little") != SIG_DFL:
-            return
-        slot.put(wanted)
-        self._tracees.inject(task, [(SYS_RT_SIGACTION, signal.SIGSEGV, slot.buffer, 0, 8, 0, 0)])
-        if handler != SIG_IGN:
-            tracee.block(task.tid, signal.SIGSEGV)
-
     def on_signal(self, task: Task, stop: Stop) -> None:
         """A signal for the program."""
         tracee.again_if_ignored(task.tid, stop.code)
         task.resumes = tracee.resumes(task.tid) or task.resumes
-        self._deliver(task, stop.code)
+        if stop.code == signal.SIGSEGV:
+            self._deliver_segv(task, forced=False)
+        else:
+            self._deliver(task, stop.code)
+
+    def _deliver_segv(self, task: Task, *, forced: bool) -> None:
+        """Let a task have a SIGSEGV that is the program's own."""
+        if self._segv.delivers(task, forced=forced):
+            self._deliver(task, signal.SIGSEGV)
+        else:
+            self._tracees.resume(task)
 
     def _deliver(self, task: Task, sig: int) -> None:
         """Let a task have a signal; its frame must find the stack writable."""

@@ -50,7 +50,6 @@ Rules = Mapping[int, tuple[Test, ...]]
 _ALWAYS: tuple[Test, ...] = ()
 _DIRECT_SCALAR = (Test(1, 511, (0,)), Test(2, 511, (0,)), Test(2, ~511 & 0xFFFF_FFFF))
 F_SETFL: Final = 4
-SIGSEGV: Final = 11
 
 FIRST: Final[Rules] = {
     abi.SYS_OPEN: (Test(1, abi.O_DIRECT),),
@@ -58,7 +57,6 @@ FIRST: Final[Rules] = {
     abi.SYS_OPENAT2: _ALWAYS,
     abi.SYS_FCNTL: (Test(1, 0xFFFF_FFFF, (F_SETFL,)), Test(2, abi.O_DIRECT)),
     abi.SYS_MADVISE: (Test(2, 0xFFFF_FFFF, (10, 11, 18, 19)),),
-    abi.SYS_RT_SIGACTION: (Test(0, 0xFFFF_FFFF, (SIGSEGV,)), Test(1, 0xFFFF_FFFF)),
     abi.SYS_IO_SETUP: _ALWAYS,
     abi.SYS_IO_URING_SETUP: _ALWAYS,
     abi.SYS_PTRACE: _ALWAYS,

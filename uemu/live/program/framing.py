@@ -32,6 +32,7 @@ from uemu.host import native, procfs, tracee
 from uemu.kernel import Kernel
 from uemu.live.program.loader import Loader
 from uemu.live.program.result import Stats
+from uemu.live.program.segv_action import SegvAction
 from uemu.live.program.tasks import ProgramMm, Task
 from uemu.live.program.tracees import TaskGone, Tracees
 from uemu.live.program.window import WindowMmu
@@ -92,12 +93,19 @@ class Framing:
     """
 
     def __init__(
-        self, kernel: Kernel, mmu: WindowMmu, tracees: Tracees, loader: Loader, stats: Stats
+        self,
+        kernel: Kernel,
+        mmu: WindowMmu,
+        tracees: Tracees,
+        loader: Loader,
+        segv: SegvAction,
+        stats: Stats,
     ) -> None:
         self._kernel = kernel
         self._mmu = mmu
         self._tracees = tracees
         self._loader = loader
+        self._segv = segv
         self._stats = stats
         self.mms: list[ProgramMm] = []
         self._ranges: dict[int, list[Run]] = {}
@@ -355,6 +363,7 @@ class Framing:
         actors = {task.pid: task for task in mm.tasks if can_act(task)} | {actor.pid: actor}
         for task in actors.values():
             self._loader.raise_stage(self._tracees, task, 2)
+            self._segv.mark(task)
 
     def fault(self, task: Task, addr: int, *, write: bool) -> None:
         """Run the kernel's fault handler for a framed page and apply what it did.

@@ -26,6 +26,7 @@ from uemu.live.program.loader import Loader
 from uemu.live.program.placement import Placement
 from uemu.live.program.result import RunResult, Stats
 from uemu.live.program.schedule import DmaOptions, Schedule
+from uemu.live.program.segv_action import SegvAction
 from uemu.live.program.tasks import Task
 from uemu.live.program.tracees import GONE, Tracees
 from uemu.live.program.which import NOT_EXECUTABLE, CannotRun, find_program
@@ -58,7 +59,8 @@ class Session:
         self._loader = Loader(self._frames, self._areas)
         self._stats = Stats()
         self.tracees = Tracees(self._loader.slot)
-        framing = Framing(kernel, mmu, self.tracees, self._loader, self._stats)
+        segv = SegvAction(self.tracees, self._loader.slot)
+        framing = Framing(kernel, mmu, self.tracees, self._loader, segv, self._stats)
         self._schedule = Schedule(kernel, dma, self._let_go)
         direct = DirectIo(kernel, framing, self._schedule, self._stats, self._oracle.violations)
         self._aio = Aio(self.tracees, framing, self._schedule, direct)
@@ -69,16 +71,17 @@ class Session:
             framing,
             self._loader,
             self._schedule,
+            segv,
             self._stats,
             self._note,
         )
         self._placement = Placement(self.tracees.tasks)
         self._calls = Calls(
             kernel, self.tracees, framing, self._births, self._loader, self._schedule, direct,
-            self._aio, self._placement, self._note,
+            self._aio, self._placement, segv, self._note,
         )  # fmt: skip
         self._faults = Faults(
-            self.tracees, framing, self._schedule, self._loader.slot, self._calls.break_cow
+            self.tracees, framing, self._schedule, segv, self._loader.slot, self._calls.break_cow
         )
         events.subscribe(PageCopied, self._page_copied)
 

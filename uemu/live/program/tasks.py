@@ -51,14 +51,14 @@ class ProgramProcess:
     Attributes:
         pid: its id.
         stage: how many of the seccomp filters it has, minus one; -1: none.
-        on_segv: what it asked rt_sigaction(2) to do at SIGSEGV, as the kernel's
-            struct; b"" if nothing.
+        on_segv: what it asks rt_sigaction(2) to do at SIGSEGV, as the kernel's struct,
+            if that differs from what the kernel was told; see `segv_action`.
         tasks: its threads by tid.
     """
 
     pid: int
     stage: int = -1
-    on_segv: bytes = b""
+    on_segv: bytes | None = None
     tasks: dict[int, Task] = field(default_factory=dict)
 
 
