@@ -24,6 +24,17 @@
 /* PIDFD_THREAD of linux/pidfd.h, which older headers lack. */
 #define UEMU_PIDFD_THREAD O_EXCL
 
+/* PTRACE_GET_RSEQ_CONFIGURATION of linux/ptrace.h, and what it fills in, which older headers lack. */
+#define UEMU_GET_RSEQ_CONFIGURATION 0x420f
+
+struct rseq_configuration {
+	uint64_t area;
+	uint32_t size;
+	uint32_t signature;
+	uint32_t flags;
+	uint32_t pad;
+};
+
 /* Of include/linux/errno.h: what a call ends with that restart_syscall(2) resumes. */
 #define ERESTART_RESTARTBLOCK 516
 
@@ -263,6 +274,23 @@ int uemu_resumes(pid_t tid)
 	    regs.orig_rax == SYS_restart_syscall || (int64_t)regs.orig_rax < 0)
 		return 0;
 	return (int)regs.orig_rax;
+}
+
+/*
+ * Where a stopped thread has its struct rseq, as it told the kernel; area 0: it
+ * has none. -EIO: before Linux 5.13 nobody can tell.
+ */
+int uemu_rseq(pid_t tid, uint64_t *area, uint32_t *size, uint32_t *signature)
+{
+	struct rseq_configuration config = { 0 };
+	long got = ptrace(UEMU_GET_RSEQ_CONFIGURATION, tid, (void *)sizeof(config), &config);
+
+	if (got < 0)
+		return -errno;
+	*area = config.area;
+	*size = config.size;
+	*signature = config.signature;
+	return 0;
 }
 
 /*

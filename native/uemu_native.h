@@ -137,6 +137,7 @@ int uemu_again_if_interrupted(pid_t tid);
 int uemu_again_if_ignored(pid_t tid, int sig);
 int uemu_resumes(pid_t tid);
 int uemu_block(pid_t tid, int sig);
+int uemu_rseq(pid_t tid, uint64_t *area, uint32_t *size, uint32_t *signature);
 int uemu_syscall_of(pid_t tid, int64_t *nr, uint64_t *flags, uint64_t *sp);
 int uemu_getfd(pid_t tid, int fd);
 int uemu_bounce(long rounds, double *ns);

@@ -134,6 +134,17 @@ def syscall_of(tid: int) -> tuple[int, int, int] | None:
     return nr[0], flags[0], sp[0]
 
 
+def rseq_of(tid: int) -> tuple[int, int, int] | None:
+    """Address, size and signature of a stopped thread's struct rseq; None: it has none.
+
+    Not known before Linux 5.13. Source: ptrace(2), rseq(2).
+    """
+    area, size, signature = ffi.new("uint64_t *"), ffi.new("uint32_t *"), ffi.new("uint32_t *")
+    if lib.uemu_rseq(tid, area, size, signature) or not area[0]:
+        return None
+    return area[0], size[0], signature[0]
+
+
 def getfd(pid: int, fd: int, tid: int = 0) -> int:
     """A descriptor of our own for a process's open file, or -errno.
 

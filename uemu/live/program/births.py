@@ -142,9 +142,9 @@ class Births:
         )
         pid = 0
         try:
-            framing.sync(mm, actor)
             if child_mm is not None:
                 framing.watch_writers(mm, actor)
+            framing.sync(mm, actor)
             stop = self._real_fork(task)
             pid = stop.msg if is_birth(stop) else 0
         finally:

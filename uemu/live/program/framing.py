@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 
 from uemu.abi import (
     MADV_DONTFORK,
@@ -24,6 +24,7 @@ from uemu.abi import (
     SYS_MMAP,
     SYS_MPROTECT,
     SYS_MUNMAP,
+    SYS_RSEQ,
     page_range,
 )
 from uemu.errors import Fault
@@ -42,6 +43,7 @@ from uemu.step import run
 
 RW = PROT_READ | PROT_WRITE
 ANONYMOUS = 0x02 | 0x20 | MAP_FIXED | MAP_NORESERVE
+RSEQ_FLAG_UNREGISTER = 1
 NO_FD = (1 << 64) - 1
 
 Run = tuple[int, int]
@@ -189,6 +191,7 @@ class Framing:
             for addr, length in buffers:
                 if not self.can_pin(mm, addr, length, write=write):
                     raise Fault(errno.EFAULT, addr, "a buffer that was mapped")
+            self._leave_rseq(mm, task, bases)
             for start, end in runs_of(bases):
                 self._adopt_run(task, start, end, relatives, frozen, actors)
             for other in [mm, *relatives]:
@@ -360,10 +363,29 @@ class Framing:
 
         Precondition: its tasks are stopped, but for one in vfork, which is not watched.
         """
+        self._leave_rseq(mm, actor, mm.mm.ptes)
         actors = {task.pid: task for task in mm.tasks if can_act(task)} | {actor.pid: actor}
         for task in actors.values():
             self._loader.raise_stage(self._tracees, task, 2)
             self._segv.mark(task)
+
+    def _leave_rseq(self, mm: ProgramMm, actor: Task, bases: Container[int]) -> None:
+        """Let threads have no struct rseq in pages that are framed.
+
+        The kernel stores to it whenever a thread goes on, and a thread that has it
+        where it cannot be written never gets anywhere. Without it sched_getcpu(3)
+        and its like ask the kernel, as they did before Linux 4.18.
+
+        Precondition: the tasks are stopped, and may write there.
+        """
+        for task in {*mm.tasks, actor}:
+            if not can_act(task) and task is not actor:
+                continue
+            rseq = tracee.rseq_of(task.tid)
+            if rseq is not None and rseq[0] & PAGE_MASK in bases:
+                area, size, signature = rseq
+                call = (SYS_RSEQ, area, size, RSEQ_FLAG_UNREGISTER, signature, 0, 0)
+                self._tracees.must_inject(task, [call])
 
     def fault(self, task: Task, addr: int, *, write: bool) -> None:
         """Run the kernel's fault handler for a framed page and apply what it did.
