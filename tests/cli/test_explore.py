@@ -13,6 +13,7 @@ from rich.progress import Progress
 
 from tests.cli.conftest import Done, Uemu
 from uemu.cli import explore as command
+from uemu.cli.main import make_parser
 from uemu.explore import Exploration
 
 RACY = ("explore", "gup-fast-vs-fork", "--policy", "arcangeli-2009-v2:norecheck")
@@ -97,6 +98,7 @@ def test_json_has_the_result_and_the_stories(uemu: Uemu, tmp_path: Path) -> None
     assert done.status == 1
     result = json.loads(path.read_text())
     verdicts = {each["kind"]: each for each in result.pop("verdicts")}
+    (drawing,) = result.pop("drawings")
     assert set(verdicts) == {"lost-dma-write", "dma-write-seen-by-other"}
     assert all(isinstance(result.pop(count), int) for count in ("schedules", "redundant", "jobs"))
     assert 0 < result.pop("seconds") < 600
@@ -124,12 +126,40 @@ def test_json_has_the_result_and_the_stories(uemu: Uemu, tmp_path: Path) -> None
     assert lost["replay"].split()[1:] == replay_line(done)
     assert lost["replay"].endswith(lost["schedule"])
     assert lost["story"][0]["event"] == "got"
+    assert drawing["schedule"] == lost["schedule"]
+    assert drawing["replay"] == lost["replay"]
 
 
 def test_json_of_a_sound_policy_has_no_verdicts(uemu: Uemu, tmp_path: Path) -> None:
     path = tmp_path / "result.json"
     assert uemu(*SOUND, "--json", str(path)).status == 0
-    assert json.loads(path.read_text())["verdicts"] == []
+    result = json.loads(path.read_text())
+    assert result["verdicts"] == result["drawings"] == []
+
+
+def test_json_has_the_drawings_that_are_shown(uemu: Uemu, tmp_path: Path) -> None:
+    path = tmp_path / "result.json"
+    done = uemu(*RACY, "--all", "--json", str(path))
+    result = json.loads(path.read_text())
+    commands = re.findall(r"^replay:  (.*)$", done.out, re.MULTILINE)
+    assert [drawing["replay"] for drawing in result["drawings"]] == commands
+    assert [each["schedule"] for each in result["verdicts"]] == [
+        drawing["schedule"] for drawing in result["drawings"]
+    ]
+
+
+def test_the_result_is_written_though_nobody_reads_the_output(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def nobody(*args: object) -> None:
+        raise BrokenPipeError
+
+    path = tmp_path / "result.json"
+    monkeypatch.setattr(command, "show_run", nobody)
+    args = make_parser().parse_args([*RACY, "--json", str(path)])
+    with pytest.raises(BrokenPipeError):
+        command.run(args)
+    assert json.loads(path.read_text())["drawings"]
 
 
 @pytest.mark.parametrize(

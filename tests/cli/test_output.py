@@ -13,6 +13,7 @@ from rich.table import Table
 from uemu.cli.output import (
     JsonFile,
     LineFile,
+    TextFile,
     envelope,
     make_console,
     print_lines,
@@ -86,6 +87,15 @@ def test_json_of_an_argument_that_is_no_text_can_be_read_back(tmp_path: Path) ->
     path = tmp_path / "result.json"
     JsonFile(str(path)).write({"program": ["a\udcff", "é"]})
     assert json.loads(path.read_text()) == {"program": ["a\udcff", "é"]}
+
+
+def test_a_text_file_is_tried_at_once_and_replaced_at_the_end(tmp_path: Path) -> None:
+    path = tmp_path / "picture.svg"
+    path.write_text("what was there before")
+    file = TextFile(str(path))
+    assert path.read_text() == "what was there before"
+    file.write_text("é\n")
+    assert path.read_bytes() == "é\n".encode()
 
 
 def test_a_line_is_in_the_file_at_once(tmp_path: Path) -> None:

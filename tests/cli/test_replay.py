@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 
 from tests.cli.conftest import Uemu
@@ -30,6 +33,43 @@ def test_a_schedule_that_ends_early_goes_on_with_the_first_task(uemu: Uemu) -> N
     assert uemu("replay", "dontfork", "--policy", "linux-6.5", schedule) == short
 
 
+def test_json_has_the_violations_and_the_drawing(uemu: Uemu, tmp_path: Path) -> None:
+    path = tmp_path / "run.json"
+    argv = ["child-corrupted", "--policy", "linux-2.6.29", "uemu1:0001111002"]
+    done = uemu("replay", *argv, "--json", str(path))
+    assert done == uemu("replay", *argv)
+    result = json.loads(path.read_text())
+    (verdict,) = result.pop("verdicts")
+    (drawing,) = result.pop("drawings")
+    assert result == {
+        "uemu": 1,
+        "command": "replay",
+        "scenario": "child-corrupted",
+        "policy": "linux-2.6.29",
+        "memory_model": "sc",
+        "ipi_waits_for_gup_fast": True,
+        "schedule": "uemu1:0001111002",
+    }
+    assert verdict["kind"] == "dma-write-seen-by-other"
+    assert verdict["story"][-1]["event"] == "device-wrote"
+    assert drawing["verdicts"] == [verdict["kind"]]
+    assert drawing["title"] in done.out
+    assert f"replay:  {drawing['replay']}\n" in done.out
+
+
+def test_json_of_a_run_without_violation_has_its_drawing(uemu: Uemu, tmp_path: Path) -> None:
+    path = tmp_path / "run.json"
+    argv = ("dontfork", "--policy", "linux-2.6.29", "uemu1:", "--json", str(path))
+    assert uemu("replay", *argv).status == 0
+    result = json.loads(path.read_text())
+    assert result["verdicts"] == []
+    (drawing,) = result["drawings"]
+    assert drawing["verdicts"] == []
+    # What was added to the schedule is there, too.
+    assert drawing["schedule"] == result["schedule"] != "uemu1:"
+    assert len(drawing["steps"]) == len(drawing["schedule"]) - len("uemu1:")
+
+
 @pytest.mark.parametrize(
     ("argv", "error"),
     [
@@ -45,6 +85,10 @@ def test_a_schedule_that_ends_early_goes_on_with_the_first_task(uemu: Uemu) -> N
         (
             ["lost-read", "--policy", "linux-6.5", "uemu1:0", "--live"],
             "--live is not in this version of uemu",
+        ),
+        (
+            ["lost-read", "--policy", "linux-6.5", "uemu1:0", "--json", "/proc/none/x"],
+            "cannot write /proc/none/x: No such file",
         ),
     ],
 )

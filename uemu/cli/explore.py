@@ -12,9 +12,10 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 
 from uemu.cli.coverage import Search, add_search, coverage
 from uemu.cli.names import WorldMaker
-from uemu.cli.output import JsonFile, envelope, make_console, print_lines
+from uemu.cli.output import envelope, make_console, print_lines
 from uemu.cli.parser import add_ipi_wait, add_memory_model, add_policy
-from uemu.cli.show import show_run, violations_of
+from uemu.cli.result_files import ResultFiles, add_result_files, verdict_json
+from uemu.cli.show import show_run
 from uemu.cli.workers import add_workers, make_workers
 from uemu.explore import Exploration, Run, Sampler, Workers, shrink
 from uemu.explore import explore as search_all
@@ -46,7 +47,7 @@ def add_parser(subparsers: Subparsers) -> None:
     add_workers(parser)
     add_ipi_wait(parser)
     add_memory_model(parser)
-    parser.add_argument("--json", metavar="FILE", help="write the result there, as one object")
+    add_result_files(parser)
     parser.set_defaults(run=run)
 
 
@@ -67,35 +68,50 @@ class Explored:
     jobs: int
     seconds: float
 
+    def drawn(self) -> list[Run]:
+        """The races, each once: one may show several verdicts."""
+        return list({race.schedule: race for race in self.races.values()}.values())
+
 
 def run(args: argparse.Namespace) -> int:
     """Explore, shrink and show what was found."""
     maker = WorldMaker.from_args(args)
     search = Search.from_args(args)
-    file = JsonFile(args.json) if args.json is not None else None
+    files = ResultFiles.from_args(args)
     workers = make_workers(args)
     done = explore(maker, search, workers, shrink_each=args.all)
-    found = done.found
+    try:
+        _show(maker, search, done)
+    finally:
+        # Also when nobody reads the output to its end.
+        files.write(maker, done.drawn(), lambda: as_json(maker, search, done))
+    if done.found.verdicts:
+        return 1
+    return INTERRUPTED if done.found.interrupted else 0
+
+
+def _show(maker: WorldMaker, search: Search, done: Explored) -> None:
     console = make_console()
-    print_lines(console, f"{maker}: {verdict_text(found.verdicts)}", style="bold")
-    print_lines(
-        console,
+    verdict, *covered = heads(maker, search, done)
+    print_lines(console, verdict, style="bold")
+    print_lines(console, *covered)
+    for race in done.drawn():
+        print_lines(console, "")
+        show_run(console, maker, race)
+
+
+def heads(maker: WorldMaker, search: Search, done: Explored) -> list[str]:
+    """What was found, and what was searched for it, in lines."""
+    return [
+        f"{maker}: {verdict_text(done.found.verdicts)}",
         *coverage(
-            found,
+            done.found,
             search,
             seconds=done.seconds,
             sampler=done.sampler,
             memory_model=maker.memory_model,
         ),
-    )
-    for race in {race.schedule: race for race in done.races.values()}.values():
-        print_lines(console, "")
-        show_run(console, maker, race)
-    if file is not None:
-        file.write(as_json(maker, search, done))
-    if found.verdicts:
-        return 1
-    return INTERRUPTED if found.interrupted else 0
+    ]
 
 
 def explore(
@@ -152,15 +168,12 @@ def _progress(console: Console) -> Progress:
 
 
 def as_json(maker: WorldMaker, search: Search, done: Explored) -> dict[str, Any]:
-    """The result for programs."""
+    """The result for programs, without its drawings."""
     found = done.found
     return envelope(
         "explore",
         {
-            "scenario": maker.scenario.name,
-            "policy": maker.policy,
-            "memory_model": maker.memory_model,
-            "ipi_waits_for_gup_fast": maker.ipi_wait,
+            **maker.as_json(),
             **search.as_json(),
             "jobs": done.jobs,
             "seconds": round(done.seconds, 3),
@@ -170,20 +183,6 @@ def as_json(maker: WorldMaker, search: Search, done: Explored) -> dict[str, Any]
             "exhaustive": found.exhaustive,
             "interrupted": found.interrupted,
             "lost_workers": found.deaths,
-            "verdicts": [_verdict(maker, kind, race) for kind, race in done.races.items()],
+            "verdicts": [verdict_json(maker, kind, race) for kind, race in done.races.items()],
         },
     )
-
-
-def _verdict(maker: WorldMaker, kind: str, race: Run) -> dict[str, Any]:
-    told = [each for each in violations_of(maker, race) if each.kind == kind]
-    return {
-        "kind": kind,
-        "schedule": str(race.schedule),
-        "replay": maker.replay_command(race.schedule),
-        "message": told[0].message if told else race.message,
-        "story": [
-            {"event": line.event, "cpu": line.cpu, "address": line.address, "text": line.text}
-            for line in (told[0].story if told else ())
-        ],
-    }

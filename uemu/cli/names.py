@@ -84,6 +84,15 @@ class WorldMaker:
     def __str__(self) -> str:
         return f"{self.scenario.name} under {self.policy}"
 
+    def as_json(self) -> dict[str, Any]:
+        """What the worlds are, for programs."""
+        return {
+            "scenario": self.scenario.name,
+            "policy": self.policy,
+            "memory_model": self.memory_model,
+            "ipi_waits_for_gup_fast": self.ipi_wait,
+        }
+
     def replay_command(self, schedule: object) -> str:
         """The command that runs one of its schedules again."""
         return replay_command(

@@ -43,11 +43,16 @@ def envelope(command: str, content: Mapping[str, Any]) -> dict[str, Any]:
 
 def print_json(content: Mapping[str, Any]) -> None:
     """Print one JSON object to stdout."""
-    sys.stdout.write(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    sys.stdout.write(json_text(content))
 
 
-class JsonFile:
-    """A file that a JSON object goes to when the work is done.
+def json_text(content: Mapping[str, Any]) -> str:
+    """A JSON object as it goes to a file or to stdout."""
+    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+
+
+class TextFile:
+    """A file that a text goes to when the work is done.
 
     It is opened at once: who mistyped its name shall not wait to learn so.
     """
@@ -60,7 +65,7 @@ class JsonFile:
         except OSError as error:
             raise _cannot_write(path, error) from None
 
-    def write(self, content: Mapping[str, Any]) -> None:
+    def write_text(self, text: str) -> None:
         """Replace what the file holds.
 
         Raises:
@@ -69,10 +74,21 @@ class JsonFile:
         try:
             # An argument may hold any byte: what is no text becomes an escape.
             with open(self.path, "w", encoding="utf-8", errors="backslashreplace") as file:
-                json.dump(content, file, indent=2, ensure_ascii=False)
-                file.write("\n")
+                file.write(text)
         except OSError as error:
             raise _cannot_write(self.path, error) from None
+
+
+class JsonFile(TextFile):
+    """A file that a JSON object goes to when the work is done."""
+
+    def write(self, content: Mapping[str, Any]) -> None:
+        """Replace what the file holds.
+
+        Raises:
+            UsageError: it cannot be written.
+        """
+        self.write_text(json_text(content))
 
 
 class LineFile:

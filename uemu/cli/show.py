@@ -9,6 +9,7 @@ from uemu.cli.output import print_lines
 from uemu.explore import Run, replay
 from uemu.oracle.violations import Violation
 from uemu.report.drawing import WIDTH, draw_steps, title
+from uemu.report.race import Race
 from uemu.report.story import in_order, told_together, verdict_lines
 from uemu.report.way_back import way_back
 from uemu.scenario.world import FLAG_LETTERS
@@ -23,6 +24,12 @@ def violations_of(maker: WorldMaker, run: Run) -> list[Violation]:
     """What the oracle says about a run: it takes place once more to be asked."""
     replay(maker, run.schedule)
     return list(maker.last.oracle.violations) if maker.last is not None else []
+
+
+def race_of(maker: WorldMaker, run: Run) -> Race:
+    """A run with the words that stand around its drawing."""
+    command = maker.replay_command(run.schedule)
+    return Race(maker.scenario.name, run, maker.remark, LEGEND, command)
 
 
 def show_run(console: Console, maker: WorldMaker, run: Run) -> None:

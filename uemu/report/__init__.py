@@ -1,10 +1,13 @@
 """What people read: drawings of runs, stories of violations, tables.
 
-`drawing`   a run as columns, one per task, in plain text.
-`story`     a violation, or a verdict, in numbered lines.
-`way_back`  the command that replays a run.
-`tables`    policies and scenarios, for a terminal.
-`scene`     processes, frames and a device, for a terminal.
+`drawing`       a run as columns, one per task, in plain text.
+`drawing_json`  the same as data, `svg` as a picture.
+`race`          a run and the words around its drawing.
+`columns`       cells that fit a width.
+`story`         a violation, or a verdict, in numbered lines.
+`way_back`      the command that replays a run.
+`tables`        policies and scenarios, for a terminal.
+`scene`         processes, frames and a device, for a terminal.
 
 Of programs that `uemu run` runs:
 

@@ -16,7 +16,7 @@ end, but never a function. Where the tasks are too many, they share a column.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from uemu.report.columns import ELLIPSIS, Column, fit, fold, lay_out
 from uemu.report.story import verdict_text
@@ -32,6 +32,9 @@ INDENT = "    "
 FIRST, LAST = 200, 100
 """Of a very long run, one that retries for ever, so many steps are drawn."""
 
+T = TypeVar("T")
+
+_NUMBER = Column("#")
 _NOTE = Column("note", 14, 4, lines=3)
 _STATE = Column("state", 10, 5)
 _TASK, _FUNCTION = Column("task", 8, 6), Column("function", 10, 6)
@@ -89,12 +92,18 @@ def draw(scenario: str, run: DrawnRun, *, remark: str = "") -> str:
 
 def title(scenario: str, run: DrawnRun, *, remark: str = "") -> list[str]:
     """``Race: SCENARIO SCHEDULE -> VERDICTS``, in more lines where one is too short."""
-    head = f"Race: {scenario} {run.schedule}"
-    what = f"-> {verdict_text(run.verdicts)}" + (f" ({remark})" if remark else "")
-    if len(head) + 1 + len(what) <= WIDTH:
-        return [f"{head} {what}"]
+    line = title_line(scenario, run, remark=remark)
+    if len(line) <= WIDTH:
+        return [line]
+    head, _, what = line.partition(" -> ")
     first, *rest = fold(head, WIDTH - len(INDENT))
-    return [first, *_indented([*rest, *fold(what, WIDTH - len(INDENT))])]
+    return [first, *_indented([*rest, *fold(f"-> {what}", WIDTH - len(INDENT))])]
+
+
+def title_line(scenario: str, run: DrawnRun, *, remark: str = "") -> str:
+    """The title in one line, however long."""
+    line = f"Race: {scenario} {run.schedule} -> {verdict_text(run.verdicts)}"
+    return f"{line} ({remark})" if remark else line
 
 
 def draw_steps(records: Sequence[DrawnStep], width: int = WIDTH) -> list[str]:
@@ -104,20 +113,34 @@ def draw_steps(records: Sequence[DrawnStep], width: int = WIDTH) -> list[str]:
         width: the widest line, for a narrow terminal; at least `NARROWEST`.
     """
     width = max(width, NARROWEST) - len(INDENT)
-    number = Column("#")
-    tasks = {record.task_index: record.task_name for record in records}
-    order = sorted(tasks)
-    columns = [number, *(Column(tasks[index], 10, 6) for index in order), _NOTE, _STATE]
-    rows = _elided([_row(record, order) for record in records])
+    columns, rows = table(records)
     widths = fit(columns, rows, width)
     if widths is None:
-        columns = [number, _TASK, _FUNCTION, _NOTE, _STATE]
+        columns = [_NUMBER, _TASK, _FUNCTION, _NOTE, _STATE]
         rows = _elided(
             [[str(r.index), r.task_name, r.step.fn, r.step.what, r.state] for r in records]
         )
         widths = fit(columns, rows, width)
         assert widths is not None, "five columns at their narrowest fit"
     return _indented(lay_out(columns, rows, widths))
+
+
+def cpus(records: Iterable[DrawnStep]) -> dict[int, str]:
+    """Who took steps, by index, in the order of the columns."""
+    return dict(sorted({record.task_index: record.task_name for record in records}.items()))
+
+
+def table(records: Sequence[DrawnStep]) -> tuple[list[Column], list[list[str]]]:
+    """A column per task, with the rows; of very many steps the `ends`, a row between them."""
+    tasks = cpus(records)
+    columns = [_NUMBER, *(Column(name, 10, 6) for name in tasks.values()), _NOTE, _STATE]
+    return columns, _elided([_row(record, tasks) for record in records])
+
+
+def ends(rows: Sequence[T]) -> tuple[Sequence[T], int, Sequence[T]]:
+    """Of very many the first, how many to leave out, and the last; of others all, 0, none."""
+    missing = len(rows) - FIRST - LAST
+    return (rows[:FIRST], missing, rows[-LAST:]) if missing > 0 else (rows, 0, ())
 
 
 def _row(record: DrawnStep, order: Iterable[int]) -> list[str]:
@@ -127,12 +150,11 @@ def _row(record: DrawnStep, order: Iterable[int]) -> list[str]:
 
 def _elided(rows: list[list[str]]) -> list[list[str]]:
     """Leave out the middle of a very long run, and say so."""
-    missing = len(rows) - FIRST - LAST
-    if missing <= 0:
+    first, missing, last = ends(rows)
+    if not missing:
         return rows
     blanks = [""] * (len(rows[0]) - 3)
-    gap = [ELLIPSIS, *blanks, f"{missing} more steps", ELLIPSIS]
-    return [*rows[:FIRST], gap, *rows[-LAST:]]
+    return [*first, [ELLIPSIS, *blanks, f"{missing} more steps", ELLIPSIS], *last]
 
 
 def _indented(lines: Iterable[str]) -> list[str]:

@@ -1,0 +1,94 @@
+"""``--json`` of the commands that draw runs: the same, for programs.
+
+The object of ``uemu explore`` or ``uemu replay`` has, beside what was asked for
+and how a search went:
+
+verdicts  what was violated, objects of
+            kind      what, a name that reports use
+            schedule  a run that shows it
+            replay    the command that runs it again
+            message   what the judge says of it
+            story     how it came about: objects of ``event``, ``cpu``,
+                      ``address`` (a number or null) and ``text``
+drawings  the runs that the terminal shows as drawings, in its order, each as
+          `uemu.report.drawing_json` has it; ``schedule`` is what joins a
+          verdict and its drawing
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from uemu.cli.names import WorldMaker
+from uemu.cli.output import JsonFile, envelope
+from uemu.cli.show import race_of, violations_of
+from uemu.explore import Run
+from uemu.report.drawing_json import drawing_json
+from uemu.report.story import in_order
+
+
+def add_result_files(parser: argparse.ArgumentParser) -> None:
+    """Give a command its ``--json``."""
+    parser.add_argument("--json", metavar="FILE", help="write the result there, as one object")
+
+
+@dataclass(frozen=True, slots=True)
+class ResultFiles:
+    """The files that were asked for; they could be opened when this was made."""
+
+    json: JsonFile | None = None
+
+    @classmethod
+    def from_args(cls, args: argparse.Namespace) -> ResultFiles:
+        """Those that the options of `add_result_files` ask for.
+
+        Raises:
+            UsageError: one cannot be written.
+        """
+        return cls(None if args.json is None else JsonFile(args.json))
+
+    def write(
+        self, maker: WorldMaker, drawn: Sequence[Run], result: Callable[[], Mapping[str, Any]]
+    ) -> None:
+        """Write them.
+
+        Args:
+            drawn: the runs that the terminal shows, in its order.
+            result: makes the object; ``drawings`` is added here.
+
+        Raises:
+            UsageError: one cannot be written.
+        """
+        if self.json is not None:
+            drawings = [drawing_json(race_of(maker, run)) for run in drawn]
+            self.json.write({**result(), "drawings": drawings})
+
+
+def run_json(command: str, maker: WorldMaker, run: Run) -> dict[str, Any]:
+    """The object of a command that shows one run, without its drawing."""
+    return envelope(
+        command,
+        {
+            **maker.as_json(),
+            "schedule": str(run.schedule),
+            "verdicts": [verdict_json(maker, kind, run) for kind in in_order(run.verdicts)],
+        },
+    )
+
+
+def verdict_json(maker: WorldMaker, kind: str, run: Run) -> dict[str, Any]:
+    """What one kind of violation is, by a run that shows it."""
+    told = [each for each in violations_of(maker, run) if each.kind == kind]
+    return {
+        "kind": kind,
+        "schedule": str(run.schedule),
+        "replay": maker.replay_command(run.schedule),
+        "message": told[0].message if told else run.message,
+        "story": [
+            {"event": line.event, "cpu": line.cpu, "address": line.address, "text": line.text}
+            for line in (told[0].story if told else ())
+        ],
+    }
