@@ -84,7 +84,12 @@ def run(args: argparse.Namespace) -> int:
         _show(maker, search, done)
     finally:
         # Also when nobody reads the output to its end.
-        files.write(maker, done.drawn(), lambda: as_json(maker, search, done))
+        files.write(
+            maker,
+            done.drawn(),
+            lambda: as_json(maker, search, done),
+            heads(maker, search, done),
+        )
     if done.found.verdicts:
         return 1
     return INTERRUPTED if done.found.interrupted else 0

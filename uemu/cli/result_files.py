@@ -1,4 +1,4 @@
-"""``--json`` of the commands that draw runs: the same, for programs.
+"""``--json`` and ``--svg`` of the commands that draw runs: the same, as files.
 
 The object of ``uemu explore`` or ``uemu replay`` has, beside what was asked for
 and how a search went:
@@ -13,26 +13,34 @@ verdicts  what was violated, objects of
 drawings  the runs that the terminal shows as drawings, in its order, each as
           `uemu.report.drawing_json` has it; ``schedule`` is what joins a
           verdict and its drawing
+
+The picture has these runs, too, below each other.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from uemu.cli.names import WorldMaker
-from uemu.cli.output import JsonFile, envelope
+from uemu.cli.output import JsonFile, TextFile, envelope
+from uemu.cli.parser import UsageError
 from uemu.cli.show import race_of, violations_of
 from uemu.explore import Run
 from uemu.report.drawing_json import drawing_json
 from uemu.report.story import in_order
+from uemu.report.svg import draw_svg
 
 
 def add_result_files(parser: argparse.ArgumentParser) -> None:
-    """Give a command its ``--json``."""
+    """Give a command its ``--json`` and ``--svg``."""
     parser.add_argument("--json", metavar="FILE", help="write the result there, as one object")
+    parser.add_argument(
+        "--svg", metavar="FILE", help="write what is drawn there, as one picture (SVG)"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,31 +48,43 @@ class ResultFiles:
     """The files that were asked for; they could be opened when this was made."""
 
     json: JsonFile | None = None
+    svg: TextFile | None = None
 
     @classmethod
     def from_args(cls, args: argparse.Namespace) -> ResultFiles:
         """Those that the options of `add_result_files` ask for.
 
         Raises:
-            UsageError: one cannot be written.
+            UsageError: one cannot be written, or both are one.
         """
-        return cls(None if args.json is None else JsonFile(args.json))
+        json = None if args.json is None else JsonFile(args.json)
+        svg = None if args.svg is None else TextFile(args.svg)
+        if json and svg and os.path.isfile(svg.path) and os.path.samefile(json.path, svg.path):
+            raise UsageError(f"--json and --svg are one file, {svg.path}: name two")
+        return cls(json, svg)
 
     def write(
-        self, maker: WorldMaker, drawn: Sequence[Run], result: Callable[[], Mapping[str, Any]]
+        self,
+        maker: WorldMaker,
+        drawn: Sequence[Run],
+        result: Callable[[], Mapping[str, Any]],
+        heads: Sequence[str] = (),
     ) -> None:
         """Write them.
 
         Args:
             drawn: the runs that the terminal shows, in its order.
             result: makes the object; ``drawings`` is added here.
+            heads: lines that stand above the picture.
 
         Raises:
             UsageError: one cannot be written.
         """
+        races = [race_of(maker, run) for run in drawn]
         if self.json is not None:
-            drawings = [drawing_json(race_of(maker, run)) for run in drawn]
-            self.json.write({**result(), "drawings": drawings})
+            self.json.write({**result(), "drawings": [drawing_json(race) for race in races]})
+        if self.svg is not None:
+            self.svg.write_text(draw_svg(races, heads=heads))
 
 
 def run_json(command: str, maker: WorldMaker, run: Run) -> dict[str, Any]:
