@@ -1,12 +1,13 @@
 """The documentation is what the code does now: drawings replay, sources are complete.
 
-A drawing stands in a docstring of a policy or a scenario and begins with
+A drawing stands in a docstring and begins with
 
     Race: SCENARIO SCHEDULE -> VERDICTS (REMARK)
 
 In a policy's docstring it is about that policy, and REMARK, if there is one, is
-the variant; in a scenario's, REMARK is the policy. When a drawing is out of
-date, the test that fails prints the one to put in its place.
+the variant; in any other, REMARK is the policy. When a drawing is out of
+date, the test that fails prints the one to put in its place. What begins like a
+drawing, or has its heads, and is none that can be replayed is a fault, too.
 """
 
 from __future__ import annotations
@@ -24,13 +25,21 @@ from uemu.report.drawing import draw
 from uemu.scenario.registry import find_scenario
 from uemu.scenario.world import SimulatedWorld
 
-PACKAGE = Path(__file__).resolve().parent.parent / "uemu"
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "uemu"
 
 RACE = re.compile(
     r"^Race: (?P<scenario>\S+) (?P<schedule>uemu\d+:\S*)\s+-> (?P<verdicts>[^()\n]*?)"
     r"(?: \((?P<remark>\S+)\))?\n\n(?:    .*(?:\n|\Z))+",
     re.MULTILINE,
 )
+
+
+TITLE = re.compile(r"""^[\s#>|*]*(?:[rRuU]?[\"']{1,3})?\s*Races?:""", re.MULTILINE)
+"""What begins like a drawing, in a docstring, a comment or any other text."""
+
+HEADS = re.compile(r"^\W*#  .*\bnote +state\s*$", re.MULTILINE)
+"""The first line of its table."""
 
 
 class Race(NamedTuple):
@@ -53,7 +62,7 @@ def races_in(path: Path, source: str) -> list[Race]:
     """The drawings in the docstrings of one file."""
     found = []
     for node in ast.walk(ast.parse(source)):
-        if not isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+        if not isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             continue
         docstring = ast.get_docstring(node) or ""
         for match in RACE.finditer(docstring):
@@ -87,7 +96,16 @@ def race_fault(race: Race) -> str | None:
     return f"{race.where}: not what a run looks like now, which is:\n\n{now}"
 
 
-FILES = sorted([*PACKAGE.glob("policy/*.py"), *PACKAGE.glob("scenario/*.py")])
+def stray_drawings(path: Path, source: str) -> str | None:
+    """What looks like a drawing in one file and is not replayed, if anything."""
+    found = len(races_in(path, source))
+    looks = {"titles": len(TITLE.findall(source)), "heads": len(HEADS.findall(source))}
+    if set(looks.values()) == {found}:
+        return None
+    return f"{path}: {found} drawings that can be replayed, but {looks}"
+
+
+FILES = sorted([*PACKAGE.rglob("*.py"), *(ROOT / "demos").rglob("*.py")])
 RACES = [race for path in FILES for race in races_in(path, path.read_text(encoding="utf-8"))]
 
 
@@ -108,11 +126,63 @@ def test_the_races_of_2009_are_drawn_beside_their_policies(policy: str, scenario
     assert (policy, scenario) in {(race.policy, race.scenario) for race in RACES}
 
 
-def test_every_block_that_looks_like_a_drawing_is_found() -> None:
-    for path in FILES:
-        source = path.read_text(encoding="utf-8")
-        titles = re.findall(r"^ *Race: \S+ uemu\d", source, re.MULTILINE)
-        assert len(titles) == len(races_in(path, source)), path
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_whatever_looks_like_a_drawing_is_replayed(path: Path) -> None:
+    stray = stray_drawings(path, path.read_text(encoding="utf-8"))
+    assert stray is None, stray
+
+
+DRAWING = """Race: dontfork uemu1:0 -> no violation (linux-6.5)
+
+    #  io   note  state
+    -  ---  ----  -----
+    0  dma        0: 1/1
+"""
+
+
+def file_with(drawing: str) -> str:
+    """A module whose docstring has the drawing."""
+    return f'"""A file.\n\n{drawing}"""'
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        file_with("{}"),
+        'def f():\n    """Do it.\n\n    {}"""',
+        'async def f():\n    """Do it.\n\n    {}"""',
+        'class C:\n    """A class.\n\n    {}"""',
+    ],
+)
+def test_a_drawing_in_a_docstring_is_found(source: str) -> None:
+    indent = "    " if "    " in source else ""
+    source = source.format(DRAWING.replace("\n", "\n" + indent))
+    (race,) = races_in(Path("x.py"), source)
+    assert (race.scenario, race.schedule, race.policy) == ("dontfork", "uemu1:0", "linux-6.5")
+    assert race.text == DRAWING
+    assert stray_drawings(Path("x.py"), source) is None
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        '"""{}"""',  # a table that begins no line of its own loses its indentation
+        '"""A file."""\nX = 1\n"""What X is.\n\n{}"""',
+        '"""A file."""\nX = """\n{}"""',
+        file_with("    {}"),
+        file_with(DRAWING.replace("Race:", "Races:")),
+        file_with(DRAWING.replace("uemu1:", "")),
+        file_with(DRAWING.replace("    ", "  ")),
+        file_with(DRAWING.replace("\n\n", "\n")),
+        file_with(DRAWING.split("\n\n")[0]),
+        file_with(DRAWING.split("\n\n")[1]),
+        "# " + DRAWING.replace("\n", "\n# "),
+    ],
+)
+def test_what_would_not_be_replayed_is_noticed(source: str) -> None:
+    source = source.format(DRAWING) if "{}" in source else source
+    assert races_in(Path("x.py"), source) == []
+    assert stray_drawings(Path("x.py"), source) is not None
 
 
 def falsified(race: Race) -> list[Race]:
@@ -120,7 +190,7 @@ def falsified(race: Race) -> list[Race]:
     schedule = race.schedule
     swapped = schedule[:-1] + ("1" if schedule[-1] == "0" else "0")
     return [
-        race._replace(text=race.text.replace("store", "stare", 1)),
+        race._replace(text=race.text.replace("b'D'", "b'E'", 1)),
         race._replace(text=race.text.replace("-> ", "-> torn-fork-copy, ", 1)),
         race._replace(text=race.text.replace("  0  ", "  7  ", 1)),
         race._replace(text="".join(race.text.splitlines(keepends=True)[:-1])),

@@ -66,6 +66,13 @@ def test_generated_part_is_current(mark: str, current: Callable[[], str]) -> Non
     assert section(mark) == now, f"paste this under the {mark} mark:\n{now}"
 
 
+def test_no_drawing_stands_outside_the_generated_parts() -> None:
+    text = README.read_text()
+    assert text.count("Race:") == section("race").count("Race:") == 1
+    heads = re.compile(r"^ *#  .*\bnote +state$", re.MULTILINE)
+    assert len(heads.findall(text)) == len(heads.findall(section("race"))) == 1
+
+
 def test_commands_are_the_first_two_sh_blocks_and_one_line_each() -> None:
     blocks = re.findall(r"^```sh\n(.*?)^```$", README.read_text(), re.MULTILINE | re.DOTALL)
     run, test = blocks[:2]

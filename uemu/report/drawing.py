@@ -1,10 +1,19 @@
 """A run as the kernel people draw races: a column per CPU, a note, the state after.
 
-    Race: lost-read uemu1:01122 -> lost-dma-write
+Race: child-corrupted uemu1:0001111002 -> dma-write-seen-by-other (linux-2.6.29)
 
-        #  io        parent      note             state
-        -  --------  ----------  ---------------  ----------
-        0  get_page              hold pfn 0       0: 2/1
+    #  io                   fork              child  note                  state
+    -  -------------------  ----------------  -----  --------------------  ----------
+    0  get_user_pages_fast                           interrupts off        0: 1/1 1/1
+    1  gup_pte_range                                 writable ?            0: 1/1 1/1
+    2  get_page                                      hold pfn 0            0: 2/1 1/1
+    3                       dup_mmap                 mmap_sem for writing  0: 2/1 1/1
+    4                       copy_one_pte             share read-only       0: 3/2 1/1
+    5                       copy_one_pte             share read-only       0: 3/2 2/2
+    6                       flush_tlb_others         IPI to io             0: 3/2 2/2
+    7  dma                                           b'D' -> pfn 0         0: 3/2 2/2
+    8  put_page                                      release pfn 0         0: 2/2 2/2
+    9                                         load   child reads           0: 2/2 2/2
 
 A cell names the kernel function that takes the step, the note says what the
 step does, and the state is the world right after it. The text is the same
