@@ -25,6 +25,7 @@ from uemu.errors import Fault, InvariantError
 from uemu.host import tracee
 from uemu.kernel import Kernel
 from uemu.live.program.framing import Framing
+from uemu.live.program.outputs_rules import signed
 from uemu.live.program.result import Stats
 from uemu.live.program.schedule import Flight, Schedule
 from uemu.live.program.tasks import ProgramMm, Task
@@ -79,7 +80,7 @@ class Request:
         fd: a descriptor of ours; whoever has the request closes it.
         buffers: address and length of each piece, in bytes.
         offset: bytes from the file's start; None: the file's own position.
-        flags: RWF_*.
+        flags: RWF_*, an int.
     """
 
     fd: int
@@ -157,7 +158,7 @@ class DirectIo:
                 if form.flags_arg is None or offset != (1 << 64) - 1:
                     return None
                 offset = None
-        flags = args[form.flags_arg] if form.flags_arg is not None else 0
+        flags = signed(args[form.flags_arg]) if form.flags_arg is not None else 0
         return self.make_request(task, args[0], form.direction, buffers, offset, flags)
 
     def make_request(

@@ -44,6 +44,16 @@ static void fail(int line, const char *what)
 	_exit(1);
 }
 
+/* What a call came to: a number, or the name of its errno. */
+__attribute__((unused))
+static void show(const char *what, long result)
+{
+	if (result == -1)
+		printf("%s: %s\n", what, strerrorname_np(errno));
+	else
+		printf("%s: %ld\n", what, result);
+}
+
 /* ---- a file ----------------------------------------------------------------- */
 
 /* What is all over one sector of the file. */
