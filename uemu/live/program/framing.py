@@ -18,6 +18,7 @@ from uemu.abi import (
     MAP_NORESERVE,
     PAGE_MASK,
     PAGE_SIZE,
+    PROT_EXEC,
     PROT_READ,
     PROT_WRITE,
     SYS_MADVISE,
@@ -141,7 +142,10 @@ class Framing:
         return pte if isinstance(pte, Pte) else None
 
     def can_pin(self, mm: ProgramMm, addr: int, length: int, *, write: bool) -> bool:
-        """Whether all of a buffer is private memory that the program itself may access so."""
+        """Whether all of a buffer is private memory that the program itself may access so.
+
+        What can be executed is not: text, and the vDSO, stay where they are.
+        """
         want = PROT_WRITE if write else PROT_READ
         at, end = addr & PAGE_MASK, addr + length
         while at < end:
@@ -152,7 +156,7 @@ class Framing:
                 at = vma.vm_end
                 continue
             real = mm.memory.vma_at(at)
-            if real is None or real.shared or not real.prot & want:
+            if real is None or real.shared or not real.prot & want or real.prot & PROT_EXEC:
                 return False
             inside = [v.vm_start for v in mm.mm.vmas if at < v.vm_start < real.end]
             at = min([real.end, *inside])
@@ -192,8 +196,9 @@ class Framing:
                 if not self.can_pin(mm, addr, length, write=write):
                     raise Fault(errno.EFAULT, addr, "a buffer that was mapped")
             self._leave_rseq(mm, task, bases)
-            for start, end in runs_of(bases):
-                self._adopt_run(task, start, end, relatives, frozen, actors)
+            runs = [(start, *self._content(mm, start, end)) for start, end in runs_of(bases)]
+            for start, flags, data in runs:
+                self._adopt_run(task, start, flags, data, relatives, frozen, actors)
             for other in [mm, *relatives]:
                 if id(other) in actors:
                     with contextlib.suppress(*(() if other is mm else (TaskGone,))):
@@ -204,21 +209,37 @@ class Framing:
         finally:
             self._tracees.thaw(frozen)
 
+    def _content(self, mm: ProgramMm, start: int, end: int) -> tuple[tuple[int, ...], bytes]:
+        """The flags and the bytes of pages, all of which are there: none are behind a file's end.
+
+        Raises:
+            Fault: EFAULT, one is not.
+        """
+        flags = mm.memory.pages(start, (end - start) // PAGE_SIZE)
+        try:
+            data = mm.memory.read(start, end - start)
+        except OSError as error:
+            if error.errno != errno.EIO:
+                raise
+            raise Fault(errno.EFAULT, start, "a page to adopt") from None
+        if not data:
+            raise TaskGone
+        if len(data) < end - start:
+            raise Fault(errno.EFAULT, start + len(data), "a page to adopt")
+        return flags, data
+
     def _adopt_run(
         self,
         task: Task,
         start: int,
-        end: int,
+        flags: tuple[int, ...],
+        data: bytes,
         relatives: list[ProgramMm],
         frozen: list[Task],
         actors: dict[int, Task],
     ) -> None:
         mm, kernel = task.mm, self._kernel
-        nr_pages = (end - start) // PAGE_SIZE
-        flags = mm.memory.pages(start, nr_pages)
-        data = mm.memory.read(start, end - start)
-        if len(data) < end - start:
-            raise TaskGone
+        nr_pages, end = len(flags), start + len(data)
         self._cover(mm, start, end)
         shared = [start + i * PAGE_SIZE for i in range(nr_pages) if is_shared(flags[i])]
         sharers = self._sharers(task, shared, data, start, relatives, frozen, actors)
