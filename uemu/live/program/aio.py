@@ -23,8 +23,9 @@ from typing import Final
 from uemu.abi import PAGE_SIZE, SYS_MMAP, SYS_MUNMAP, Direction
 from uemu.host import procfs, tracee
 from uemu.host.tracee import Stop
-from uemu.live.program.direct import Buffers, DirectIo
+from uemu.live.program.direct import DirectIo
 from uemu.live.program.framing import NO_FD, RW, Framing
+from uemu.live.program.request import Buffers
 from uemu.live.program.schedule import Schedule
 from uemu.live.program.tasks import Task
 from uemu.live.program.tracees import TaskGone, Tracees

@@ -18,11 +18,12 @@ from uemu.host.tracee import Stop
 from uemu.kernel import FORK_ADVICE, Kernel
 from uemu.live.program.aio import Aio
 from uemu.live.program.births import Births
-from uemu.live.program.direct import FORMS, DirectIo, Request
+from uemu.live.program.direct import FORMS, DirectIo
 from uemu.live.program.framing import Framing, Run, gaps_of
 from uemu.live.program.loader import Loader, NotLoaded
 from uemu.live.program.outputs import writes_of
 from uemu.live.program.placement import Placement
+from uemu.live.program.request import Request
 from uemu.live.program.schedule import Schedule
 from uemu.live.program.segv_action import SIGSEGV, SegvAction
 from uemu.live.program.tasks import Task

@@ -9,23 +9,28 @@ its call, until its transfer is over.
 from __future__ import annotations
 
 import errno
-import fcntl
-import mmap
 import os
-import stat
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 from uemu import abi
-from uemu.abi import O_DIRECT, PAGE_SIZE, Direction
+from uemu.abi import Direction
 from uemu.dma.engine import Transfer
 from uemu.errors import Fault, InvariantError
 from uemu.host import tracee
 from uemu.kernel import Kernel
 from uemu.live.program.framing import Framing
 from uemu.live.program.outputs_rules import signed
+from uemu.live.program.request import (
+    Buffers,
+    Request,
+    Staging,
+    is_aligned,
+    is_direct,
+    is_within_limit,
+)
 from uemu.live.program.result import Stats
 from uemu.live.program.schedule import Flight, Schedule
 from uemu.live.program.tasks import ProgramMm, Task
@@ -33,10 +38,7 @@ from uemu.oracle.violations import Violation
 from uemu.step import run
 
 LIVELOCK: Final = "livelock"
-SECTOR: Final = 512
 MAX_IOV: Final = 1024
-
-Buffers = list[tuple[int, int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,61 +72,6 @@ FORMS: Final[dict[int, Form]] = {
     abi.SYS_PREADV2: Form(_IN, vectored=True, offset_arg=3, flags_arg=5),
     abi.SYS_PWRITEV2: Form(_OUT, vectored=True, offset_arg=3, flags_arg=5),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """A request that can be a transfer.
-
-    Attributes:
-        fd: a descriptor of ours; whoever has the request closes it.
-        buffers: address and length of each piece, in bytes.
-        offset: bytes from the file's start; None: the file's own position.
-        flags: RWF_*, an int.
-    """
-
-    fd: int
-    direction: Direction
-    buffers: Buffers
-    offset: int | None
-    flags: int
-
-    @property
-    def length(self) -> int:
-        """Bytes asked for."""
-        return sum(length for _, length in self.buffers)
-
-
-def is_direct(fd: int) -> bool:
-    """Whether a descriptor is open for direct I/O on a file or block device."""
-    if not fcntl.fcntl(fd, fcntl.F_GETFL) & O_DIRECT:
-        return False
-    mode = os.fstat(fd).st_mode
-    return stat.S_ISREG(mode) or stat.S_ISBLK(mode)
-
-
-def is_aligned(buffers: Buffers) -> bool:
-    """Whether direct I/O could take these; otherwise the host kernel refuses them itself."""
-    return bool(buffers) and all(not addr % SECTOR and not size % SECTOR for addr, size in buffers)
-
-
-class Staging:
-    """Memory of ours that files are read into and written from."""
-
-    def __init__(self) -> None:
-        self._map = mmap.mmap(-1, 1 << 20)
-
-    def views(self, buffers: Buffers) -> list[memoryview]:
-        """Room for a request, each piece aligned as the program's is."""
-        size = sum(length + PAGE_SIZE for _, length in buffers)
-        if size > len(self._map):
-            self._map = mmap.mmap(-1, (size + (1 << 20)) >> 20 << 20)
-        views, at = [], 0
-        for addr, length in buffers:
-            at += addr % PAGE_SIZE
-            views.append(memoryview(self._map)[at : at + length])
-            at += length + -(addr + length) % PAGE_SIZE
-        return views
 
 
 class DirectIo:
@@ -178,11 +125,16 @@ class DirectIo:
             return None
         write = direction is Direction.FROM_DEVICE
         try:
-            if is_direct(own) and all(
-                self._framing.can_pin(task.mm, addr, length, write=write)
-                for addr, length in buffers
+            request = Request(own, direction, buffers, offset, flags)
+            if (
+                is_direct(own)
+                and all(
+                    self._framing.can_pin(task.mm, addr, length, write=write)
+                    for addr, length in buffers
+                )
+                and (write or is_within_limit(task.pid, request))
             ):
-                return Request(own, direction, buffers, offset, flags)
+                return request
         except BaseException:
             os.close(own)
             raise
