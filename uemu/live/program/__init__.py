@@ -11,6 +11,6 @@ births   clone in its forms, exec, exit
 framing  which pages are frames
 faults   SIGSEGV, and other signals
 calls    what is done about system calls
-direct   direct I/O as transfers, each a `request` (aio: libaio)
+direct   direct I/O as transfers, each a `request` (aio: libaio; user: its memory)
 schedule how long a transfer is in flight
 """

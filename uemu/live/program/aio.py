@@ -1,119 +1,122 @@
 """libaio: io_setup, io_submit, io_getevents, io_pgetevents, io_cancel, io_destroy.
 
-A context is a page of zeros in the program: libaio looks for its ring of
-events there, finds no magic number, and makes the system call. Requests that
-are no direct I/O are over when they are submitted.
+Requests that are no direct I/O are made by the task itself when it submits
+them, and are over then: errors, signals and limits are the host kernel's.
 
-Not modelled: IOCB_CMD_POLL (EINVAL); the signal mask of io_pgetevents.
+aio_request  one request
+aio_ring     where events are
+aio_wait     waiting for them
 
-Source: io_submit(2), linux/aio_abi.h; Linux fs/aio.c.
+Not modelled: IOCB_CMD_POLL (EINVAL); a write to a pipe without room for all of it
+    is short; who changes a struct iocb while its submission waits for a pipe.
+
+Source: io_submit(2), linux/aio_abi.h; Linux v6.1, fs/aio.c.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import fcntl
 import os
+import select
 import struct
-from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from time import monotonic
+from dataclasses import dataclass
 from typing import Final
 
+from uemu import abi
 from uemu.abi import PAGE_SIZE, SYS_MMAP, SYS_MUNMAP, Direction
-from uemu.host import procfs, tracee
+from uemu.errors import Fault
+from uemu.host import procfs
 from uemu.host.tracee import Stop
+from uemu.live.area import Slot
+from uemu.live.program import aio_request as requests
+from uemu.live.program.aio_ring import EVENT, Context, Ring, most_requests, pages_for
+from uemu.live.program.aio_wait import Waiters, signed_long
 from uemu.live.program.direct import DirectIo
 from uemu.live.program.framing import NO_FD, RW, Framing
+from uemu.live.program.outputs_rules import signed
 from uemu.live.program.request import Buffers
 from uemu.live.program.schedule import Schedule
 from uemu.live.program.tasks import Task
-from uemu.live.program.tracees import TaskGone, Tracees
+from uemu.live.program.tracees import GONE, Tracees
+from uemu.live.program.user import copy_from_user, copy_to_user, may_access
 
-IOCB = struct.Struct("=QIIHhIQQqQII")
-EVENT = struct.Struct("=QQqq")
-PREAD, PWRITE, FSYNC, FDSYNC, PREADV, PWRITEV = 0, 1, 2, 3, 7, 8
-RESFD: Final = 1
-PRIVATE_ANONYMOUS: Final = 0x22
-MOST_EVENTS: Final = 0x10000000 // 32
+RWF_NOWAIT: Final = 8
+RWF_KNOWN: Final = 0x1F
+SHARED_ANONYMOUS: Final = 0x21
+CURRENT_POSITION: Final = (1 << 64) - 1
+
+Done = Callable[[int], None]
+
+
+class _WouldBlock(Exception):
+    """A request has to wait for its file."""
 
 
 @dataclass(eq=False, slots=True)
-class _Waiting:
+class _Submission:
+    """An io_submit that waits: how far it is."""
+
     task: Task
-    least: int
-    most: int
-    events: int
-    deadline: float | None
-
-
-@dataclass(eq=False, slots=True)
-class _Context:
-    """What io_setup makes.
-
-    Attributes:
-        room: how many requests there may be, in flight or not yet collected.
-        in_flight: how many have not ended.
-        events: those that have: struct io_event each.
-        waiting: who waits in io_getevents.
-    """
-
-    room: int
-    in_flight: int = 0
-    events: deque[bytes] = field(default_factory=deque)
-    waiting: list[_Waiting] = field(default_factory=list)
-
-
-@dataclass(frozen=True, slots=True)
-class _Iocb:
-    data: int
-    flags: int
-    opcode: int
-    fd: int
-    buf: int
-    nbytes: int
-    offset: int
-    resfd: int | None
+    context: Context
+    iocbs: int
+    count: int
+    taken: int = 0
 
 
 class Aio:
     """The contexts of all programs."""
 
     def __init__(
-        self, tracees: Tracees, framing: Framing, schedule: Schedule, direct: DirectIo
+        self,
+        tracees: Tracees,
+        framing: Framing,
+        schedule: Schedule,
+        direct: DirectIo,
+        slot: Slot,
     ) -> None:
         self._tracees = tracees
         self._framing = framing
         self._schedule = schedule
         self._direct = direct
-        self._contexts: dict[tuple[int, int], _Context] = {}
+        self._slot = slot
+        self._waiters = Waiters(tracees, framing)
+        self._contexts: dict[tuple[int, int], Context] = {}
+        self._blocked: list[_Submission] = []
 
-    def _find(self, task: Task, stop: Stop) -> _Context | None:
+    def _find(self, task: Task, stop: Stop) -> Context | None:
         return self._contexts.get((task.mm.mm.id, stop.args[0]))
 
     # Contexts --------------------------------------------------------------------------------
 
     def setup(self, task: Task, stop: Stop) -> None:
         """io_setup(2)."""
-        nr_events, where = stop.args[0] & 0xFFFF_FFFF, stop.args[1]
-        result = self._setup(task, nr_events, where)
+        try:
+            result = self._setup(task, stop.args[0] & 0xFFFF_FFFF, stop.args[1])
+        except Fault as fault:
+            result = -fault.errno
         self._tracees.return_from_call(task, result)
 
     def _setup(self, task: Task, nr_events: int, where: int) -> int:
-        try:
-            if task.mm.memory.read(where, 8) != bytes(8) or nr_events == 0:
-                return -errno.EINVAL
-        except OSError:
-            return -errno.EFAULT
-        if nr_events > MOST_EVENTS:
+        if copy_from_user(task.mm, where, 8) != bytes(8) or nr_events == 0:
             return -errno.EINVAL
-        mapping = (SYS_MMAP, 0, PAGE_SIZE, RW, PRIVATE_ANONYMOUS, NO_FD, 0)
-        (page,) = self._tracees.inject(task, [mapping])
-        if -4095 <= page < 0:
-            return page
-        self._write(task, where, page.to_bytes(8, "little"))
-        # The kernel rounds up, too: programs rely on more than they asked for.
-        self._contexts[task.mm.mm.id, page] = _Context(max(nr_events, 4) * 4)
+        nr_pages = pages_for(nr_events)
+        if nr_pages is None:
+            return -errno.EINVAL
+        if nr_events > most_requests():
+            return -errno.EAGAIN
+        if not may_access(task.mm, where, 8, write=True):
+            return -errno.EFAULT
+        mapping = (SYS_MMAP, 0, nr_pages * PAGE_SIZE, RW, SHARED_ANONYMOUS, NO_FD, 0)
+        (at,) = self._tracees.inject(task, [mapping])
+        if -4095 <= at < 0:
+            return at
+        mm = task.mm.mm.id
+        number = sum(key[0] == mm for key in self._contexts)
+        self._contexts[mm, at] = Context(Ring(task.mm.memory, at, nr_pages, number))
+        copy_to_user(self._framing, task, where, at.to_bytes(8, "little"))
         return 0
 
     def destroy(self, task: Task, stop: Stop) -> None:
@@ -124,207 +127,174 @@ class Aio:
             return
         if context.in_flight:
             self._schedule.drain(task.mm)
-        for waiting in context.waiting:
-            self._release(waiting, -errno.EINVAL)
-        self._tracees.inject(task, [(SYS_MUNMAP, stop.args[0], PAGE_SIZE, 0, 0, 0, 0)])
+        self._waiters.end(context)
+        size = context.ring.nr_pages * PAGE_SIZE
+        self._tracees.inject(task, [(SYS_MUNMAP, stop.args[0], size, 0, 0, 0, 0)])
         self._tracees.return_from_call(task, 0)
 
     def cancel(self, task: Task, stop: Stop) -> None:
         """io_cancel(2): requests on files cannot be cancelled. Linux: aio.c:SYSCALL io_cancel."""
-        self._tracees.return_from_call(task, -errno.EINVAL)
+        result = -errno.EINVAL
+        try:
+            copy_from_user(task.mm, stop.args[1] + requests.AIO_KEY_AT, 4)
+        except Fault as fault:
+            result = -fault.errno
+        self._tracees.return_from_call(task, result)
 
     # Requests --------------------------------------------------------------------------------
 
     def submit(self, task: Task, stop: Stop) -> None:
         """io_submit(2): how many were taken, or the error of the first."""
-        context = self._find(task, stop)
-        count = stop.args[1] - (1 << 64) if stop.args[1] >= 1 << 63 else stop.args[1]
+        context, count = self._find(task, stop), signed_long(stop.args[1])
         if context is None or count < 0:
             self._tracees.return_from_call(task, -errno.EINVAL)
             return
-        taken, result = 0, 0
-        while taken < count:
-            result = self._submit_one(task, context, stop.args[2] + 8 * taken)
-            if result < 0:
-                break
-            taken += 1
-        self._tracees.return_from_call(task, taken or result)
+        most = min(count, context.ring.size)
+        self._go_on(_Submission(task, context, stop.args[2], most))
 
-    def _submit_one(self, task: Task, context: _Context, pointer: int) -> int:
-        memory = task.mm.memory
-        try:
-            (where,) = struct.unpack("=Q", memory.read(pointer, 8))
-            words = IOCB.unpack(memory.read(where, IOCB.size))
-        except (OSError, struct.error):
-            return -errno.EFAULT
-        data, _, rw_flags, opcode, _, fd, buf, nbytes, offset, reserved, flags, resfd = words
+    def _go_on(self, submission: _Submission, *, interrupted: bool = False) -> None:
+        """Submit what is left.
+
+        Args:
+            interrupted: what would wait fails with EINTR.
+        """
+        task, error = submission.task, 0
+        while submission.taken < submission.count:
+            pointer = submission.iocbs + 8 * submission.taken
+            try:
+                self._submit_one(task, submission.context, pointer, interrupted=interrupted)
+            except Fault as fault:
+                error = fault.errno
+                break
+            except _WouldBlock:
+                task.parked = True
+                self._blocked.append(submission)
+                return
+            submission.taken += 1
+        task.parked = False
+        self._tracees.return_from_call(task, submission.taken or -error)
+
+    def _submit_one(self, task: Task, context: Context, pointer: int, *, interrupted: bool) -> None:
+        """Linux: aio.c:io_submit_one, __io_submit_one.
+
+        Raises:
+            Fault: it is not taken.
+            _WouldBlock: not yet.
+        """
+        where = int.from_bytes(copy_from_user(task.mm, pointer, 8), "little")
+        words = requests.IOCB.unpack(copy_from_user(task.mm, where, requests.IOCB.size))
+        data, _, rw_flags, opcode, prio, fd, buf, nbytes, offset, reserved, flags, resfd = words
         if reserved or nbytes >= 1 << 63:
-            return -errno.EINVAL
-        if context.in_flight + len(context.events) >= context.room:
-            return -errno.EAGAIN
-        iocb = _Iocb(
-            data, rw_flags, opcode, fd, buf, nbytes, offset, resfd if flags & RESFD else None
-        )
+            raise Fault(errno.EINVAL, where)
+        if not context.has_room():
+            raise Fault(errno.EAGAIN, where)
+        own = requests.get_file(task, fd)
         eventfd = -1
-        if iocb.resfd is not None:
-            eventfd = tracee.getfd(task.pid, iocb.resfd, task.tid)
-            if eventfd < 0:
-                return -errno.EBADF
+        is_taken = False
 
         def done(result: int) -> None:
             context.in_flight -= 1
-            context.events.append(EVENT.pack(data, where, result, 0))
+            # A ring that the program unmapped is its own affair.
+            with contextlib.suppress(OSError):
+                context.ring.push(EVENT.pack(data, where, result, 0))
             if eventfd >= 0:
-                os.write(eventfd, (1).to_bytes(8, "little"))
-                os.close(eventfd)
-            self._wake(context)
+                requests.signal(eventfd)
+            self._waiters.wake(context)
 
         context.in_flight += 1
-        error = self._begin(task, iocb, done)
-        if error:
-            context.in_flight -= 1
-            if eventfd >= 0:
-                os.close(eventfd)
-        return error
-
-    def _begin(self, task: Task, iocb: _Iocb, done: Callable[[int], None]) -> int:
-        """Start a request; an error is the submission's."""
-        own = tracee.getfd(task.pid, iocb.fd, task.tid)
-        if own < 0:
-            return -errno.EBADF
         try:
-            if iocb.opcode in (FSYNC, FDSYNC):
-                done(_result(lambda: _sync(own, iocb.opcode)))
-                return 0
-            if iocb.opcode not in (PREAD, PWRITE, PREADV, PWRITEV):
-                return -errno.EINVAL
-            buffers = self._buffers(task, iocb)
-            if buffers is None:
-                return -errno.EFAULT
-            is_read = iocb.opcode in (PREAD, PREADV)
-            direction = Direction.FROM_DEVICE if is_read else Direction.TO_DEVICE
+            if flags & requests.RESFD:
+                eventfd = requests.get_eventfd(task, resfd)
+            copy_to_user(self._framing, task, where + requests.AIO_KEY_AT, bytes(4))
+            if flags & requests.IOPRIO:
+                requests.check_priority(prio, where)
+            iocb = requests.Iocb(opcode, fd, buf, nbytes, offset, signed(rw_flags))
+            self._begin(task, iocb, own, done, interrupted=interrupted)
+            is_taken = True
+        finally:
+            os.close(own)
+            if not is_taken:
+                context.in_flight -= 1
+                if eventfd >= 0:
+                    os.close(eventfd)
+
+    def _begin(
+        self, task: Task, iocb: requests.Iocb, own: int, done: Done, *, interrupted: bool
+    ) -> None:
+        if iocb.opcode in (requests.FSYNC, requests.FDSYNC):
+            if iocb.buf or iocb.nbytes or iocb.offset or iocb.rw_flags:
+                raise Fault(errno.EINVAL, iocb.buf)
+            done(requests.synchronize(own, iocb.opcode))
+            return
+        buffers = requests.check(task, iocb, own)
+        if not iocb.rw_flags & ~RWF_KNOWN:
+            direction = Direction.FROM_DEVICE if iocb.is_read else Direction.TO_DEVICE
             request = self._direct.make_request(
-                task, iocb.fd, direction, buffers, iocb.offset, iocb.flags
+                task, iocb.fd, direction, buffers, iocb.offset, iocb.rw_flags
             )
             if request is not None:
                 self._direct.submit(task, request, done, waits=False)
-                return 0
-            done(_result(lambda: self._plain(task, own, iocb, buffers, is_read=is_read)))
-            return 0
-        finally:
-            os.close(own)
+                return
+        result = self._plain(task, iocb, own, buffers)
+        if result == -errno.EOPNOTSUPP:
+            raise Fault(errno.EOPNOTSUPP, iocb.buf)
+        if result == -errno.EAGAIN and not fcntl.fcntl(own, fcntl.F_GETFL) & os.O_NONBLOCK:
+            if not iocb.rw_flags & RWF_NOWAIT and not interrupted:
+                raise _WouldBlock
+            result = -errno.EAGAIN if iocb.rw_flags & RWF_NOWAIT else -errno.EINTR
+        done(result)
 
-    def _buffers(self, task: Task, iocb: _Iocb) -> Buffers | None:
-        if iocb.opcode in (PREAD, PWRITE):
-            return [(iocb.buf, iocb.nbytes)] if iocb.nbytes else []
-        try:
-            data = task.mm.memory.read(iocb.buf, 16 * min(iocb.nbytes, 1024))
-            return [piece for piece in struct.iter_unpack("=QQ", data) if piece[1]]
-        except (OSError, struct.error):
-            return None
+    def _plain(self, task: Task, iocb: requests.Iocb, own: int, buffers: Buffers) -> int:
+        """Let the task make a request that no device has to do with; what came of it.
 
-    def _plain(self, task: Task, fd: int, iocb: _Iocb, buffers: Buffers, *, is_read: bool) -> int:
-        """A request that no device has to do with: through memory of ours, at once."""
-        if not is_read:
-            pieces = [task.mm.memory.read(addr, length) for addr, length in buffers]
-            return os.pwritev(fd, pieces, iocb.offset, iocb.flags)
-        room = [bytearray(length) for _, length in buffers]
-        count = left = os.preadv(fd, room, iocb.offset, iocb.flags)
-        for (addr, length), piece in zip(buffers, room, strict=True):
-            if left > 0:
-                self._write(task, addr, bytes(piece[: min(left, length)]))
-            left -= length
-        return count
+        Returns:
+            A count or -errno; -EAGAIN if it would have to wait for a pipe, a socket ...
+        """
+        if iocb.is_read:
+            self._framing.break_cow(task, buffers)
+        iov, count = iocb.buf, iocb.nbytes
+        if iocb.opcode not in requests.VECTORED:
+            self._slot.put(struct.pack("=QQ", iocb.buf, iocb.nbytes))
+            iov, count = self._slot.buffer, 1
+        offset, flags = iocb.offset, iocb.rw_flags
+        if requests.is_stream(own):
+            waits = not fcntl.fcntl(own, fcntl.F_GETFL) & os.O_NONBLOCK
+            offset, flags = CURRENT_POSITION, flags | (RWF_NOWAIT if waits else 0)
+        nr = abi.SYS_PREADV2 if iocb.is_read else abi.SYS_PWRITEV2
+        call = (nr, iocb.fd, iov, count, offset, 0, flags & 0xFFFF_FFFF)
+        (result,) = self._tracees.inject(task, [call])
+        if result == -errno.EOPNOTSUPP and flags != iocb.rw_flags:
+            # It cannot be asked not to wait: is there something?
+            if not requests.is_ready(own, select.POLLIN if iocb.is_read else select.POLLOUT):
+                return -errno.EAGAIN
+            (result,) = self._tracees.inject(task, [(*call[:6], iocb.rw_flags & 0xFFFF_FFFF)])
+        return result
 
-    def _write(self, task: Task, addr: int, data: bytes) -> None:
-        """Store into user memory as the kernel does."""
-        self._framing.break_cow(task, [(addr, len(data))])
-        task.mm.memory.write(addr, data)
-
-    # Events ----------------------------------------------------------------------------------
+    # Events and time -------------------------------------------------------------------------
 
     def getevents(self, task: Task, stop: Stop) -> None:
         """io_getevents(2), io_pgetevents(2)."""
-        context = self._find(task, stop)
-        least, most = (_signed(word) for word in stop.args[1:3])
-        if context is None or least < 0 or most < least:
-            self._tracees.return_from_call(task, -errno.EINVAL)
-            return
-        deadline = None
-        if stop.args[4]:
-            try:
-                seconds, nanos = struct.unpack("=qq", task.mm.memory.read(stop.args[4], 16))
-            except (OSError, struct.error):
-                self._tracees.return_from_call(task, -errno.EFAULT)
-                return
-            deadline = monotonic() + seconds + nanos / 1e9
-        waiting = _Waiting(task, least, most, stop.args[3], deadline)
-        task.parked = True
-        context.waiting.append(waiting)
-        self._look(context, waiting)
-
-    def _wake(self, context: _Context) -> None:
-        for waiting in list(context.waiting):
-            self._look(context, waiting)
-
-    def _look(self, context: _Context, waiting: _Waiting) -> None:
-        late = waiting.deadline is not None and waiting.deadline <= monotonic()
-        if len(context.events) < waiting.least and not late:
-            return
-        context.waiting.remove(waiting)
-        count = min(len(context.events), waiting.most)
-        data = b"".join(context.events.popleft() for _ in range(count))
-        try:
-            if data:
-                self._write(waiting.task, waiting.events, data)
-        except OSError:
-            count = -errno.EFAULT
-        except TaskGone:
-            return
-        self._release(waiting, count)
-
-    def _release(self, waiting: _Waiting, result: int) -> None:
-        task = waiting.task
-        if self._tracees.tasks.get(task.tid) is task:
-            task.parked = False
-            self._tracees.return_from_call(task, result)
-
-    # Time ------------------------------------------------------------------------------------
+        self._waiters.getevents(task, stop, self._find(task, stop))
 
     @property
     def is_waiting(self) -> bool:
-        """Whether anybody waits for events."""
-        return any(context.waiting for context in self._contexts.values())
+        """Whether anybody waits, for events or in a submission."""
+        waits = any(context.waiting for context in self._contexts.values())
+        return bool(self._blocked) or waits
 
     def tick(self) -> None:
         """Let those go on whose time is over, or whom a signal interrupts."""
-        for context in self._contexts.values():
-            for waiting in list(context.waiting):
-                if self._tracees.tasks.get(waiting.task.tid) is not waiting.task:
-                    context.waiting.remove(waiting)
-                elif procfs.signal_waits(waiting.task.tid):
-                    context.waiting.remove(waiting)
-                    self._release(waiting, -errno.EINTR)
-                else:
-                    self._look(context, waiting)
+        for context in list(self._contexts.values()):
+            self._waiters.tick(context)
+        blocked, self._blocked = self._blocked, []
+        for submission in blocked:
+            task = submission.task
+            if self._tracees.tasks.get(task.tid) is task:
+                # Of who died, the end is reported.
+                with contextlib.suppress(*GONE):
+                    self._go_on(submission, interrupted=procfs.signal_waits(task.tid))
 
     def mm_gone(self, mm: int) -> None:
         """An address space ended, and its contexts with it."""
         for key in [key for key in self._contexts if key[0] == mm]:
             del self._contexts[key]
-
-
-def _signed(word: int) -> int:
-    return word - (1 << 64) if word >= 1 << 63 else word
-
-
-def _sync(fd: int, opcode: int) -> int:
-    os.fsync(fd) if opcode == FSYNC else os.fdatasync(fd)
-    return 0
-
-
-def _result(action: Callable[[], int]) -> int:
-    try:
-        return action()
-    except OSError as error:
-        return -(error.errno or errno.EIO)

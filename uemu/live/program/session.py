@@ -8,7 +8,7 @@ from dataclasses import replace
 from time import monotonic
 
 from uemu.errors import InvariantError
-from uemu.events import Event, EventBus, PageCopied
+from uemu.events import Event, EventBus, MmGone, PageCopied
 from uemu.host import native, procfs, tracee
 from uemu.host.doctor import ptrace_error
 from uemu.host.limits import MoreFiles
@@ -63,7 +63,7 @@ class Session:
         framing = Framing(kernel, mmu, self.tracees, self._loader, segv, self._stats)
         self._schedule = Schedule(kernel, dma, self._let_go)
         direct = DirectIo(kernel, framing, self._schedule, self._stats, self._oracle.violations)
-        self._aio = Aio(self.tracees, framing, self._schedule, direct)
+        self._aio = Aio(self.tracees, framing, self._schedule, direct, self._loader.slot)
         self._births = Births(
             kernel,
             mmu,
@@ -84,6 +84,7 @@ class Session:
             self.tracees, framing, self._schedule, segv, self._loader.slot, self._calls.break_cow
         )
         events.subscribe(PageCopied, self._page_copied)
+        events.subscribe(MmGone, self._aio.mm_gone)
 
     def _note(self, text: str) -> None:
         if text in self._notes:
