@@ -14,10 +14,11 @@ import struct
 from dataclasses import dataclass
 from typing import Final
 
+from uemu.abi import USER_END
 from uemu.errors import Fault
 from uemu.host import tracee
 from uemu.live.program.direct import MAX_IOV
-from uemu.live.program.outputs_rules import MAX_RW_COUNT, USER_END
+from uemu.live.program.outputs_rules import MAX_RW_COUNT
 from uemu.live.program.request import Buffers
 from uemu.live.program.tasks import Task
 from uemu.live.program.user import copy_from_user

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import errno
 
-from uemu.abi import PAGE_MASK, PROT_EXEC, PROT_READ, PROT_WRITE
+from uemu.abi import PAGE_MASK, PROT_EXEC, PROT_READ, PROT_WRITE, USER_END
 from uemu.errors import Fault
 from uemu.live.program.framing import Framing
-from uemu.live.program.outputs_rules import USER_END
 from uemu.live.program.tasks import ProgramMm, Task
 from uemu.mm.vma import Vm
 
