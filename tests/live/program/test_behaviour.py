@@ -23,7 +23,10 @@ SOURCES = Path(__file__).with_name("behaviour")
 FLAGS = ("-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-pthread")
 
 
-NAMES = sorted(source.stem for source in SOURCES.glob("*.c"))
+REFUSED = "refused"
+"""The one that is not to run as without uemu."""
+
+NAMES = sorted(source.stem for source in SOURCES.glob("*.c") if source.stem != REFUSED)
 RUNS = [(policy, dma) for policy in ("linux-2.6.29", "linux-6.5") for dma in ("immediate", "held")]
 
 Compiled = Callable[[str], Path]
@@ -91,3 +94,38 @@ def test_a_program_runs_as_without_uemu(
     done = run(tmp_path, uemu(policy, dma, program(name)))
     assert done.stdout == native(name).stdout, done.stderr
     assert done.returncode == 0
+
+
+SAID = (
+    "io_uring is not supported: io_uring_setup is refused (ENOSYS)",
+    "ptrace is not supported inside: a program that traces others is refused (EPERM)",
+    "CLONE_UNTRACED is not supported: such a clone is refused (EPERM)",
+)
+"""Once each, however often it was tried."""
+
+REFUSALS = """\
+io_uring_setup: ENOSYS
+ptrace: EPERM
+CLONE_UNTRACED: EPERM
+clone: done
+"""
+
+
+@pytest.mark.parametrize(("policy", "dma"), RUNS)
+def test_what_is_not_supported_is_refused_and_said_once(
+    program: Compiled, tmp_path: Path, policy: str, dma: str
+) -> None:
+    done = run(tmp_path, uemu(policy, dma, program(REFUSED)))
+    assert done.stdout == (
+        f"{2 * REFUSALS}ptrace in a child: EPERM\nio_uring_setup in a child: ENOSYS\n"
+        "PR_SET_NO_NEW_PRIVS: done\nEXIT-SUCCESS\n"
+    )
+    assert done.returncode == 0
+    said = " ".join(done.stderr.replace("uemu:", "").split())
+    assert [said.count(text) for text in SAID] == [1, 1, 1]
+
+
+def test_without_uemu_it_is_not_refused(program: Compiled, tmp_path: Path) -> None:
+    done = run(tmp_path, [str(program(REFUSED))])
+    assert "CLONE_UNTRACED: done" in done.stdout
+    assert "ptrace: done" in done.stdout

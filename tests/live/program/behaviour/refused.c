@@ -1,0 +1,78 @@
+/*
+ * What is not supported, as it is documented: refused, and the program goes on.
+ *
+ * It differs from what this machine's kernel does, so that its test compares
+ * it with what is said here.
+ */
+#define _GNU_SOURCE
+#include "behaviour.h"
+
+#include <linux/sched.h>
+#include <sched.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+
+static void shown(const char *what, long result)
+{
+	if (result == -1)
+		printf("%s: %s\n", what, strerrorname_np(errno));
+	else
+		printf("%s: done\n", what);
+}
+
+/* The child of a clone that is not refused ends. */
+static long cloned(unsigned long flags)
+{
+	long pid = syscall(SYS_clone, flags | SIGCHLD, NULL, NULL, NULL, NULL);
+
+	if (pid == 0)
+		_exit(0);
+	if (pid > 0)
+		CHECK(status_of((pid_t)pid) == 0);
+	return pid;
+}
+
+/* Trace a child, which is killed then. */
+static long traced(void)
+{
+	pid_t pid = fork();
+	long result;
+	int err;
+
+	CHECK(pid >= 0);
+	if (pid == 0)
+		for (;;)
+			pause();
+	result = ptrace(PTRACE_SEIZE, pid, NULL, NULL);
+	err = errno;
+	CHECK(kill(pid, SIGKILL) == 0 && WTERMSIG(status_of(pid)) == SIGKILL);
+	errno = err;
+	return result;
+}
+
+int main(void)
+{
+	char params[128] = { 0 };
+	pid_t pid;
+
+	setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
+	/* Each twice: it is said once. */
+	for (int i = 0; i < 2; i++) {
+		shown("io_uring_setup", syscall(SYS_io_uring_setup, 1, params));
+		shown("ptrace", traced());
+		shown("CLONE_UNTRACED", cloned(CLONE_UNTRACED));
+		shown("clone", cloned(0));
+	}
+	pid = fork();
+	CHECK(pid >= 0);
+	if (pid == 0) {
+		shown("ptrace in a child", ptrace(PTRACE_SEIZE, getppid(), NULL, NULL));
+		shown("io_uring_setup in a child", syscall(SYS_io_uring_setup, 1, params));
+		_exit(0);
+	}
+	CHECK(status_of(pid) == 0);
+	/* A program that has no privileges gains none. */
+	shown("PR_SET_NO_NEW_PRIVS", prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
+	puts("EXIT-SUCCESS");
+	return 0;
+}
