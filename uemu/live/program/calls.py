@@ -260,16 +260,22 @@ class Calls:
             self._say("CLONE_UNTRACED is not supported: such a clone is refused (EPERM)")
             self._tracees.return_from_call(task, -errno.EPERM)
             return
-        if stop.nr == abi.SYS_CLONE3:
-            try:
-                flags = int.from_bytes(task.mm.memory.read(stop.args[0], 8), "little")
-            except OSError:
-                flags = abi.CLONE_VM
-            if flags & abi.CLONE_VM:
-                self._on_other(task, stop)
-                return
+        if self._flags_of(task, stop) & abi.CLONE_VM:
+            self._on_other(task, stop)
+            return
         self._births.fork(task)
         self.look_at_entry()
+
+    def _flags_of(self, task: Task, stop: Stop) -> int:
+        """What clone(2) or clone3(2) is asked for; what cannot be read, the kernel refuses."""
+        if stop.nr == abi.SYS_FORK:
+            return 0
+        if stop.nr == abi.SYS_CLONE:
+            return stop.args[0]
+        try:
+            return int.from_bytes(task.mm.memory.read(stop.args[0], 8), "little")
+        except OSError:
+            return abi.CLONE_VM
 
     def _on_sigaction(self, task: Task, stop: Stop) -> None:
         """Of SIGSEGV the kernel may have been told something else."""
