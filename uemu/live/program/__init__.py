@@ -7,7 +7,7 @@ tracees  waiting for tasks, stopping them, calls made in them
 loader   what a program gets before its first instruction
 window   how a frame is placed in a program
 filters  which system calls stop (outputs: those that write user memory)
-births   clone in its forms, exec, exit
+births   clone in its forms, exec, exit (tids: what the kernel writes then)
 framing  which pages are frames
 faults   SIGSEGV, and other signals
 calls    what is done about system calls

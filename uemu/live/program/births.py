@@ -29,6 +29,7 @@ from uemu.live.program.result import Stats
 from uemu.live.program.schedule import Schedule
 from uemu.live.program.segv_action import SegvAction
 from uemu.live.program.tasks import ProgramMm, ProgramProcess, Task
+from uemu.live.program.tids import child_tid_at, tell_its_tid
 from uemu.live.program.tracees import TaskGone, Tracees
 from uemu.live.program.window import WindowMmu
 from uemu.mm.mm_struct import MmStruct
@@ -136,6 +137,8 @@ class Births:
 
     def _fork(self, task: Task, actor: Task) -> None:
         tracees, mm, framing = self._tracees, task.mm, self._framing
+        child_tid = child_tid_at(task, task.stop, framing)
+        before = mm.memory.read(child_tid, 4) if child_tid else b""
         framing.unframe(actor, framing.idle(mm))
         child_mm = (
             run(self._kernel.fork(task.cpu, mm.mm, _next_child(mm))) if mm.has_frames() else None
@@ -162,6 +165,7 @@ class Births:
         child = self._enter_child(pid, task, child_mm, self._clone_flags(task) or 0)
         try:
             self._settle(child, task)
+            tell_its_tid(task, child, framing, child_tid, before)
         except TaskGone:
             self._go_on_after_birth(task)
             return

@@ -27,6 +27,7 @@ from uemu.live.program.request import Request
 from uemu.live.program.schedule import Schedule
 from uemu.live.program.segv_action import SIGSEGV, SegvAction
 from uemu.live.program.tasks import Task
+from uemu.live.program.tids import written_at_exit
 from uemu.live.program.tracees import GONE, Tracees
 
 Handler = Callable[[Task, Stop], None]
@@ -89,6 +90,7 @@ class Calls:
             abi.SYS_SCHED_SETAFFINITY: self._on_affinity,
             abi.SYS_SCHED_GETAFFINITY: self._on_affinity,
             abi.SYS_RT_SIGACTION: self._on_sigaction,
+            abi.SYS_EXIT: self._on_exit,
             abi.SYS_IO_SETUP: self._on_io_setup,
             abi.SYS_IO_DESTROY: aio.destroy,
             abi.SYS_IO_SUBMIT: aio.submit,
@@ -285,6 +287,13 @@ class Calls:
             return
         self.break_cow(task, writes_of(stop.nr, stop.args, task.mm.memory.read))
         self._tracees.return_from_call(task, self._segv.asked(task, new, old))
+
+    def _on_exit(self, task: Task, stop: Stop) -> None:
+        """A thread ends: others may wait for what the kernel writes then."""
+        if task.mm.has_frames() and not task.leaves and len(task.mm.tasks) > 1:
+            task.leaves = True
+            self.break_cow(task, written_at_exit(self._tracees, self._loader.slot, task))
+        self._tracees.pass_call(task)
 
     def _on_affinity(self, task: Task, stop: Stop) -> None:
         self._placement.let_go(stop.args[0] & 0xFFFF_FFFF or task.tid)

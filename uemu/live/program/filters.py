@@ -83,7 +83,7 @@ DIRECT: Final[Rules] = {
 
 PROTECTED: Final[Rules] = {
     nr: _ALWAYS
-    for nr in sorted({*WRITERS, abi.SYS_RESTART_SYSCALL})
+    for nr in sorted({*WRITERS, abi.SYS_RESTART_SYSCALL, abi.SYS_EXIT})
     if DIRECT.get(nr, FIRST.get(nr)) != _ALWAYS
 }
 

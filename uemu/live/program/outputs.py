@@ -16,7 +16,7 @@ Not modelled: what ptrace and bpf write, and io_uring after its setup; vmsplice 
     of a pipe (only the descriptor tells it from one into it); pointers inside the structures
     of ioctl, but for SIOCGIFCONF; the memory of others, as with
     process_vm_writev; what is written when nothing was called: signal frames,
-    struct rseq, robust futexes and the tid at exit. A restart_syscall writes
+    struct rseq, and what `tids` tells of. A restart_syscall writes
     what the call that it restarts was going to write.
 """
 

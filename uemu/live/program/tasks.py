@@ -77,6 +77,7 @@ class Task:
         is_dead: it is, and its end is reported when its threads have ended, too.
         cpus: where it wants to run, while `Placement` has it elsewhere.
         injected: calls were made in it since its last stop.
+        leaves: it is in exit(2), of which others have been told.
         resumes: the number of the call that restart_syscall goes on with in it.
     """
 
@@ -89,6 +90,7 @@ class Task:
     parked: bool = False
     in_vfork: bool = False
     injected: bool = False
+    leaves: bool = False
     resumes: int = 0
     is_dead: bool = False
     cpus: set[int] | None = None
