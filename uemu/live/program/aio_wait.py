@@ -1,5 +1,7 @@
 """Waiting for the events of libaio: io_getevents, io_pgetevents.
 
+Not modelled: the signal mask of io_pgetevents, which is only checked.
+
 Source: Linux v6.1, fs/aio.c:read_events, aio_read_events_ring.
 """
 
