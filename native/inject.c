@@ -199,18 +199,6 @@ static int signal_waits(pid_t tid)
 }
 
 /*
- * A thread that was made to stop in the middle of a call, at PTRACE_EVENT_STOP:
- * epoll_wait and a few others fail with EINTR then, which no signal excuses.
- * Such a call is made again. 1 if so.
- *
- * Not modelled: it waits for as long as it was going to in the beginning.
- */
-int uemu_again_if_interrupted(pid_t tid)
-{
-	return uemu_again_if_ignored(tid, 0);
-}
-
-/*
  * A poll for ever would go on as restart_syscall, which does not tell that it
  * waits for ever; made again it is what it was.
  */
@@ -220,7 +208,14 @@ static int is_endless_poll(const struct user_regs_struct *regs)
 	       (int32_t)regs->rdx < 0;
 }
 
-/* The same at the stop for signal `sig`, if that does nothing: only the tracer sees it then. */
+/*
+ * A thread that was interrupted in the middle of a call, by PTRACE_EVENT_STOP
+ * (`sig` 0), or by signal `sig` if that does nothing: only the tracer sees it then.
+ * epoll_wait and a few others fail with EINTR, which no signal excuses. Such a
+ * call is made again. 1 if so.
+ *
+ * Not modelled: it waits for as long as it was going to in the beginning.
+ */
 int uemu_again_if_ignored(pid_t tid, int sig)
 {
 	struct user_regs_struct regs;
@@ -232,6 +227,27 @@ int uemu_again_if_ignored(pid_t tid, int sig)
 	if ((sig && !is_ignored(tid, sig)) || signal_waits(tid))
 		return 0;
 	err = uemu_replay(tid);
+	return err ? err : 1;
+}
+
+/*
+ * A thread that was to make its call again is about to get signal `sig`: if that
+ * does something, it comes in the middle of the call, which fails with EINTR. 1 if so.
+ */
+int uemu_not_again(pid_t tid, int sig)
+{
+	struct user_regs_struct regs;
+	uint64_t text;
+	int err = ptrace_errno(PTRACE_GETREGS, tid, 0, &regs);
+
+	if (!err)
+		err = uemu_peek(tid, regs.rip, &text);
+	/* 0f 05: syscall. It may have gone on since. */
+	if (err || (int64_t)regs.orig_rax >= 0 || (text & 0xffff) != 0x050f || is_ignored(tid, sig))
+		return err;
+	regs.rip += 2;
+	regs.rax = (unsigned long long)-EINTR;
+	err = ptrace_errno(PTRACE_SETREGS, tid, 0, &regs);
 	return err ? err : 1;
 }
 

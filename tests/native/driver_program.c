@@ -851,13 +851,13 @@ static void stop_in_epoll_wait(void)
 TEST(an_interrupted_call_is_made_again)
 {
 	stop_in_epoll_wait();
-	IS(uemu_again_if_interrupted(puppet), 1);
+	IS(uemu_again_if_ignored(puppet, 0), 1);
 	go_on(0);
 	until_state('S');
 	/* A second time, after calls of ours. */
 	stop_in_its_sleep();
 	IS(registers().orig_rax, SYS_epoll_wait);
-	IS(uemu_again_if_interrupted(puppet), 1);
+	IS(uemu_again_if_ignored(puppet, 0), 1);
 	check_unnoticed();
 	go_on(0);
 	until_state('S');
@@ -884,7 +884,7 @@ TEST(a_signal_interrupts_a_call)
 			IS(kill(puppet, SIGUSR1), 0);
 		else
 			IS(syscall(SYS_tgkill, puppet, puppet, SIGUSR1), 0);
-		IS(uemu_again_if_interrupted(puppet), 0);
+		IS(uemu_again_if_ignored(puppet, 0), 0);
 		after = registers();
 		IS(memcmp(&before, &after, sizeof(before)), 0);
 		go_on(0);
@@ -900,13 +900,13 @@ TEST(a_blocked_signal_interrupts_no_call)
 	IS(uemu_block(puppet, SIGUSR1), 0);
 	IS(kill(puppet, SIGUSR1), 0);
 	IS(syscall(SYS_tgkill, puppet, puppet, SIGUSR1), 0);
-	IS(uemu_again_if_interrupted(puppet), 1);
+	IS(uemu_again_if_ignored(puppet, 0), 1);
 	/* One that is not, behind those that are. */
 	IS(kill(puppet, SIGUSR2), 0);
 	prepare(SYS_getpid, 0, 0, 0, 0);
 	IS(ptrace(PTRACE_POKEUSER, puppet, offsetof(struct user_regs_struct, rax), -EINTR), 0);
 	IS(ptrace(PTRACE_POKEUSER, puppet, offsetof(struct user_regs_struct, orig_rax), 232), 0);
-	IS(uemu_again_if_interrupted(puppet), 0);
+	IS(uemu_again_if_ignored(puppet, 0), 0);
 	end_puppet();
 }
 
@@ -927,7 +927,7 @@ TEST(a_signal_that_does_nothing_interrupts_no_call)
 		stop_in_epoll_wait();
 		signal(sig, SIG_DFL);
 		IS(kill(puppet, sig), 0);
-		IS(uemu_again_if_interrupted(puppet), signals[i].again);
+		IS(uemu_again_if_ignored(puppet, 0), signals[i].again);
 		end_puppet();
 	}
 }
@@ -937,7 +937,7 @@ TEST(a_handler_makes_a_signal_do_something)
 	stop_in_epoll_wait();
 	handle(SIGCHLD);
 	IS(kill(puppet, SIGCHLD), 0);
-	IS(uemu_again_if_interrupted(puppet), 0);
+	IS(uemu_again_if_ignored(puppet, 0), 0);
 	end_puppet();
 }
 
@@ -947,7 +947,7 @@ TEST(a_call_is_made_again_at_the_stop_for_a_signal_that_does_nothing)
 
 	for (int i = 0; i < 2; i++) {
 		stop_in_epoll_wait();
-		IS(uemu_again_if_interrupted(puppet), 1);
+		IS(uemu_again_if_ignored(puppet, 0), 1);
 		go_on(0);
 		until_state('S');
 		IS(kill(puppet, signals[i]), 0);
@@ -999,17 +999,17 @@ TEST(other_stops_are_no_interrupted_calls)
 
 	/* At a trap; with the same value in rax, but not in a call. */
 	start_program_with_area();
-	IS(uemu_again_if_interrupted(puppet), 0);
+	IS(uemu_again_if_ignored(puppet, 0), 0);
 	IS(ptrace(PTRACE_POKEUSER, puppet, offsetof(struct user_regs_struct, rax), -EINTR), 0);
-	IS(uemu_again_if_interrupted(puppet), 0);
+	IS(uemu_again_if_ignored(puppet, 0), 0);
 	end_puppet();
-	IS(uemu_again_if_interrupted(puppet), -ESRCH);
+	IS(uemu_again_if_ignored(puppet, 0), -ESRCH);
 	/* In a call that the kernel restarts itself. */
 	IS(pipe(fds), 0);
 	start_program_with_area();
 	begin(SYS_read, fds[0], BUFFER, 16, 0);
 	stop_in_its_sleep();
-	IS(uemu_again_if_interrupted(puppet), 0);
+	IS(uemu_again_if_ignored(puppet, 0), 0);
 	end_puppet();
 	close(fds[0]);
 	close(fds[1]);

@@ -61,8 +61,13 @@ listen: Callable[[int], int] = lib.uemu_listen
 interrupt: Callable[[int], int] = lib.uemu_interrupt
 return_: Callable[[int, int], int] = lib.uemu_return
 replay: Callable[[int], int] = lib.uemu_replay
-again_if_interrupted: Callable[[int], int] = lib.uemu_again_if_interrupted
 again_if_ignored: Callable[[int, int], int] = lib.uemu_again_if_ignored
+"""Let a thread make the call again that was interrupted for nothing; 1 if so.
+
+By us, or by a signal (0: none) that does nothing.
+"""
+
+not_again: Callable[[int, int], int] = lib.uemu_not_again
 resumes: Callable[[int], int] = lib.uemu_resumes
 block: Callable[[int, int], int] = lib.uemu_block
 next_report: Callable[[Event, Any, int], int] = lib.uemu_next

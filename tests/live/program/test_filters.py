@@ -25,6 +25,7 @@ from uemu.live.program.filters import (
     DIRECT,
     F_SETFL,
     FIRST,
+    INTERRUPTED,
     PROTECTED,
     STAGES,
     TRACE,
@@ -237,6 +238,8 @@ CASES = [
     Case(abi.SYS_MMAP, (0x10000, 0, 0, 0x32), 1),
     Case(abi.SYS_MMAP, (0x10000, 0, 0, 0x22), None),
     Case(abi.SYS_MMAP, (0x10000, 0, 0, 0x100022), None),
+    # What fails when it is interrupted
+    *(Case(nr, (BAD_FD, NOWHERE, 0, 0, 0), 1) for nr in sorted(INTERRUPTED)),
     # Where a task runs
     Case(abi.SYS_SCHED_SETAFFINITY, (BAD_FD, 0, NOWHERE), 1),
     Case(abi.SYS_SCHED_GETAFFINITY, (BAD_FD, 0, NOWHERE), 1),

@@ -14,11 +14,13 @@ from typing import Final
 from uemu import abi
 from uemu.abi import MADV_WIPEONFORK, page_range
 from uemu.errors import Fault
+from uemu.host import tracee
 from uemu.host.tracee import Stop
 from uemu.kernel import FORK_ADVICE, Kernel
 from uemu.live.program.aio import Aio
 from uemu.live.program.births import Births
 from uemu.live.program.direct import FORMS, DirectIo
+from uemu.live.program.filters import INTERRUPTED
 from uemu.live.program.framing import Framing, Run, gaps_of
 from uemu.live.program.loader import Loader, NotLoaded
 from uemu.live.program.outputs import writes_of
@@ -334,7 +336,23 @@ class Calls:
                 task.mm.waiting[task] = stop.args[0] & abi.PAGE_MASK
             ranges = writes_of(nr, stop.args, task.mm.memory.read)
             self.break_cow(task, ranges)
-        self._tracees.pass_call(task)
+        returns = stop.nr in INTERRUPTED
+        self._tracees.pass_call(task, tracee.TO_RETURN if returns else tracee.CONT)
+
+    def on_return(self, task: Task) -> None:
+        """A call of INTERRUPTED is over: it is made again if only the tracer interrupted it.
+
+        A signal that nobody handles is no reason either, but since a tracer wants to
+        see it, it wakes somebody, while another thread takes it:
+
+            waiter                      another thread
+            epoll_wait
+            SIGCHLD wakes it
+                                        takes SIGCHLD, which is ignored
+            EINTR
+        """
+        self._tracees.excuse(task)
+        self._tracees.resume(task)
 
     def break_cow(self, task: Task, ranges: list[tuple[int, int]]) -> None:
         """Break copy-on-write where the kernel is about to write for a task."""

@@ -125,7 +125,7 @@ class Faults:
 
     def on_signal(self, task: Task, stop: Stop) -> None:
         """A signal for the program."""
-        tracee.again_if_ignored(task.tid, stop.code)
+        self._tracees.excuse(task, stop.code)
         task.resumes = tracee.resumes(task.tid) or task.resumes
         if stop.code == signal.SIGSEGV:
             self._deliver_segv(task, forced=False)

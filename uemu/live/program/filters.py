@@ -6,7 +6,8 @@ is allowed without a look at anything but itself, which the kernel remembers
 tested in the kernel.
 
 Stage 0 is there from the start: it notices the first O_DIRECT. Stage 1 comes
-with it: direct I/O, changes of mappings, fork. Stage 2 comes when a page frame
+with it: direct I/O, changes of mappings, fork, and what must not show that
+threads are stopped for those. Stage 2 comes when a page frame
 is write-protected: everything that writes user memory.
 
 Source: seccomp(2); linux/seccomp.h, linux/filter.h.
@@ -74,9 +75,16 @@ _LOOKED_AT = (
     *(abi.SYS_SCHED_SETAFFINITY, abi.SYS_SCHED_GETAFFINITY),
 )
 
+INTERRUPTED: Final = frozenset({43, 45, 47, 65, 128, 220, 232, 281, 288, 299, 441})
+"""Calls that fail with EINTR whenever they are disturbed, and are not made again.
+
+accept, recvfrom, recvmsg (with a timeout), semop, rt_sigtimedwait, semtimedop,
+epoll_wait, epoll_pwait, accept4, recvmmsg, epoll_pwait2. Source: signal(7).
+"""
+
 DIRECT: Final[Rules] = {
     **dict.fromkeys(_SCALAR, _DIRECT_SCALAR),
-    **dict.fromkeys(_LOOKED_AT, _ALWAYS),
+    **dict.fromkeys((*_LOOKED_AT, *sorted(INTERRUPTED)), _ALWAYS),
     abi.SYS_MMAP: (Test(3, abi.MAP_FIXED),),
     abi.SYS_CLONE: (Test(0, abi.CLONE_VM, (0,)),),
 }

@@ -106,7 +106,7 @@ class SegvAction:
         if wanted is None or handler_of(wanted) not in (SIG_DFL, SIG_IGN):
             return True
         if handler_of(wanted) == SIG_IGN and not forced:
-            tracee.again_if_interrupted(task.tid)
+            self._tracees.excuse(task)
             return False
         self._set(task, bytes(SIZE))
         return True

@@ -224,6 +224,8 @@ class Session:
             self._faults.on_signal(task, stop)
         elif stop.kind == native.EVENT:
             self._on_event(task, stop)
+        elif stop.kind == tracee.RETURNS:
+            self._calls.on_return(task)
         else:
             tracees.resume(task)
 
@@ -241,7 +243,7 @@ class Session:
                 task.in_vfork = False
             elif stop.is_plain:
                 # It was asked to, so that it waits at a futex anew.
-                tracee.again_if_interrupted(task.tid)
+                self.tracees.excuse(task)
             self.tracees.resume(task)
 
 

@@ -76,6 +76,7 @@ class Task:
         in_vfork: it waits in the kernel for its vfork child.
         is_dead: it is, and its end is reported when its threads have ended, too.
         cpus: where it wants to run, while `Placement` has it elsewhere.
+        again: it is to make a call again that was interrupted for nothing.
         injected: calls were made in it since its last stop.
         leaves: it is in exit(2), of which others have been told.
         resumes: the number of the call that restart_syscall goes on with in it.
@@ -89,6 +90,7 @@ class Task:
     held: bool = False
     parked: bool = False
     in_vfork: bool = False
+    again: bool = False
     injected: bool = False
     leaves: bool = False
     resumes: int = 0

@@ -76,6 +76,8 @@ class Tracees:
         if task is not None:
             task.stop = stop
             task.injected = False
+            if stop.kind in (tracee.SECCOMP, tracee.RETURNS):
+                task.again = False
         elif not (stop.kind == native.EVENT and stop.code == tracee.EVENT_EXEC):
             self.newborn[stop.tid] = stop
         return stop
@@ -121,17 +123,28 @@ class Tracees:
         task.stop = None
         tracee.resume(task.tid, how, sig)
 
-    def pass_call(self, task: Task) -> None:
+    def pass_call(self, task: Task, how: int = tracee.CONT) -> None:
         """Let the call go on that a task is about to make."""
         if task.injected:
             # It stops here once more, with nothing left to do.
             tracee.replay(task.tid)
-        self.resume(task)
+            task.again, how = how == tracee.TO_RETURN, tracee.CONT
+        self.resume(task, how=how)
 
     def return_from_call(self, task: Task, value: int) -> None:
         """The call that a task is about to make is over, with this value."""
         tracee.return_(task.tid, value)
         self.resume(task)
+
+    def excuse(self, task: Task, sig: int = 0) -> None:
+        """Let nothing be seen of an interruption by us, or by a signal that does nothing.
+
+        One that does comes in the middle of the call, also where that was to be made again.
+        """
+        if sig and task.again:
+            task.again = not tracee.not_again(task.tid, sig)
+        elif tracee.again_if_ignored(task.tid, sig) == 1:
+            task.again = True
 
     # Stopping --------------------------------------------------------------------------
 
@@ -164,7 +177,7 @@ class Tracees:
             task_or_none = asked.pop(stop.tid, None)
             if task_or_none is not None and stop.is_plain:
                 task_or_none.held = True
-                tracee.again_if_interrupted(stop.tid)
+                self.excuse(task_or_none)
                 task_or_none.resumes = tracee.resumes(stop.tid) or task_or_none.resumes
                 frozen.append(task_or_none)
                 continue
