@@ -12,7 +12,7 @@ from tests.common import ALL_POLICIES, Process, TinyWorld, one_page, run_steps, 
 from uemu.abi import MADV_DONTFORK, MADV_DONTNEED, PAGE_SIZE, PROT_READ, Direction
 from uemu.errors import Fault
 from uemu.events import DeviceWrote, Loaded, Stored
-from uemu.mm.mmu import MmuPort, PageFault
+from uemu.mm.mmu import PageFault
 from uemu.step import Cell, Op, RecordingCpu, Step, run
 
 every_policy = pytest.mark.parametrize("policy", ALL_POLICIES)
@@ -180,19 +180,6 @@ def test_an_access_over_a_page_boundary_is_one_per_page() -> None:
         (buf + PAGE_SIZE, b"cd"),
     ]
     assert len(world.log(Loaded)) == 2
-
-
-def test_on_real_processes_the_kernel_does_not_load_itself() -> None:
-    world, parent, buf = one_page()
-
-    class OtherMmu:
-        pass
-
-    mmu: Any = OtherMmu()
-    port: MmuPort = mmu
-    world.kernel.mech.mmu = port
-    with pytest.raises(TypeError, match="real CPUs"):
-        parent.load(buf)
 
 
 # The rules of `uemu.step` ------------------------------------------------------------------------

@@ -2,7 +2,8 @@
 
 kernel  Kernel: address spaces, and the rest under ``io`` and ``user``
 io      direct I/O and registrations
-user    stores and loads on the simulated MMU
+user    stores and loads, one step at a time
+cpus    what executes them: the port, and simulated CPUs
 touch   what an explorer must know of buffers
 """
 

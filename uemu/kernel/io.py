@@ -11,6 +11,7 @@ from uemu.abi import GUP_PIN_COUNTING_BIAS, PAGE_MASK, PAGE_SIZE, Direction, Fol
 from uemu.dma.engine import DmaEngine, Io, Registration, Segment, Transfer
 from uemu.errors import Fault, InvariantError
 from uemu.events import DeviceRead, DeviceWrote, EventBus, Held, IoChecked, IoStarted, Moved
+from uemu.kernel.cpus import CpuPort
 from uemu.kernel.touch import SECTOR, brief, touch_buffer
 from uemu.mm.gup import hold_user_pages, release_user_page
 from uemu.mm.hooks import APIS, GupCall
@@ -52,8 +53,9 @@ class IoPaths:
         dma: the devices.
     """
 
-    def __init__(self, mech: Mechanism, events: EventBus) -> None:
+    def __init__(self, mech: Mechanism, events: EventBus, cpus: CpuPort) -> None:
         self._mech = mech
+        self._cpus = cpus
         self._emit = events.emit
         self._publish = events.publish
         self.dma = DmaEngine(mech.frames)
@@ -196,10 +198,8 @@ class IoPaths:
                 pte = cpu.read(holder.mm.pte(base))
             if isinstance(pte, Pte):
                 self._mech.touch_frame(cpu, pte.pfn, held.offset, held.length, write=False)
-                data = b""
-                if pte.pfn != held.pfn:
-                    data = self._mech.frames.read(pte.pfn, held.offset, held.length)
-                seen.append((pte.pfn, data))
+                pfn, data = self._cpus.look(holder.mm, held.addr, pte, held.length)
+                seen.append((pfn, data if pfn != held.pfn else b""))
             else:
                 seen.append((None, b""))
         self._emit(IoChecked(cpu.name, io.number, tuple(seen), final))

@@ -24,6 +24,7 @@ from uemu.abi import (
 )
 from uemu.errors import Fault
 from uemu.events import EventBus
+from uemu.kernel.cpus import CpuPort, SimulatedCpus
 from uemu.kernel.io import IoPaths
 from uemu.kernel.user import UserMode
 from uemu.mm import check
@@ -53,11 +54,14 @@ FORK_ADVICE: Final = {
 class Kernel:
     """Frames, a policy, an MMU and devices, joined.
 
+    Args:
+        cpus: what executes a program's stores and loads; simulated, if not given.
+
     Attributes:
         hooks: the policy.
         mech: the mechanism and its pages.
         io: from system calls to devices and back; ``io.dma`` are the devices.
-        user: what CPUs do in user mode, on the simulated MMU.
+        user: what CPUs do in user mode, one step at a time.
         events: where everything that happens is announced.
     """
 
@@ -68,6 +72,7 @@ class Kernel:
         mmu: MmuPort,
         events: EventBus,
         *,
+        cpus: CpuPort | None = None,
         ipi_waits_for_gup_fast: bool = True,
     ) -> None:
         self.hooks = hooks
@@ -78,8 +83,9 @@ class Kernel:
             hooks, frames, mmu, events, ipi_waits_for_gup_fast=ipi_waits_for_gup_fast
         )
         hooks.mech = self.mech
-        self.io = IoPaths(self.mech, events)
-        self.user = UserMode(self.mech, events)
+        cpus = cpus or SimulatedCpus(frames, mmu)
+        self.io = IoPaths(self.mech, events, cpus)
+        self.user = UserMode(self.mech, events, cpus)
 
     # Address spaces ---------------------------------------------------------------------
 

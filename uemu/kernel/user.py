@@ -1,72 +1,68 @@
-"""What a CPU does in user mode, on the simulated MMU: store and load."""
+"""What a CPU does in user mode, one step at a time: store and load."""
 
 from __future__ import annotations
 
 from uemu.abi import PAGE_SIZE, page_range
 from uemu.events import EventBus, Loaded, Seen, Stored
+from uemu.kernel.cpus import CpuPort
 from uemu.kernel.touch import brief, touch_buffer
 from uemu.mm.fault import do_user_fault
 from uemu.mm.mechanism import Mechanism
 from uemu.mm.mm_struct import MmStruct
-from uemu.mm.mmu import PageFault, SimulatedMmu
+from uemu.mm.mmu import PageFault
 from uemu.mm.pte import Pte
 from uemu.step import Cpu, Op, Step
 
 
 class UserMode:
-    """Stores and loads through a TLB, with the faults they take."""
+    """Stores and loads through a TLB, with the faults they take.
 
-    def __init__(self, mech: Mechanism, events: EventBus) -> None:
+    Args:
+        cpus: what executes them.
+    """
+
+    def __init__(self, mech: Mechanism, events: EventBus, cpus: CpuPort) -> None:
         self._mech = mech
+        self._cpus = cpus
         self._emit = events.emit
 
     def store(self, cpu: Cpu, mm: MmStruct, addr: int, data: bytes) -> Op[None]:
-        """A store instruction per page that ``data`` touches, on the simulated MMU.
+        """A store instruction per page that ``data`` touches.
 
         Raises:
             Fault: EFAULT, the program's own SIGSEGV.
         """
-        mmu = self._simulated()
         for piece_addr, piece in _by_page(addr, data):
             while True:
                 yield Step("store", f"{brief(piece)} -> {mm.name}")
-                found = mmu.translate(cpu, mm, piece_addr, write=True)
+                found = self._cpus.store(cpu, mm, piece_addr, piece)
                 if not isinstance(found, PageFault):
                     break
                 yield from do_user_fault(self._mech, cpu, mm, piece_addr, write=True)
-            offset = piece_addr % PAGE_SIZE
-            self._mech.touch_frame(cpu, found, offset, len(piece), write=True)
+            self._mech.touch_frame(cpu, found, piece_addr % PAGE_SIZE, len(piece), write=True)
             touch_buffer(cpu, mm, piece_addr, len(piece))
-            self._mech.frames.write(found, offset, piece)
             self._emit(Stored(cpu.name, mm.id, piece_addr, found, piece))
 
     def load(self, cpu: Cpu, mm: MmStruct, addr: int, length: int) -> Op[bytes]:
-        """A load instruction per page, on the simulated MMU.
+        """A load instruction per page.
 
         Raises:
             Fault: EFAULT, the program's own SIGSEGV.
         """
-        mmu = self._simulated()
         read = []
         for piece_addr, size in _split(addr, length):
             while True:
                 yield Step("load", f"{mm.name} reads")
-                found = mmu.translate(cpu, mm, piece_addr, write=False)
+                found = self._cpus.load(cpu, mm, piece_addr, size)
                 if not isinstance(found, PageFault):
                     break
                 yield from do_user_fault(self._mech, cpu, mm, piece_addr, write=False)
-            offset = piece_addr % PAGE_SIZE
-            self._mech.touch_frame(cpu, found, offset, size, write=False)
+            pfn, data = found
+            self._mech.touch_frame(cpu, pfn, piece_addr % PAGE_SIZE, size, write=False)
             touch_buffer(cpu, mm, piece_addr, size, write=False)
-            data = self._mech.frames.read(found, offset, size)
-            self._emit(Loaded(cpu.name, mm.id, piece_addr, found, data))
+            self._emit(Loaded(cpu.name, mm.id, piece_addr, pfn, data))
             read.append(data)
         return b"".join(read)
-
-    def _simulated(self) -> SimulatedMmu:
-        if not isinstance(self._mech.mmu, SimulatedMmu):
-            raise TypeError("on real processes, real CPUs load and store")
-        return self._mech.mmu
 
     def look(self) -> None:
         """Announce what every address space shows.
@@ -77,8 +73,8 @@ class UserMode:
             for base, cell in mm.ptes.items():
                 pte = cell.peek()
                 if isinstance(pte, Pte) and pte.user:
-                    data = self._mech.frames.read(pte.pfn, 0, PAGE_SIZE)
-                    self._emit(Seen(mm.id, base, pte.pfn, data))
+                    pfn, data = self._cpus.look(mm, base, pte, PAGE_SIZE)
+                    self._emit(Seen(mm.id, base, pfn, data))
 
 
 def _split(addr: int, length: int) -> list[tuple[int, int]]:
