@@ -30,7 +30,8 @@ from uemu.scenario.actions import (
 from uemu.scenario.registry import SCENARIOS
 from uemu.scenario.script import Scenario, Script, Stage
 from uemu.scenario.simulate import simulate
-from uemu.scenario.world import SimulatedWorld, Task
+from uemu.scenario.tasks import Task
+from uemu.scenario.world import SimulatedWorld
 
 
 def one_turn(task: Task) -> None:

@@ -4,7 +4,9 @@ actions     the vocabulary: what a thread of a program can do
 script      a scenario: threads as generators of actions, and what they share
 simulate    runs one on the simulated MMU in its canonical order
 live        runs the same text on real processes
-world       offers one, step by step, to whoever explores every order
+tasks       a script as a task: the steps behind its actions
+world       offers all of them, step by step, to whoever explores every order
+hardware    what such a world runs on; simulated
 verdict     what a run showed
 registry    the scenarios by name; each has a file of its own
 """

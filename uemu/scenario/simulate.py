@@ -14,8 +14,9 @@ from uemu.mm.hooks import PolicyHooks
 from uemu.oracle.violations import Violation
 from uemu.scenario.actions import Signal, WaitFor
 from uemu.scenario.script import Scenario
+from uemu.scenario.tasks import Task
 from uemu.scenario.verdict import Verdict
-from uemu.scenario.world import SimulatedWorld, Task
+from uemu.scenario.world import SimulatedWorld
 from uemu.step import Step
 
 

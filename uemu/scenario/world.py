@@ -1,4 +1,4 @@
-"""A scenario on the simulated MMU, one step at a time.
+"""A scenario, one step at a time: on the simulated MMU, or on other hardware.
 
 Each thread of the process ``parent``, and each child that has a script, is a
 task with a CPU of its own. A task's op is its script with every action
@@ -13,18 +13,14 @@ the other CPUs have touched nothing yet.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from uemu.abi import GUP_PIN_COUNTING_BIAS, PAGE_MASK, Direction
 from uemu.dma.engine import Io, Transfer
-from uemu.errors import Fault
 from uemu.events import EventBus
 from uemu.kernel import Kernel
-from uemu.mm.frames import BytesStore
 from uemu.mm.hooks import PolicyHooks
 from uemu.mm.mm_struct import MmStruct
-from uemu.mm.mmu import SimulatedMmu
 from uemu.mm.page import Page
 from uemu.mm.pte import Pte
 from uemu.oracle.judge import Oracle
@@ -50,90 +46,21 @@ from uemu.scenario.actions import (
     Store,
     WaitFor,
 )
+from uemu.scenario.hardware import Hardware, SimulatedHardware
 from uemu.scenario.script import Scenario, Script, Stage
+from uemu.scenario.tasks import StoreBuffer, Task
 from uemu.step import Cell, Cpu, Op, RecordingCpu, Step, TsoCpu, run
 
 FLAG_LETTERS = {"PG_anon_exclusive": "e", "PG_gup": "g"}
-"""The page flags that `SimulatedWorld.state` shows, each by one letter."""
+"""The page flags that `SteppedWorld.state` shows, each by one letter."""
 
 
-class Task:
-    """One thread: its script as an operation on a CPU of its own.
-
-    Attributes:
-        name: the thread's, or the child's.
-        cpu: what it runs on.
-        mm: the address space it runs in.
-        op: the steps of all its actions.
-        action: what it does now or next; None before the first and at the end.
-        busy: in the middle of an action, between its first step and its last.
-        over: it does nothing any more.
-    """
-
-    def __init__(self, world: SimulatedWorld, name: str, mm: MmStruct, script: Script) -> None:
-        self.name = name
-        self.cpu = world.make_cpu(name)
-        self.mm = mm
-        self.action: Action | None = None
-        self.busy = False
-        self.over = False
-        self.op: Op[None] = self._steps(world, script)
-
-    def _steps(self, world: SimulatedWorld, script: Script) -> Op[None]:
-        outcome = _Outcome()
-        while True:
-            try:
-                if outcome.fault is not None:
-                    self.action = script.throw(outcome.fault)
-                else:
-                    self.action = script.send(outcome.result)
-            except StopIteration:
-                self.action = None
-                self.over = True
-                return
-            outcome = _Outcome()
-            op = _captured(world, self, self.action, outcome)
-            step = next(op, None)
-            if step is None:  # refused at once: that takes a step nevertheless
-                step = Step(type(self.action).__name__.lower(), "refused")
-            yield step
-            self.busy = True
-            for step in op:
-                self.cpu.end_step()
-                yield step
-            self.cpu.end_step()
-            self.busy = False
-
-
-@dataclass(slots=True)
-class _Outcome:
-    """How an action ended: what it returned, or the fault it took."""
-
-    result: Any = None
-    fault: Fault | None = None
-
-
-def _captured(world: SimulatedWorld, task: Task, action: Action, outcome: _Outcome) -> Op[None]:
-    try:
-        outcome.result = yield from world.perform(task, action)
-    except Fault as fault:
-        outcome.fault = fault
-
-
-class StoreBuffer:
-    """What drains the stores of a task's CPU; it runs beside the task.
-
-    Attributes: those of a task.
-    """
-
-    def __init__(self, task: Task, cpu: TsoCpu) -> None:
-        self.name = f"{task.name}'s stores"
-        self.cpu = RecordingCpu(self.name)
-        self.op = cpu.drain_steps(self.cpu, lambda: task.over)
-
-
-class SimulatedWorld:
+class SteppedWorld:
     """What an explorer, or `simulate`, drives.
+
+    Args:
+        hardware: what it runs on, not used before.
+        tso: the kernel's own stores become visible as under x86-TSO.
 
     Attributes:
         scenario: whose threads run.
@@ -147,25 +74,32 @@ class SimulatedWorld:
         self,
         scenario: Scenario,
         policy: str | PolicyHooks,
+        hardware: Hardware,
         *,
         ipi_waits_for_gup_fast: bool = True,
         tso: bool = False,
     ) -> None:
-        self.make_cpu = TsoCpu if tso else RecordingCpu
+        self.make_cpu: type[RecordingCpu] = TsoCpu if tso else RecordingCpu
         hooks = make_policy(policy) if isinstance(policy, str) else policy
         events = EventBus(keep=0)
         self.scenario = scenario
         self.stage = Stage()
         self.oracle = Oracle(events)
         self.seen: list[tuple[str, bytes]] = []
-        self._mmu = SimulatedMmu()
+        self._hardware = hardware
         self.kernel = Kernel(
-            hooks, BytesStore(), self._mmu, events, ipi_waits_for_gup_fast=ipi_waits_for_gup_fast
+            hooks,
+            hardware.frames,
+            hardware.mmu,
+            events,
+            cpus=hardware.cpus,
+            ipi_waits_for_gup_fast=ipi_waits_for_gup_fast,
         )
         self._tasks: list[Task] = []
         self._runners: list[Task | StoreBuffer] = []
         self._signals: dict[str, Cell[bool]] = {}
         self._parent = self.kernel.mm_create("parent")
+        hardware.begin(self._parent, None)
         for name, script in scenario.threads.items():
             self._add_task(name, self._parent, script(self.stage))
         self._set_up()
@@ -176,7 +110,7 @@ class SimulatedWorld:
         self._runners.append(task)
         if isinstance(task.cpu, TsoCpu):
             self._runners.append(StoreBuffer(task, task.cpu))
-        self._mmu.run_on(task.cpu, mm.id)
+        self._hardware.run_on(task.cpu, mm)
 
     def _set_up(self) -> None:
         first = self._tasks[0]
@@ -291,6 +225,7 @@ class SimulatedWorld:
 
     def _fork(self, task: Task, name: str) -> Op[None]:
         child = yield from self.kernel.fork(task.cpu, task.mm, name)
+        self._hardware.begin(child, task.cpu)
         script = self.scenario.children.get(name)
         if script is not None:
             self._add_task(name, child, script(self.stage))
@@ -326,6 +261,26 @@ class SimulatedWorld:
         cell = self._cell(name)
         yield Step("wait_for", name, cell.peek)
         task.cpu.read(cell)
+
+
+class SimulatedWorld(SteppedWorld):
+    """A scenario on the simulated MMU: what an explorer runs again and again."""
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        policy: str | PolicyHooks,
+        *,
+        ipi_waits_for_gup_fast: bool = True,
+        tso: bool = False,
+    ) -> None:
+        super().__init__(
+            scenario,
+            policy,
+            SimulatedHardware(),
+            ipi_waits_for_gup_fast=ipi_waits_for_gup_fast,
+            tso=tso,
+        )
 
 
 def _counts(page: Page | None) -> str:
