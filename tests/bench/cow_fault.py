@@ -21,8 +21,8 @@ from tests.bench.measure import Figure
 from uemu.abi import SYS_MMAP, SYS_MPROTECT
 from uemu.host import native
 from uemu.host.memfd import MemfdFrames
-from uemu.live.births import FRAMES_FD
 from uemu.live.mmu import RW, SHARED_FIXED
+from uemu.live.newborn import FRAMES_FD
 from uemu.live.puppet import PuppetThread
 from uemu.mm.pte import Pte
 

@@ -24,7 +24,7 @@ from tests.live.processes import (
 from uemu.abi import SYS_MMAP, SYS_MPROTECT, SYS_MUNMAP
 from uemu.errors import OutOfFrames
 from uemu.host import native
-from uemu.live import births
+from uemu.live import births, newborn
 
 pytestmark = pytest.mark.needs_ptrace
 
@@ -176,12 +176,13 @@ def test_a_parent_killed_in_its_fork_leaves_no_child(
     assert machine.pfns == []
 
 
-@pytest.mark.parametrize("moment", ["_settle_child", "_map_area", "_enter"])
+@pytest.mark.parametrize("moment", ["_settle_child", "_map_area", "enter"])
 def test_a_child_killed_at_its_birth_leaves_its_parent_well(
     machine: uemu.Machine, monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:
     parent, buf = filled(machine, 2)
-    kill_before(monkeypatch, machine.stage.births, moment, lambda args: args[0])
+    newborns = machine.stage.births.newborns
+    kill_before(monkeypatch, newborns, moment, lambda args: getattr(args[0], "pid", args[0]))
     with pytest.raises(uemu.ProcessDied, match="was killed") as died:
         parent.fork().load(buf, 1)
     monkeypatch.undo()
@@ -286,7 +287,7 @@ def test_a_real_fork_that_fails_leaves_nothing(
     machine: uemu.Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     parent, buf = filled(machine, 2)
-    monkeypatch.setattr(births, "SYS_FORK", 100_000)
+    monkeypatch.setattr(newborn, "SYS_FORK", 100_000)
     with pytest.raises(uemu.Fault, match="the real fork") as refused:
         parent.fork()
     assert refused.value.errno == errno.ENOSYS

@@ -8,6 +8,7 @@ puppet   real processes and threads, as records
 reports  what waiting tells: who stopped, was born, died
 hands    system calls in a stopped puppet
 access   stores and loads, through as many faults as it takes
+newborn  real processes at their birth
 births   spawn, clone, fork, vfork, posix_spawn (exec_block: what execve needs)
 endings  exit, kill
 stage    all of them, for one machine

@@ -6,92 +6,38 @@ import os
 import signal
 from collections.abc import Sequence
 
-from uemu.abi import SYS_CLONE, SYS_FORK, SYS_MMAP, SYS_VFORK
-from uemu.errors import Fault, HostError, ProcessDied
+from uemu.abi import SYS_CLONE, SYS_VFORK
+from uemu.errors import Fault, HostError
 from uemu.host import native
 from uemu.kernel import Kernel
-from uemu.live.area import AREA_BASE, Area, Areas, Slot
 from uemu.live.endings import end_process
 from uemu.live.exec_block import ExecBlock
 from uemu.live.hands import Hands
+from uemu.live.newborn import Newborns
 from uemu.live.puppet import PuppetProcess, PuppetThread
-from uemu.mm.mm_struct import MmStruct
 from uemu.step import Op
 
 CLONE_THREAD_FLAGS = 0x100 | 0x200 | 0x400 | 0x800 | 0x10000 | 0x40000
 """VM, FS, FILES, SIGHAND, THREAD, SYSVSEM."""
 
-CONTROL_FD = 3
-FRAMES_FD = 4
-"""Descriptor numbers in a puppet."""
-
-SYSCALL_INT3 = 0xCC050F
-"""``syscall; int3`` as the low bytes of a little-endian word."""
-
 
 class Births:
-    """Starts real processes and threads."""
+    """Starts real processes and threads, under the kernel's rules.
 
-    def __init__(self, kernel: Kernel, hands: Hands, areas: Areas, frames_fd: int) -> None:
+    Attributes:
+        newborns: the births themselves.
+    """
+
+    def __init__(self, kernel: Kernel, hands: Hands, newborns: Newborns) -> None:
         self._kernel = kernel
         self._hands = hands
         self._reports = hands.reports
-        self._areas = areas
-        self._frames_fd = frames_fd
+        self.newborns = newborns
 
     def spawn(self, name: str) -> PuppetProcess:
         """Start a process with nothing mapped."""
-        area = self._areas.open()
-        slot = area.take()
-        try:
-            pid = self._start_puppet()
-        except BaseException:
-            self._areas.close_area(area)
-            raise
-        try:
-            entry = native.instruction_pointer(pid)
-            text = native.peek(pid, entry)
-            native.poke(pid, entry, text & ~0xFFFFFF | SYSCALL_INT3)
-            self._map_area(pid, entry, area)
-            native.poke(pid, entry, text)
-        except (HostError, ProcessLookupError) as error:
-            native.end(pid)
-            self._areas.close_area(area)
-            if isinstance(error, HostError):
-                raise
-            raise HostError("start a puppet", str(error), "Something killed it.") from error
-        return self._enter(pid, name, self._kernel.mm_create(name), area, slot)
-
-    def _start_puppet(self) -> int:
-        """Start the program; its pid, stopped at its first instruction."""
-        try:
-            devnull = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
-        except OSError as error:
-            raise HostError("start a puppet", str(error), "Raise `ulimit -n`.") from error
-        try:
-            fds = [devnull, devnull, devnull, self._areas.fd, self._frames_fd]
-            return native.spawn(str(native.PUPPET), ["uemu-puppet"], [], fds, autoreap=True)
-        finally:
-            os.close(devnull)
-
-    def _enter(self, pid: int, name: str, mm: MmStruct, area: Area, slot: Slot) -> PuppetProcess:
-        process = PuppetProcess(pid, name, mm, area)
-        self._reports.enter(process)
-        self._reports.enter_thread(PuppetThread(pid, process, name, slot))
-        return process
-
-    def _map_area(self, pid: int, gadget: int, area: Area) -> None:
-        """Map a control area into a stopped process, by ``syscall; int3`` at ``gadget``."""
-        fixed = 0x01 | 0x10
-        code, rest = native.SLOT_AT, native.AREA_SIZE - native.SLOT_AT
-        for call in (
-            (SYS_MMAP, AREA_BASE, code, 0x1 | 0x4, fixed, CONTROL_FD, area.offset),
-            (SYS_MMAP, AREA_BASE + code, rest, 0x1 | 0x2, fixed, CONTROL_FD, area.offset + code),
-        ):
-            result = native.syscall(pid, gadget, call)
-            if result < 0:
-                raise HostError("map a puppet's control area", os.strerror(-result),
-                                "Raise `ulimit -v`.")  # fmt: skip
+        newborn = self.newborns.spawn()
+        return self.newborns.enter(newborn, name, self._kernel.mm_create(name))
 
     # Processes and threads ------------------------------------------------------------
 
@@ -101,7 +47,7 @@ class Births:
         slot = process.area.take()
         try:
             clone = (SYS_CLONE, CLONE_THREAD_FLAGS, 0, 0, 0, 0, 0)
-            tid = self._make_child(caller, [], clone, "clone")
+            tid = self.newborns.make_child(caller, [], clone, "clone")
         except BaseException:
             if process.death is None:
                 process.area.give_back(slot)
@@ -120,13 +66,12 @@ class Births:
         dst = yield from self._kernel.fork(thread.cpu, src.mm, name)
         calls = self._hands.mmu.take_calls(src.mm.id)
         try:
-            pid = self._make_child(thread, calls, (SYS_FORK, 0, 0, 0, 0, 0, 0), "fork")
-            area, slot = self._settle_child(pid, thread.slot)
+            newborn = self.newborns.fork(thread, calls)
         except BaseException:
             for _ in self._kernel.exit_mm(thread.cpu, dst):
                 pass
             raise
-        child = self._enter(pid, name, dst, area, slot)
+        child = self.newborns.enter(newborn, name, dst)
         self._hands.mmu.forked(src.mm.id, dst.id)
         try:
             for vma in src.mm.vmas:
@@ -138,61 +83,6 @@ class Births:
             end_process(self._reports, child)
             raise
         return child
-
-    def _settle_child(self, pid: int, slot: Slot) -> tuple[Area, Slot]:
-        """Give a newborn process, which stands in its parent's ``slot``, one of its own."""
-        try:
-            area = self._areas.open()
-        except HostError:
-            native.end(pid)
-            raise
-        try:
-            own = area.take(slot.index)
-            self._map_area(pid, slot.syscall, area)
-        except (HostError, ProcessLookupError) as error:
-            self._areas.close_area(area)
-            native.end(pid)
-            if isinstance(error, HostError):
-                raise
-            raise ProcessDied(pid, "was killed", "its birth") from error
-        return area, own
-
-    def _make_child(
-        self, thread: PuppetThread, before: list[native.Call], call: native.Call, what: str
-    ) -> int:
-        """Make calls, then one that starts a thread or process; its id, stopped at birth.
-
-        Raises:
-            Fault: the kernel refused.
-            HostError: the calls before failed.
-            ProcessDied: the process, or its child, died on the way.
-        """
-        self._reports.stillborn.clear()
-        try:
-            results = self._hands.make_calls(thread, [*before, call], what)
-            if len(results) <= len(before):
-                self._hands.must_work(thread, before, results)
-            tid = results[-1]
-            if tid < 0:
-                raise Fault(-tid, 0, f"the real {what}: {os.strerror(-tid)}")
-            self._await_birth(tid)
-        except BaseException:
-            for stray in (self._reports.born | self._reports.newborn) - self._reports.stillborn:
-                native.end(stray)
-            self._reports.newborn.clear()
-            raise
-        finally:
-            self._reports.born.clear()
-        return tid
-
-    def _await_birth(self, tid: int) -> None:
-        """Wait until a child stands at its birth."""
-        reports = self._reports
-        while tid not in reports.newborn:
-            if tid in reports.stillborn or reports.wait():
-                raise ProcessDied(tid, "was killed", "its birth")
-            reports.take(reports.event, 0)
-        reports.newborn.remove(tid)
 
     def vfork(self, thread: PuppetThread, name: str) -> PuppetProcess:
         """vfork(2): a child in the same address space; the parent waits until it ends.
@@ -216,7 +106,7 @@ class Births:
             child = PuppetProcess(pid, name, process.mm, process.area)
             thread.in_vfork = child
             native.cont(thread.tid, 0, 0)
-            self._await_birth(pid)
+            self.newborns.await_birth(pid)
             if process.is_gone():
                 # Nothing is left of what the child was to borrow.
                 native.end(pid)

@@ -20,6 +20,7 @@ from uemu.live.births import Births
 from uemu.live.endings import end_process
 from uemu.live.hands import Hands
 from uemu.live.mmu import HIDDEN_FIXED, LiveMmu
+from uemu.live.newborn import Newborns
 from uemu.live.puppet import PuppetProcess, PuppetThread
 from uemu.live.reports import Reports
 from uemu.mm.mm_struct import MMAP_BASE
@@ -47,7 +48,7 @@ class Stage:
         self.reports = Reports(self._on_death)
         self.hands = Hands(self.reports, mmu)
         self.accesses = Accesses(kernel, self.hands)
-        self.births = Births(kernel, self.hands, self._areas, frames_fd)
+        self.births = Births(kernel, self.hands, Newborns(self.hands, self._areas, frames_fd))
 
     def _on_death(self, process: PuppetProcess) -> None:
         """End the address space of a process that is gone, unless it only borrowed it."""

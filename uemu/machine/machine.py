@@ -14,8 +14,8 @@ from uemu.events import Event, EventBus
 from uemu.host.doctor import ptrace_error
 from uemu.host.memfd import MemfdFrames
 from uemu.kernel import Kernel
-from uemu.live.births import FRAMES_FD
 from uemu.live.mmu import LiveMmu
+from uemu.live.newborn import FRAMES_FD
 from uemu.live.puppet import PuppetThread
 from uemu.live.runner import Runner
 from uemu.live.stage import Stage
