@@ -9,6 +9,7 @@ import pytest
 
 from uemu.errors import (
     Blocked,
+    Disagreement,
     Fault,
     HostError,
     InvariantError,
@@ -26,6 +27,7 @@ ERRORS = [
     OutOfFrames("a frame", "none is left", "Free some."),
     ProcessDied(12, "exited with status 0", "a store"),
     InvariantError("refcount-leak", "pfn 3"),
+    Disagreement("a store of process 12 went to pfn 3, not 4"),
     ScheduleError(3, 1, "io, through", ("0 (fork)",)),
 ]
 

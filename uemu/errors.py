@@ -5,6 +5,7 @@ Blocked         the emulated kernel made a call wait, and nothing else can run.
 HostError       this machine refused: what, why, and what to do about it.
 ProcessDied     a real process the caller still needed is gone.
 InvariantError  the emulator broke a rule of its own: a bug in uemu or in a policy.
+Disagreement    real processes did something else than the model: a bug in uemu.
 
 Wrong use by a caller is ``ValueError`` or ``TypeError``, as everywhere in Python.
 """
@@ -103,3 +104,7 @@ class InvariantError(UemuError):
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(f"{kind}: {message}")
         self.kind = kind
+
+
+class Disagreement(UemuError):
+    """Real processes did something else than the model says: a bug in uemu."""

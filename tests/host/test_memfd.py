@@ -111,6 +111,17 @@ def test_the_bytes_are_in_the_memfd_where_offset_of_says(frames: MemfdFrames) ->
     assert os.pread(frames.fd, 4, frames.offset_of(pfns[2]) + 8) == b"here"
 
 
+def test_a_frame_is_found_by_its_bytes_until_it_is_freed(frames: MemfdFrames) -> None:
+    pfns = [frames.alloc(BASE + i * PAGE_SIZE) for i in range(3)]
+    offset = frames.offset_of(pfns[1])
+    assert [frames.pfn_at(offset + at) for at in (-1, 0, 4095, 4096)] == [
+        pfns[0], pfns[1], pfns[1], pfns[2]
+    ]  # fmt: skip
+    frames.free(pfns[1])
+    assert frames.pfn_at(offset) is None
+    assert frames.pfn_at(offset) != frames.alloc(BASE + PAGE_SIZE) == frames.pfn_at(offset)
+
+
 def test_the_frames_in_use_are_counted(frames: MemfdFrames) -> None:
     pfns = [frames.alloc(BASE + i * PAGE_SIZE) for i in range(10)]
     assert frames.nr_used == 10

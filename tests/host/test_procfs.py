@@ -571,3 +571,24 @@ def test_the_layout_of_the_query_is_the_kernels() -> None:
     assert procfs._QUERY.size == 104
     assert 3 << 30 | 104 << 16 | ord("f") << 8 | 17 == procfs.PROCMAP_QUERY
     assert mmap.PAGESIZE == PAGE_SIZE
+
+
+def test_which_byte_of_which_file_is_mapped_at_an_address() -> None:
+    fd = os.memfd_create("mapped", os.MFD_CLOEXEC)
+    os.ftruncate(fd, 4 * PAGE_SIZE)
+    with mmap.mmap(fd, 2 * PAGE_SIZE, offset=PAGE_SIZE) as mapped:
+        start = ctypes.addressof(ctypes.c_char.from_buffer(mapped))
+        inode = os.fstat(fd).st_ino
+        assert procfs.mapped_file_at(os.getpid(), start) == (inode, PAGE_SIZE)
+        assert procfs.mapped_file_at(os.getpid(), start + PAGE_SIZE + 5) == (
+            inode, 2 * PAGE_SIZE + 5
+        )  # fmt: skip
+    os.close(fd)
+
+
+def test_no_file_is_mapped_where_memory_is_anonymous_or_there_is_none() -> None:
+    pages = Pages()
+    assert procfs.mapped_file_at(os.getpid(), pages.start) is None
+    pages.close()
+    assert procfs.mapped_file_at(os.getpid(), pages.start) is None
+    assert procfs.mapped_file_at(os.getpid(), 8) is None

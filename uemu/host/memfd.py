@@ -81,6 +81,11 @@ class MemfdFrames:
         """Where a frame's bytes are in the memfd, in bytes."""
         return self._slots[pfn] << PAGE_SHIFT
 
+    def pfn_at(self, offset: int) -> int | None:
+        """The frame that has this byte of the memfd now; a search, for checks."""
+        slot = offset >> PAGE_SHIFT
+        return next((pfn for pfn, taken in self._slots.items() if taken == slot), None)
+
     @property
     def size(self) -> int:
         """How many bytes of frames there can be."""

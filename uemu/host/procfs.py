@@ -155,6 +155,17 @@ class ProcessMemory:
         return frozenset()
 
 
+def mapped_file_at(pid: int, addr: int) -> tuple[int, int] | None:
+    """The inode of the file that is mapped at ``addr``, and which of its bytes lies there."""
+    with open(f"/proc/{pid}/maps") as maps:
+        for line in maps:
+            where, _, offset, _, inode = line.split(maxsplit=5)[:5]
+            start, end = (int(part, 16) for part in where.split("-"))
+            if start <= addr < end:
+                return (int(inode), int(offset, 16) + addr - start) if inode != "0" else None
+    return None
+
+
 def nr_pages_of(length: int) -> int:
     """How many pages ``length`` bytes from a page's start on are."""
     return (length + PAGE_SIZE - 1) >> PAGE_SHIFT
