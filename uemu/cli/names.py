@@ -45,6 +45,7 @@ class WorldMaker:
     """Makes one scenario's world under one policy, again and again.
 
     Attributes:
+        live: its runs are shown on real processes too.
         last: the world made last, for a look at it when its run is over. It stays
             where it is when the maker goes to another process.
     """
@@ -53,6 +54,7 @@ class WorldMaker:
     policy: str
     ipi_wait: bool = True
     memory_model: str = "sc"
+    live: bool = False
     last: SimulatedWorld | None = field(default=None, init=False)
 
     @classmethod
@@ -66,7 +68,9 @@ class WorldMaker:
             scenario = find_scenario(args.scenario)
         except ValueError as error:
             raise UsageError(str(error)) from None
-        return cls(scenario, check_policy(args.policy), args.ipi_wait, args.memory_model)
+        policy = check_policy(args.policy)
+        live = getattr(args, "live", False)
+        return cls(scenario, policy, args.ipi_wait, args.memory_model, live)
 
     def __call__(self) -> SimulatedWorld:
         """A fresh world."""
@@ -95,13 +99,14 @@ class WorldMaker:
 
     def replay_command(self, schedule: object) -> str:
         """The command that runs one of its schedules again."""
-        return replay_command(
+        command = replay_command(
             self.scenario.name,
             self.policy,
             schedule,
             ipi_waits_for_gup_fast=self.ipi_wait,
             memory_model=self.memory_model,
         )
+        return f"{command} --live" if self.live else command
 
     @property
     def remark(self) -> str:

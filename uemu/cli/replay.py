@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from uemu.cli.names import WorldMaker, read_schedule
-from uemu.cli.output import make_console
-from uemu.cli.parser import NotYet, UsageError, add_ipi_wait, add_memory_model, add_policy
+from uemu.cli.output import make_console, print_lines
+from uemu.cli.parser import UsageError, add_ipi_wait, add_memory_model, add_policy
 from uemu.cli.result_files import ResultFiles, add_result_files, run_json
 from uemu.cli.show import show_run
 from uemu.explore import ScheduleError
@@ -32,7 +32,12 @@ def add_parser(subparsers: Subparsers) -> None:
     add_ipi_wait(parser)
     add_memory_model(parser)
     add_result_files(parser)
-    parser.add_argument("--live", action=NotYet, nargs=0)
+    parser.add_argument(
+        "--live",
+        action="store_true",
+        help="take the same steps on real processes too, stale TLB entries included, and show what"
+        " they saw",
+    )
     parser.set_defaults(run=run)
 
 
@@ -45,6 +50,16 @@ def run(args: argparse.Namespace) -> int:
         again = run_again(maker, schedule)
     except ScheduleError as error:
         raise UsageError(f"the schedule does not fit {maker}: {error}") from None
-    files.write(maker, [again], lambda: run_json("replay", maker, again))
-    show_run(make_console(), maker, again)
+    told: list[str] = []
+    live: dict[str, Any] = {}
+    if args.live:
+        # Needs the native helper, which nothing else here does.
+        from uemu.cli.live_replay import live_json, live_lines, replay_live
+
+        done = replay_live(maker, again.schedule)
+        told, live = [*live_lines(done), ""], {"live": live_json(done)}
+    files.write(maker, [again], lambda: {**run_json("replay", maker, again), **live})
+    console = make_console()
+    print_lines(console, *told)
+    show_run(console, maker, again)
     return 1 if again.verdicts else 0

@@ -17,7 +17,7 @@ from typing import Any
 
 from uemu.abi import GUP_PIN_COUNTING_BIAS, PAGE_MASK, Direction
 from uemu.dma.engine import Io, Transfer
-from uemu.events import EventBus
+from uemu.events import EventBus, Seen
 from uemu.kernel import Kernel
 from uemu.mm.hooks import PolicyHooks
 from uemu.mm.mm_struct import MmStruct
@@ -68,6 +68,7 @@ class SteppedWorld:
         kernel: under the policy asked for.
         oracle: what was violated so far.
         seen: (task, bytes) for what was loaded, and what devices read, in order.
+        shown: what each address space shows once every task is through.
     """
 
     def __init__(
@@ -86,6 +87,8 @@ class SteppedWorld:
         self.stage = Stage()
         self.oracle = Oracle(events)
         self.seen: list[tuple[str, bytes]] = []
+        self.shown: list[Seen] = []
+        events.watch(Seen, self.shown.append)
         self._hardware = hardware
         self.kernel = Kernel(
             hooks,
