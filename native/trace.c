@@ -366,6 +366,9 @@ int uemu_alone(pid_t tid)
 
 int uemu_kill(pid_t tid)
 {
+	/* kill(2) takes 0 and less for groups: our own, or everybody. */
+	if (tid <= 0)
+		return -ESRCH;
 	return kill(tid, SIGKILL) < 0 ? -errno : 0;
 }
 

@@ -102,6 +102,12 @@ def test_a_dead_puppet_is_no_process_to_work_with(puppet: int) -> None:
     native.end(puppet)
 
 
+@pytest.mark.parametrize("pid", [0, -1])
+def test_a_group_of_processes_is_nobody_to_kill(pid: int) -> None:
+    assert native.kill(pid) == -errno.ESRCH
+    native.end(pid)
+
+
 @pytest.mark.needs_ptrace
 def test_waiting_for_nothing_says_so() -> None:
     # On a thread of its own: the main one may have children, which other tests left behind.

@@ -176,6 +176,29 @@ def test_a_parent_killed_in_its_fork_leaves_no_child(
     assert machine.pfns == []
 
 
+@pytest.mark.parametrize("how", ["fork", "vfork", "thread"])
+def test_a_parent_killed_before_it_says_whom_it_bore_harms_nobody_else(
+    machine: uemu.Machine, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """PTRACE_GETEVENTMSG then fails; kill(2) of a process 0 would end our own group."""
+    parent, _ = filled(machine)
+    settle = machine.stage.reports.settle
+
+    def too_late(thread: Any, err: int, during: str) -> Any:
+        event = settle(thread, err, during)
+        if event.kind == native.EVENT:
+            os.kill(parent.pid, signal.SIGKILL)
+            event.msg = 0
+        return event
+
+    monkeypatch.setattr(machine.stage.reports, "settle", too_late)
+    with pytest.raises(uemu.ProcessDied, match=f"{parent.pid} was killed by SIGKILL"):
+        getattr(parent, how)()
+    monkeypatch.undo()
+    assert machine.pfns == []
+    machine.spawn().fork()
+
+
 @pytest.mark.parametrize("moment", ["_settle_child", "_map_area", "enter"])
 def test_a_child_killed_at_its_birth_leaves_its_parent_well(
     machine: uemu.Machine, monkeypatch: pytest.MonkeyPatch, moment: str

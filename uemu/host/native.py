@@ -195,7 +195,8 @@ def syscall(pid: int, gadget: int, call: Call) -> int:
 
 def end(pid: int) -> None:
     """Kill and reap a traced process that nobody else is going to wait for."""
-    kill(pid)
+    if kill(pid):
+        return
     with contextlib.suppress(ChildProcessError):
         while os.WIFSTOPPED(os.waitpid(pid, WALL)[1]):
             pass

@@ -102,6 +102,8 @@ class Births:
                 result = -thread.slot.result(0)
                 raise Fault(result, 0, f"the real vfork: {os.strerror(result)}")
             pid = event.msg
+            if not pid:  # it was killed before it could say whom it bore
+                raise reports.died(thread, "vfork")
             # Known at once: its parent cannot be run until it has ended.
             child = PuppetProcess(pid, name, process.mm, process.area)
             thread.in_vfork = child

@@ -47,7 +47,8 @@ class Hands:
             err = native.go(thread.tid, slot.calls, 0, reports.event)
             event = reports.settle(thread, err, what)
             while event.kind == native.EVENT:
-                reports.born.add(event.msg)
+                if event.msg:  # 0: it was killed before it could say whom it bore
+                    reports.born.add(event.msg)
                 event = reports.settle(thread, native.go(thread.tid, 0, 0, reports.event), what)
             if event.kind != native.TRAP:
                 raise changed(what, event.addr)
