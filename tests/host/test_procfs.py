@@ -592,3 +592,15 @@ def test_no_file_is_mapped_where_memory_is_anonymous_or_there_is_none() -> None:
     pages.close()
     assert procfs.mapped_file_at(os.getpid(), pages.start) is None
     assert procfs.mapped_file_at(os.getpid(), 8) is None
+
+
+def test_who_has_begun_to_die_has_no_memory() -> None:
+    child = fork()
+    if child == 0:
+        signal.pause()
+    assert procfs.has_memory(child)
+    os.kill(child, signal.SIGKILL)
+    os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
+    assert not procfs.has_memory(child)
+    os.waitpid(child, 0)
+    assert not procfs.has_memory(child)

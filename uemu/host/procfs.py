@@ -166,6 +166,15 @@ def mapped_file_at(pid: int, addr: int) -> tuple[int, int] | None:
     return None
 
 
+def has_memory(pid: int) -> bool:
+    """Whether anything is mapped; nothing is once a process has begun to die."""
+    try:
+        with open(f"/proc/{pid}/maps") as maps:
+            return maps.readline() != ""
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
 def nr_pages_of(length: int) -> int:
     """How many pages ``length`` bytes from a page's start on are."""
     return (length + PAGE_SIZE - 1) >> PAGE_SHIFT

@@ -6,10 +6,11 @@ import os
 
 import pytest
 
-from tests.live.processes import frames_mapped_by
+from tests.live.processes import Watch, frames_mapped_by
 from tests.live.stepped.conftest import Bench
 from uemu.abi import PAGE_SIZE
-from uemu.errors import Disagreement, HostError
+from uemu.errors import Disagreement, HostError, ProcessDied
+from uemu.host import native
 from uemu.live.stepped.tlb import RealTlbs
 
 pytestmark = pytest.mark.needs_ptrace
@@ -71,3 +72,12 @@ def test_the_frames_are_the_memfd_that_the_device_writes(bench: Bench) -> None:
     fd = os.open(f"/proc/{first.process.pid}/mem", os.O_RDONLY)
     assert os.pread(fd, 3, bench.base + 8) == b"dma"
     os.close(fd)
+
+
+def test_who_is_killed_before_he_is_asked_is_dead_and_no_disagreement(bench: Bench) -> None:
+    tlbs, first = tlbs_of(bench), bench.thread(bench.one)
+    bench.call(lambda: tlbs.fill(first, bench.base, bench.pfns[0], write=True))
+    native.kill(first.process.pid)
+    Watch([first.process.pid]).ended()
+    with pytest.raises(ProcessDied, match="was killed by SIGKILL during a look at its mappings"):
+        bench.call(lambda: tlbs.pfn_at(first, bench.base))

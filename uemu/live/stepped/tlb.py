@@ -7,13 +7,14 @@ process has mapped is asked of /proc/PID/maps.
 
 from __future__ import annotations
 
+import contextlib
 import os
 
 from uemu.abi import PAGE_SIZE, PROT_READ
 from uemu.errors import Disagreement, HostError
 from uemu.host import native
 from uemu.host.memfd import MemfdFrames
-from uemu.host.procfs import mapped_file_at
+from uemu.host.procfs import has_memory, mapped_file_at
 from uemu.host.syscalls import name_of
 from uemu.live.hands import Hands, munmap_call
 from uemu.live.mmu import RW
@@ -52,12 +53,17 @@ class RealTlbs:
 
         Raises:
             Disagreement: something else is mapped there, or nothing.
+            ProcessDied: somebody killed it since.
         """
-        found = mapped_file_at(thread.process.pid, addr)
+        found = None
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            found = mapped_file_at(thread.process.pid, addr)
         if found is not None and found[0] == self._inode:
             pfn = self._frames.pfn_at(found[1])
             if pfn is not None:
                 return pfn
+        if not has_memory(thread.process.pid):
+            raise self._hands.reports.died(thread, "a look at its mappings")
         raise Disagreement(
             f"process {thread.process.pid} accessed {addr:#x} and did not trap, but has no frame"
             " in use mapped there"
