@@ -8,9 +8,9 @@ loader   what a program gets before its first instruction
 window   how a frame is placed in a program
 filters  which system calls stop (outputs: those that write user memory)
 births   clone in its forms, exec, exit (tids: what the kernel writes then)
-framing  which pages are frames
-faults   SIGSEGV, and other signals
-calls    what is done about system calls
+framing  which pages are frames (adoption: how they become it; runs: pages in a row)
+faults   SIGSEGV, and other signals (segv_action: what the program does about that one)
+calls    what is done about system calls (mappings: those that change them)
 direct   direct I/O as transfers, each a `request` (aio: libaio; user: its memory)
 schedule how long a transfer is in flight
 """

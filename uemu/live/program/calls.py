@@ -8,21 +8,21 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Final
 
 from uemu import abi
-from uemu.abi import MADV_WIPEONFORK, page_range
+from uemu.abi import page_range
 from uemu.errors import Fault
 from uemu.host import tracee
 from uemu.host.tracee import Stop
-from uemu.kernel import FORK_ADVICE, Kernel
 from uemu.live.program.aio import Aio
 from uemu.live.program.births import Births
 from uemu.live.program.direct import FORMS, DirectIo
 from uemu.live.program.filters import INTERRUPTED
-from uemu.live.program.framing import Framing, Run, gaps_of
+from uemu.live.program.framing import Framing
 from uemu.live.program.loader import Loader, NotLoaded
+from uemu.live.program.mappings import Mappings
 from uemu.live.program.outputs import writes_of
 from uemu.live.program.placement import Placement
 from uemu.live.program.request import Request
@@ -49,7 +49,7 @@ class Calls:
 
     def __init__(
         self,
-        kernel: Kernel,
+        mappings: Mappings,
         tracees: Tracees,
         framing: Framing,
         births: Births,
@@ -61,7 +61,7 @@ class Calls:
         segv: SegvAction,
         note: Callable[[str], None],
     ) -> None:
-        self._kernel = kernel
+        self._mappings = mappings
         self._tracees = tracees
         self._framing = framing
         self._births = births
@@ -82,10 +82,10 @@ class Calls:
             **dict.fromkeys((abi.SYS_FORK, abi.SYS_CLONE, abi.SYS_CLONE3), self._on_fork),
             **dict.fromkeys(
                 (abi.SYS_MUNMAP, abi.SYS_MREMAP, abi.SYS_MPROTECT, abi.SYS_MMAP),
-                self._on_mapping,
+                self._mappings.change,
             ),
-            abi.SYS_BRK: self._on_brk,
-            abi.SYS_MADVISE: self._on_madvise,
+            abi.SYS_BRK: self._mappings.brk,
+            abi.SYS_MADVISE: self._mappings.madvise,
             abi.SYS_IO_URING_SETUP: self._on_io_uring,
             abi.SYS_VMSPLICE: self._on_vmsplice,
             abi.SYS_PTRACE: self._on_ptrace,
@@ -175,88 +175,6 @@ class Calls:
                 with contextlib.suppress(*GONE):
                     self._submit(task, request)
 
-    # Mappings --------------------------------------------------------------------------------
-
-    def _on_mapping(self, task: Task, stop: Stop) -> None:
-        """munmap, mremap, mprotect, mmap with MAP_FIXED: of memory that is the program's own."""
-        addr, length = stop.args[0], stop.args[1]
-        ranges = [(addr, length)]
-        if stop.nr == abi.SYS_MREMAP and stop.args[3] & abi.MREMAP_FIXED:
-            ranges.append((stop.args[4], stop.args[2]))
-        self._give_back(task, ranges)
-        self._tracees.pass_call(task)
-
-    def _on_brk(self, task: Task, stop: Stop) -> None:
-        """The heap ends elsewhere: what it loses is its own again."""
-        end = stop.args[0] + ~abi.PAGE_MASK & abi.PAGE_MASK
-        if not end or not task.mm.mm.bases_in(end, abi.USER_END):
-            self._tracees.pass_call(task)
-            return
-        old = self._brk(task, 0)
-        self._give_back(task, [(end, old - end)])
-        self._tracees.return_from_call(task, self._brk(task, stop.args[0]))
-
-    def _brk(self, task: Task, addr: int) -> int:
-        """Let a task call brk(2); where its heap ends then."""
-        return self._tracees.inject(task, [(abi.SYS_BRK, addr, 0, 0, 0, 0, 0)])[0]
-
-    def _give_back(self, task: Task, ranges: list[tuple[int, int]]) -> None:
-        """End what devices do there, and let the pages be the program's own again.
-
-        A device may be so fast that its transfer is over before the call.
-        """
-        bases = [base for addr, length in ranges for base in self._framed(task, addr, length)]
-        if not bases:
-            return
-        frozen = self._tracees.freeze([task.mm], task)
-        try:
-            self._schedule.drain(task.mm)
-            for base in bases:
-                # What is shared gets a copy of its own.
-                pte = self._framing.pte(task.mm, base)
-                if pte is not None:
-                    self._framing.unframe(task, [base])
-        finally:
-            self._tracees.thaw(frozen)
-
-    def _framed(self, task: Task, addr: int, length: int) -> list[int]:
-        mm = task.mm.mm
-        if not mm.vmas or length <= 0:
-            return []
-        return mm.bases_in(addr & abi.PAGE_MASK, addr + length)
-
-    def _on_madvise(self, task: Task, stop: Stop) -> None:
-        addr, length, advice = stop.args[:3]
-        end = addr + length + ~abi.PAGE_MASK & abi.PAGE_MASK
-        if addr & ~abi.PAGE_MASK or end > abi.USER_END:
-            pass  # What the kernel refuses, at the latest where memory ends.
-        elif advice in FORK_ADVICE:
-            task.mm.has_fork_advice = True
-            framed = self._framed(task, addr, length)
-            for base in framed:
-                self._kernel.advised(task.mm.mm, base, base + abi.PAGE_SIZE, advice)
-            if framed and advice == MADV_WIPEONFORK:
-                self._wipe_on_fork(task, gaps_of(framed, addr, end))
-                return
-        else:
-            self._give_back(task, [(addr, length)])
-        self._tracees.pass_call(task)
-
-    def _wipe_on_fork(self, task: Task, runs: Iterable[Run]) -> None:
-        """Advise what is no frame: the kernel wants anonymous memory for that.
-
-        It goes on behind a hole, which it tells of in the end. Linux:
-        mm/madvise.c:madvise_walk_vmas.
-        """
-        result = 0
-        for start, end in runs:
-            call = (abi.SYS_MADVISE, start, end - start, MADV_WIPEONFORK, 0, 0, 0)
-            answer = self._tracees.inject(task, [call])[0]
-            result = answer or result
-            if answer not in (0, -errno.ENOMEM):
-                break
-        self._tracees.return_from_call(task, result)
-
     # Processes -------------------------------------------------------------------------------
 
     def _on_fork(self, task: Task, stop: Stop) -> None:
@@ -325,7 +243,7 @@ class Calls:
             except OSError:
                 data = b""
         words = [int.from_bytes(data[i : i + 8], "little") for i in range(0, len(data), 8)]
-        self._give_back(task, list(zip(words[::2], words[1::2], strict=False)))
+        self._mappings.give_back(task, list(zip(words[::2], words[1::2], strict=False)))
         self._tracees.pass_call(task)
 
     def _on_other(self, task: Task, stop: Stop) -> None:

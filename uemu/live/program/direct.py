@@ -21,6 +21,7 @@ from uemu.dma.engine import Transfer
 from uemu.errors import Fault, InvariantError
 from uemu.host import tracee
 from uemu.kernel import Kernel
+from uemu.live.program.adoption import Adoption
 from uemu.live.program.framing import Framing
 from uemu.live.program.outputs_rules import signed
 from uemu.live.program.request import (
@@ -81,12 +82,14 @@ class DirectIo:
         self,
         kernel: Kernel,
         framing: Framing,
+        adoption: Adoption,
         schedule: Schedule,
         stats: Stats,
         violations: list[Violation],
     ) -> None:
         self._kernel = kernel
         self._framing = framing
+        self._adoption = adoption
         self._schedule = schedule
         self._stats = stats
         self._violations = violations
@@ -129,7 +132,7 @@ class DirectIo:
             if (
                 is_direct(own)
                 and all(
-                    self._framing.can_pin(task.mm, addr, length, write=write)
+                    self._adoption.can_pin(task.mm, addr, length, write=write)
                     for addr, length in buffers
                 )
                 and (write or is_within_limit(task.pid, request))
@@ -161,7 +164,7 @@ class DirectIo:
         """
         mm, write = task.mm, request.direction is Direction.FROM_DEVICE
         try:
-            self._framing.adopt(task, request.buffers, write=write)
+            self._adoption.adopt(task, request.buffers, write=write)
             before = self._shown(mm, request.buffers)
             was_shared = self._schedule.any_shared(before.values())
             io = run(

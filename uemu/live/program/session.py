@@ -16,6 +16,7 @@ from uemu.host.memfd import MemfdFrames
 from uemu.host.tracee import Stop
 from uemu.kernel import Kernel
 from uemu.live.area import Areas
+from uemu.live.program.adoption import Adoption
 from uemu.live.program.aio import Aio
 from uemu.live.program.births import Births, is_birth
 from uemu.live.program.calls import Calls
@@ -23,6 +24,7 @@ from uemu.live.program.direct import DirectIo
 from uemu.live.program.faults import Faults
 from uemu.live.program.framing import Framing
 from uemu.live.program.loader import Loader
+from uemu.live.program.mappings import Mappings
 from uemu.live.program.placement import Placement
 from uemu.live.program.result import RunResult, Stats
 from uemu.live.program.schedule import DmaOptions, Schedule
@@ -62,7 +64,9 @@ class Session:
         segv = SegvAction(self.tracees, self._loader.slot)
         framing = Framing(kernel, mmu, self.tracees, self._loader, segv, self._stats)
         self._schedule = Schedule(kernel, dma, self._let_go)
-        direct = DirectIo(kernel, framing, self._schedule, self._stats, self._oracle.violations)
+        adoption = Adoption(kernel, self.tracees, framing, self._stats)
+        violations = self._oracle.violations
+        direct = DirectIo(kernel, framing, adoption, self._schedule, self._stats, violations)
         self._aio = Aio(self.tracees, framing, self._schedule, direct, self._loader.slot)
         self._births = Births(
             kernel,
@@ -76,8 +80,9 @@ class Session:
             self._note,
         )
         self._placement = Placement(self.tracees.tasks)
+        mappings = Mappings(kernel, self.tracees, framing, self._schedule)
         self._calls = Calls(
-            kernel, self.tracees, framing, self._births, self._loader, self._schedule, direct,
+            mappings, self.tracees, framing, self._births, self._loader, self._schedule, direct,
             self._aio, self._placement, segv, self._note,
         )  # fmt: skip
         self._faults = Faults(
