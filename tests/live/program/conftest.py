@@ -21,6 +21,8 @@ SEEDS = ROOT.parent / "shared" / "seeds"
 
 OURS = ("-std=gnu11", "-O2", "-g", "-Wall", "-Wextra", "-Werror", "-pthread")
 
+BEHAVIOUR = Path(__file__).with_name("behaviour")
+
 THEIRS = ("-std=gnu11", "-g", "-w", "-Wno-incompatible-pointer-types", "-pthread")
 """As dma_thread.c says, and two for later compilers: C23 has a ``bool`` of its
 own, and since gcc 14 a ``char **`` for a ``void **`` is an error."""
@@ -92,5 +94,17 @@ def program_2009(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Pa
         if is_aio and not _has_header("libaio.h"):
             pytest.skip(f"needs libaio.h for {name}: apt-get install libaio-dev")
         return _compile(folder / name, source, *THEIRS, libraries=("-laio",) if is_aio else ())
+
+    return compiled
+
+
+@pytest.fixture(scope="session")
+def behaviour(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Compile a program of behaviour/, once: ``behaviour("futex")``."""
+    folder = tmp_path_factory.mktemp("behaviour")
+
+    @functools.cache
+    def compiled(name: str) -> Path:
+        return _compile(folder / name, BEHAVIOUR / f"{name}.c", *OURS)
 
     return compiled

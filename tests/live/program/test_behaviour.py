@@ -14,19 +14,15 @@ from pathlib import Path
 
 import pytest
 
-from native.build_native import find_compiler
+from tests.live.program.conftest import BEHAVIOUR
 from tests.live.program.running import MAIN
 
 pytestmark = [pytest.mark.needs_ptrace, pytest.mark.needs_memfd, pytest.mark.slow]
 
-SOURCES = Path(__file__).with_name("behaviour")
-FLAGS = ("-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-pthread")
-
-
 REFUSED = "refused"
 """The one that is not to run as without uemu."""
 
-NAMES = sorted(source.stem for source in SOURCES.glob("*.c") if source.stem != REFUSED)
+NAMES = sorted(source.stem for source in BEHAVIOUR.glob("*.c") if source.stem != REFUSED)
 RUNS = [(policy, dma) for policy in ("linux-2.6.29", "linux-6.5") for dma in ("immediate", "held")]
 
 Compiled = Callable[[str], Path]
@@ -51,29 +47,14 @@ def run(folder: Path, command: list[str]) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture(scope="session")
-def program(tmp_path_factory: pytest.TempPathFactory) -> Compiled:
-    """Compile a program of behaviour/, once."""
-    folder = tmp_path_factory.mktemp("behaviour")
-
-    @functools.cache
-    def compiled(name: str) -> Path:
-        command = [*find_compiler(), *FLAGS, str(SOURCES / f"{name}.c"), "-o", str(folder / name)]
-        done = subprocess.run(command, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
-        return folder / name
-
-    return compiled
-
-
-@pytest.fixture(scope="session")
 def native(
-    program: Compiled, tmp_path_factory: pytest.TempPathFactory
+    behaviour: Compiled, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[[str], subprocess.CompletedProcess[str]]:
     """How a program runs without uemu, once."""
 
     @functools.cache
     def ran(name: str) -> subprocess.CompletedProcess[str]:
-        done = run(tmp_path_factory.mktemp("native"), [str(program(name))])
+        done = run(tmp_path_factory.mktemp("native"), [str(behaviour(name))])
         assert done.stdout.endswith("EXIT-SUCCESS\n"), done
         assert (done.returncode, done.stderr) == (0, "")
         return done
@@ -84,14 +65,14 @@ def native(
 @pytest.mark.parametrize(("policy", "dma"), RUNS)
 @pytest.mark.parametrize("name", NAMES)
 def test_a_program_runs_as_without_uemu(
-    program: Compiled,
+    behaviour: Compiled,
     native: Callable[[str], subprocess.CompletedProcess[str]],
     tmp_path: Path,
     name: str,
     policy: str,
     dma: str,
 ) -> None:
-    done = run(tmp_path, uemu(policy, dma, program(name)))
+    done = run(tmp_path, uemu(policy, dma, behaviour(name)))
     assert done.stdout == native(name).stdout, done.stderr
     assert done.returncode == 0
 
@@ -113,9 +94,9 @@ clone: done
 
 @pytest.mark.parametrize(("policy", "dma"), RUNS)
 def test_what_is_not_supported_is_refused_and_said_once(
-    program: Compiled, tmp_path: Path, policy: str, dma: str
+    behaviour: Compiled, tmp_path: Path, policy: str, dma: str
 ) -> None:
-    done = run(tmp_path, uemu(policy, dma, program(REFUSED)))
+    done = run(tmp_path, uemu(policy, dma, behaviour(REFUSED)))
     assert done.stdout == (
         f"{2 * REFUSALS}ptrace in a child: EPERM\nio_uring_setup in a child: ENOSYS\n"
         "PR_SET_NO_NEW_PRIVS: done\nEXIT-SUCCESS\n"
@@ -125,7 +106,7 @@ def test_what_is_not_supported_is_refused_and_said_once(
     assert [said.count(text) for text in SAID] == [1, 1, 1]
 
 
-def test_without_uemu_it_is_not_refused(program: Compiled, tmp_path: Path) -> None:
-    done = run(tmp_path, [str(program(REFUSED))])
+def test_without_uemu_it_is_not_refused(behaviour: Compiled, tmp_path: Path) -> None:
+    done = run(tmp_path, [str(behaviour(REFUSED))])
     assert "CLONE_UNTRACED: done" in done.stdout
     assert "ptrace: done" in done.stdout
