@@ -52,6 +52,7 @@ class Session:
     ) -> None:
         self._notes: list[str] = []
         self._tell = note
+        self._was_quiet = False
         events = EventBus(trace)
         self._oracle = Oracle(events)
         self._frames = MemfdFrames()
@@ -160,6 +161,7 @@ class Session:
             waits = self._schedule.is_waiting or self._calls.is_waiting or self._aio.is_waiting
             stop = tracees.next(LOOK_MS if waits else None)
             if stop is not None:
+                self._was_quiet = False
                 self._placement.stopped()
                 try:
                     self._dispatch(stop)
@@ -201,8 +203,12 @@ class Session:
         """See whether something has waited long enough, or for nothing."""
         self._aio.tick()
         ended = self._schedule.tick()
-        if idle and not ended and self._schedule.is_waiting and not self._can_go_on():
+        is_quiet = idle and not ended and self._schedule.is_waiting and not self._can_go_on()
+        # Who was woken by the last one that was looked at, or stopped since we waited, has
+        # run or told by the next time.
+        if is_quiet and self._was_quiet:
             self._schedule.nothing_else_can_run()
+        self._was_quiet = is_quiet
         self._calls.look_at_entry()
 
     def _can_go_on(self) -> bool:
