@@ -40,7 +40,9 @@ def child_tid_at(task: Task, call: Stop | None, framing: Framing) -> int:
     if call is not None and call.nr == SYS_CLONE:
         flags, addr = call.args[0], call.args[3]
     elif call is not None and call.nr == SYS_CLONE3:
-        flags, _, addr = struct.unpack("=QQQ", task.mm.memory.read(call.args[0], 24))
+        # What cannot be read, the kernel refuses; of who is dead nothing can be.
+        data = bytes_at(task.mm.memory.read, call.args[0], 24)
+        flags, _, addr = struct.unpack("=QQQ", data.ljust(24, b"\0"))
     is_framed = framing.pte(task.mm, addr & PAGE_MASK) is not None
     return addr if flags & CLONE_CHILD_SETTID and is_framed else 0
 
