@@ -126,12 +126,15 @@ class Execution:
         Raises:
             InvariantError: the execution ends here.
         """
+        self._step(index)
+        self.world.check()
+
+    def _step(self, index: int) -> None:
         self.steps += 1
         self.pending[index] = next(self._ops[index], None)
         tasks = self.world.tasks()
         if len(tasks) != len(self.pending):
             self._prime(tasks)
-        self.world.check()
 
     def take_accesses(self, index: int) -> Access:
         """What the step just taken by a task touched; to be asked once.
@@ -147,6 +150,8 @@ class Execution:
     def rewind(self, prefix: Iterable[int], runnable: Sequence[int]) -> None:
         """Take steps that another execution took already.
 
+        The world was checked after each of them then, and is checked once now.
+
         Args:
             runnable: who could run after them then.
 
@@ -155,7 +160,8 @@ class Execution:
         """
         try:
             for index in prefix:
-                self.advance(index)
+                self._step(index)
+            self.world.check()
         except InvariantError as error:
             raise _nondeterminism(self.steps, f"ended in {error}") from error
         self.forget_accesses()
