@@ -12,7 +12,8 @@ import pytest
 from uemu.explore import explore
 from uemu.explore.world import Task as WorldTask
 from uemu.mm.locks import SpinLock
-from uemu.step import Cell, Op, RecordingCpu, Step, TsoCpu
+from uemu.step import Cell, Op, RecordingCpu, Step
+from uemu.step.tso import TsoCpu
 
 Program = Callable[["Litmus", RecordingCpu], Op[None]]
 

@@ -9,7 +9,8 @@ from uemu.errors import Fault
 from uemu.mm.mm_struct import MmStruct
 from uemu.scenario.actions import Action
 from uemu.scenario.script import Script
-from uemu.step import Op, RecordingCpu, Step, TsoCpu
+from uemu.step import Op, RecordingCpu, Step
+from uemu.step.tso import TsoCpu
 
 
 class TaskWorld(Protocol):

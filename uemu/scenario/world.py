@@ -49,7 +49,8 @@ from uemu.scenario.actions import (
 from uemu.scenario.hardware import Hardware, SimulatedHardware
 from uemu.scenario.script import Scenario, Script, Stage
 from uemu.scenario.tasks import StoreBuffer, Task
-from uemu.step import Cell, Cpu, Op, RecordingCpu, Step, TsoCpu, run
+from uemu.step import Cell, Cpu, Op, RecordingCpu, Step, run
+from uemu.step.tso import TsoCpu
 
 FLAG_LETTERS = {"PG_anon_exclusive": "e", "PG_gup": "g"}
 """The page flags that `SteppedWorld.state` shows, each by one letter."""
