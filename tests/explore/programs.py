@@ -28,7 +28,7 @@ class Instruction(NamedTuple):
 Program = tuple[tuple[Instruction, ...], ...]
 
 KINDS = (
-    *("read", "write", "add", "copy", "branch") * 4,
+    *("read", "write", "add", "count", "copy", "branch") * 4,
     *("locked", "await", "either", "both") * 2,
     *("fail", "spawn", "lock pair"),
 )
@@ -134,6 +134,8 @@ def _step(
             cpu.write(a, value)
         elif what == "add":
             cpu.add(a, value)
+        elif what == "count":
+            cpu.count(a, value)
         elif what == "copy":
             cpu.write(b, cpu.read(a))
         elif what == "branch":

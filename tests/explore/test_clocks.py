@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from uemu.explore.clocks import Clocks, conflict, covers, with_creation
-from uemu.explore.execution import Access
+from uemu.step import Access
 
 
-def access(reads: str = "", writes: str = "") -> Access:
-    return frozenset((cell,) for cell in reads), frozenset((cell,) for cell in writes)
+def access(reads: str = "", writes: str = "", counts: str = "") -> Access:
+    return Access(*(frozenset((cell,) for cell in cells) for cells in (reads, writes, counts)))
 
 
 def test_two_reads_do_not_conflict() -> None:
@@ -16,6 +16,15 @@ def test_two_reads_do_not_conflict() -> None:
     assert conflict(access("x"), access("", "x"))
     assert conflict(access("", "x"), access("x"))
     assert conflict(access("", "x"), access("", "x"))
+
+
+def test_two_that_count_do_not_conflict() -> None:
+    count = access(counts="x")
+    assert not conflict(count, count)
+    for other in (access("x"), access("", "x")):
+        assert conflict(count, other)
+        assert conflict(other, count)
+    assert not conflict(count, access("y", "z", "w"))
 
 
 def test_two_creations_conflict() -> None:
@@ -28,6 +37,15 @@ def test_covers_whatever_conflicts() -> None:
     assert covers(access("", "x"), access("x"))
     assert not covers(access("x"), access("", "x"))
     assert not covers(access("x"), access("xy"))
+
+
+def test_a_write_covers_a_count_and_a_read_does_not() -> None:
+    count = access(counts="x")
+    assert covers(count, count)
+    assert covers(access("", "x"), count)
+    assert not covers(access("x"), count)
+    assert not covers(count, access("x"))
+    assert not covers(count, access("", "x"))
 
 
 def test_race_with_every_earlier_conflict_that_is_not_ordered() -> None:
@@ -96,3 +114,17 @@ def test_who_can_go_first() -> None:
     assert clocks.firsts(0, 0b11111) == 0b0100
     assert clocks.firsts(0, 0b11011) == 0b1000
     assert clocks.firsts(3, 0b01111) == 0
+
+
+def test_counting_races_with_looking_and_setting_alone() -> None:
+    clocks = Clocks()
+    clocks.begin(5)
+    clocks.push(0, access(counts="x"), 0)
+    assert clocks.push(1, access(counts="x"), 0) == 0
+    assert clocks.push(2, access("x"), 0) == 0b11
+    assert clocks.push(3, access(counts="x"), 0) == 0b100
+    clocks.pop()
+    assert clocks.push(3, access("", "x"), 0) == 0b111
+    clocks.pop()
+    clocks.pop()
+    assert clocks.push(4, access(counts="x"), 0) == 0

@@ -22,6 +22,11 @@ SCHEDULES = {
     # As the racy counters: conflicts do not matter here.
     "strangers": 6,
     "strangers, three": 90,
+    # Two tasks of two steps and one of one: 5! / (2! 2!); 7! / (2! 2! 2!).
+    "counters": 30,
+    "counters of three": 630,
+    "last one out": 2,
+    "last one out of three": 6,
     "locks in turn": 2,
     "locks in turn, three": 6,
     # 000111 and 111000, and both orders into the deadlock, 01 and 10.

@@ -13,8 +13,10 @@ from tests.explore.programs import program_factory, random_program
 from tests.explore.toys import (
     TOYS,
     BlindCpu,
+    HastyCpu,
     explore_ends,
     kind_of,
+    last_one_out,
     locked_counter,
     message_flag_first,
     philosophers,
@@ -25,6 +27,7 @@ from tests.explore.toys import (
 from uemu.explore import WorldFactory, explore, replay
 from uemu.explore.dfs import depth_first
 from uemu.explore.dpor import Reduction
+from uemu.step import RecordingCpu
 
 RUNS = {
     # Kinds of orders, and executions given up.
@@ -49,6 +52,12 @@ RUNS = {
     "left-handed philosopher": (2, 0),
     # 2^3, and neither way round.
     "left-handed philosopher of three": (6, 2),
+    # How many of each task's two the looker saw: 3^2, 3^3.
+    "counters": (9, 0),
+    "counters of three": (27, 0),
+    # Who was last, and in which order the others were before.
+    "last one out": (2, 0),
+    "last one out of three": (6, 0),
     # Flag seen, box seen, neither; flag without box cannot be.
     "message": (3, 0),
     # That too.
@@ -156,6 +165,14 @@ def test_misses_the_verdict_when_conflicts_are_hidden(fill: object, verdict: str
     assert set(every.verdicts) == {verdict}
     assert reduced.verdicts == {}
     assert reduced.schedules == 1
+
+
+@pytest.mark.parametrize("cpu", [RecordingCpu, HastyCpu])
+def test_misses_the_verdict_when_a_look_at_a_counter_is_hidden(cpu: type[RecordingCpu]) -> None:
+    found = explore(toy(last_one_out, cpu=cpu))
+    every = explore(toy(last_one_out, cpu=cpu), reduction=False)
+    assert set(every.verdicts) == {"first"}
+    assert set(found.verdicts) == ({"first"} if cpu is RecordingCpu else set())
 
 
 def test_a_deadlock_is_found_even_then() -> None:

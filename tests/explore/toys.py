@@ -13,18 +13,25 @@ from typing import Any
 
 from uemu.errors import InvariantError
 from uemu.explore import Exploration, Run, StepRecord, World, WorldFactory, explore
-from uemu.step import Cell, Op, RecordingCpu, Step
+from uemu.step import Access, Cell, Op, RecordingCpu, Step
 
 Body = Callable[[RecordingCpu], Op[None]]
-Names = frozenset[tuple[Any, ...]]
 
 
 class BlindCpu(RecordingCpu):
     """A CPU that keeps to itself what it touched: conflicts are hidden."""
 
-    def take_accesses(self) -> tuple[Names, Names]:
+    def take_accesses(self) -> Access:
         super().take_accesses()
-        return frozenset(), frozenset()
+        return Access()
+
+
+class HastyCpu(RecordingCpu):
+    """A CPU that takes what looks at a counter for what only counts."""
+
+    def add(self, cell: Cell[int], n: int) -> int:
+        self.count(cell, n)
+        return cell.value
 
 
 @dataclass
@@ -203,6 +210,42 @@ def philosophers(world: Toy, seats: int = 2, *, left_handed: bool = False) -> No
 def one_left_handed(world: Toy, seats: int = 2) -> None:
     """Philosophers that cannot starve: the last one takes the forks in order."""
     philosophers(world, seats, left_handed=True)
+
+
+def counters(world: Toy, tasks: int = 3) -> None:
+    """Each counts, another one looks: ``some`` if it saw a part of them."""
+    counter = world.cell("n")
+
+    def body(cpu: RecordingCpu) -> Op[None]:
+        for n in (2, -1):
+            yield Step("count", str(n))
+            cpu.count(counter, n)
+
+    def looker(cpu: RecordingCpu) -> Op[None]:
+        yield Step("look", "")
+        world.see("looker", cpu.read(counter))
+
+    for number in range(tasks):
+        world.spawn(f"t{number}", body)
+    world.spawn("looker", looker)
+    world.judge = lambda: frozenset({"some"} if world.log["looker"][0] not in (0, tasks) else ())
+
+
+def last_one_out(world: Toy, tasks: int = 2) -> None:
+    """Each gives a reference back, and whoever finds that it was the last turns off the light."""
+    counter = world.cell("n", tasks)
+
+    def body(number: int) -> Body:
+        def op(cpu: RecordingCpu) -> Op[None]:
+            yield Step("put", "")
+            if cpu.add(counter, -1) == 0:
+                world.see("light", number)
+
+        return op
+
+    for number in range(tasks):
+        world.spawn(f"t{number}", body(number))
+    world.judge = lambda: frozenset({"first"} if world.log["light"] == [0] else ())
 
 
 def message(world: Toy, *, flag_first: bool = False) -> None:
@@ -483,6 +526,10 @@ TOYS: dict[str, WorldFactory] = {
     "philosophers, three": toy(philosophers, 3),
     "left-handed philosopher": toy(one_left_handed),
     "left-handed philosopher of three": toy(one_left_handed, 3),
+    "counters": toy(counters, 2),
+    "counters of three": toy(counters, 3),
+    "last one out": toy(last_one_out),
+    "last one out of three": toy(last_one_out, 3),
     "message": toy(message),
     "message, flag first": toy(message_flag_first),
     "message awaited": toy(message_awaited),
@@ -531,7 +578,9 @@ def kind_of(run: Run) -> frozenset[object]:
         steps.append(((record.task_index, number), record))
     pairs: list[object] = [name for name, _ in steps]
     for (one, first), (two, second) in combinations(steps, 2):
-        shared = (first.writes & (second.reads | second.writes)) | (first.reads & second.writes)
+        shared = False
+        for a, b in ((first, second), (second, first)):
+            shared |= bool(a.writes & (b.reads | b.writes | b.counts) or a.counts & b.reads)
         if shared or (first.step.fn == second.step.fn == "spawn"):
             pairs.append((one, two))
     return frozenset(pairs)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from uemu.mm.locks import RwSem, SpinLock
-from uemu.step import Cpu, RecordingCpu
+from uemu.step import Access, Cpu, RecordingCpu
 
 CPU = Cpu("cpu")
 
@@ -27,7 +27,7 @@ def test_a_hold_inside_one_step_stops_nobody() -> None:
 def test_entering_reads_the_cell_that_the_step_waited_for() -> None:
     lock, cpu = SpinLock(("lock",)), RecordingCpu("cpu")
     lock.enter(cpu)
-    assert cpu.take_accesses() == (frozenset({("lock",)}), frozenset())
+    assert cpu.take_accesses() == Access(frozenset({("lock",)}))
     lock.acquire(cpu)
     assert cpu.take_accesses()[1] == {("lock",)}
 

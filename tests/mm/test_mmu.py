@@ -8,7 +8,7 @@ from uemu.abi import PAGE_SIZE
 from uemu.mm.mm_struct import MmStruct
 from uemu.mm.mmu import PageFault, SimulatedMmu
 from uemu.mm.pte import Pte, SwapEntry
-from uemu.step import Cpu, RecordingCpu
+from uemu.step import Access, Cpu, RecordingCpu
 
 BASE = 0x10000
 
@@ -75,7 +75,7 @@ def test_a_load_through_the_tlb_does_not_look_at_the_page_table(mm: MmStruct) ->
     mmu.translate(cpu, mm, BASE, write=False)
     cpu.take_accesses()
     mmu.translate(cpu, mm, BASE, write=False)
-    assert cpu.take_accesses() == (frozenset({("tlb", "cpu", 0, BASE)}), frozenset())
+    assert cpu.take_accesses() == Access(frozenset({("tlb", "cpu", 0, BASE)}))
 
 
 def test_cpus_of_an_mm_are_those_that_run_it_until_it_is_gone() -> None:

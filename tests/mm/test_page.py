@@ -11,7 +11,7 @@ from uemu.mm.page import (
     trylock_page,
     unlock_page,
 )
-from uemu.step import Cpu, RecordingCpu
+from uemu.step import Access, Cpu, RecordingCpu
 
 CPU = Cpu("cpu")
 
@@ -65,7 +65,7 @@ def test_counts_are_read_through_the_cpu() -> None:
     page_count(cpu, page)
     page_maybe_dma_pinned(cpu, page)
     page_mapcount(cpu, page)
-    assert cpu.take_accesses() == (frozenset({("refcount", 7), ("mapcount", 7)}), frozenset())
+    assert cpu.take_accesses() == Access(frozenset({("refcount", 7), ("mapcount", 7)}))
 
 
 def test_trylock_is_a_write_even_when_it_fails() -> None:

@@ -32,6 +32,7 @@ from uemu.scenario.script import Scenario, Script, Stage
 from uemu.scenario.simulate import simulate
 from uemu.scenario.tasks import Task
 from uemu.scenario.world import SimulatedWorld
+from uemu.step import Access
 
 
 def one_turn(task: Task) -> None:
@@ -56,7 +57,7 @@ def test_the_same_order_does_the_same_twice(name: str, policy: str) -> None:
 def test_nothing_is_touched_while_the_world_is_made_or_its_tasks_begin(name: str) -> None:
     execution = Execution(lambda: SimulatedWorld(SCENARIOS[name], "linux-6.5"))
     for task in execution.tasks:
-        assert task.cpu.take_accesses() == (frozenset(), frozenset())
+        assert task.cpu.take_accesses() == Access()
 
 
 def test_tasks_are_the_threads_and_a_fork_adds_the_child() -> None:
@@ -88,7 +89,7 @@ def test_each_task_has_a_cpu_and_only_the_first_is_warm() -> None:
     mm, buf = io.mm, world.stage.buf
     for task, touched in ((io, {"tlb"}), (cpu, {"tlb", "pte"})):
         world.kernel.mmu.translate(task.cpu, mm, buf, write=True)  # type: ignore[attr-defined]
-        reads, _ = task.cpu.take_accesses()
+        reads = task.cpu.take_accesses().reads
         assert {name[0] for name in reads} == touched
 
 

@@ -1,11 +1,15 @@
 """Which step happened before which, while an execution grows and shrinks.
 
-Two steps *conflict* when one writes a cell that the other reads or writes, when
-both create tasks (the order of creation numbers them), or when one took away
-what the other waited for. Step j *happened before* step i if they are of one
-task, if j created i's task, if they conflict and j came first, or through a
-step in between. Two orders of steps with the same happened-before are of one
-kind: they end in the same state.
+Two steps *conflict* when one writes a cell that the other touches, when one
+counts what the other reads, when both create tasks (the order of creation
+numbers them), or when one took away what the other waited for. Two steps that
+count one cell do not: neither looks at it, and sums do not depend on the order.
+Two neighbours that do not conflict can change places: each finds what it looks at
+as it was, so it does the same, and touches the same.
+
+Step j *happened before* step i if they are of one task, if j created i's task, if
+they conflict and j came first, or through a step in between. Two orders of steps
+with the same happened-before are of one kind: they end in the same state.
 
 A vector clock is kept as a set of steps, one bit each: bit j of a step's past
 says that j happened before it. That makes "earlier, in conflict, and not
@@ -16,24 +20,30 @@ from __future__ import annotations
 
 from typing import Any
 
-from uemu.explore.execution import Access
+from uemu.step import Access
 
 _CREATION: tuple[Any, ...] = ("explore", "creation of a task")
 
 
 def conflict(a: Access, b: Access) -> bool:
-    """Whether one step writes what the other reads or writes."""
-    return not (a[1].isdisjoint(b[1]) and a[1].isdisjoint(b[0]) and a[0].isdisjoint(b[1]))
+    """Whether the order of two steps may matter, by what they touched."""
+    one, other = a.writes, b.writes
+    if not (one.isdisjoint(other) and one.isdisjoint(b.reads) and a.reads.isdisjoint(other)):
+        return True
+    if a.counts and not (a.counts.isdisjoint(other) and a.counts.isdisjoint(b.reads)):
+        return True
+    return bool(b.counts) and not (b.counts.isdisjoint(one) and b.counts.isdisjoint(a.reads))
 
 
 def covers(a: Access, b: Access) -> bool:
     """Whether whatever conflicts with ``b`` conflicts with ``a``."""
-    return b[1] <= a[1] and b[0] <= (a[0] | a[1])
+    writes = a.writes
+    return b.writes <= writes and b.reads <= a.reads | writes and b.counts <= a.counts | writes
 
 
 def with_creation(access: Access) -> Access:
     """What a step touched that also created a task."""
-    return access[0], access[1] | {_CREATION}
+    return access._replace(writes=access.writes | {_CREATION})
 
 
 class Clocks:
@@ -44,8 +54,8 @@ class Clocks:
         known: for each task the past of its last step, or of its creation.
     """
 
-    __slots__ = ("_access", "_before", "_created", "_losses", "_lost", "_task", "_touched",
-                 "_written", "known", "past")  # fmt: skip
+    __slots__ = ("_access", "_before", "_changed", "_created", "_losses", "_lost", "_seen",
+                 "_task", "_touched", "known", "past")  # fmt: skip
 
     def __init__(self) -> None:
         self.past: list[int] = []
@@ -54,7 +64,9 @@ class Clocks:
         self._access: list[Access] = []
         self._before: list[int] = []
         self._created: list[int] = []
-        self._written: dict[tuple[Any, ...], int] = {}
+        # For each cell the steps that wrote or counted it, that wrote or read it, all.
+        self._changed: dict[tuple[Any, ...], int] = {}
+        self._seen: dict[tuple[Any, ...], int] = {}
         self._touched: dict[tuple[Any, ...], int] = {}
         self._lost: list[int] = []
         self._losses: list[list[int]] = []
@@ -73,18 +85,24 @@ class Clocks:
         index = len(self.past)
         bit = 1 << index
         before = self.known[task]
-        written, touched = self._written, self._touched
-        reads, writes = access
+        changed, seen, touched = self._changed, self._seen, self._touched
+        reads, writes, counts = access
         # Of what stopped this task from running, what came after its last step.
         conflicts = self._lost[task] & -(1 << before.bit_length())
         for cell in writes:
-            seen = touched.get(cell, 0)
-            conflicts |= seen
-            touched[cell] = seen | bit
-            written[cell] = written.get(cell, 0) | bit
+            there = touched.get(cell, 0)
+            conflicts |= there
+            touched[cell] = there | bit
+            changed[cell] = changed.get(cell, 0) | bit
+            seen[cell] = seen.get(cell, 0) | bit
         for cell in reads:
-            conflicts |= written.get(cell, 0)
+            conflicts |= changed.get(cell, 0)
             touched[cell] = touched.get(cell, 0) | bit
+            seen[cell] = seen.get(cell, 0) | bit
+        for cell in counts:
+            conflicts |= seen.get(cell, 0)
+            touched[cell] = touched.get(cell, 0) | bit
+            changed[cell] = changed.get(cell, 0) | bit
         races = rest = conflicts & ~bit & ~before
         past = before | bit
         while rest:
@@ -111,12 +129,18 @@ class Clocks:
         bit = 1 << (len(self.past) - 1)
         for task in self._losses.pop():
             self._lost[task] ^= bit
-        reads, writes = self._access.pop()
+        reads, writes, counts = self._access.pop()
+        changed, seen, touched = self._changed, self._seen, self._touched
         for cell in writes:
-            self._touched[cell] ^= bit
-            self._written[cell] ^= bit
+            touched[cell] ^= bit
+            changed[cell] ^= bit
+            seen[cell] ^= bit
         for cell in reads - writes:
-            self._touched[cell] ^= bit
+            touched[cell] ^= bit
+            seen[cell] ^= bit
+        for cell in counts:
+            touched[cell] ^= bit
+            changed[cell] ^= bit
         created = self._created.pop()
         if created:
             del self.known[-created:]

@@ -61,11 +61,10 @@ from itertools import pairwise
 
 from uemu.errors import InvariantError
 from uemu.explore.clocks import Clocks, conflict, covers, with_creation
-from uemu.explore.execution import LIVELOCK, MAX_STEPS, Access, Execution
+from uemu.explore.execution import LIVELOCK, MAX_STEPS, Execution
 from uemu.explore.result import Trial
 from uemu.explore.world import WorldFactory
-
-_NOTHING: Access = (frozenset(), frozenset())
+from uemu.step import Access
 
 
 @dataclass(slots=True)
@@ -91,7 +90,7 @@ class Node:
     skip: int
     idle: bool
     tried: dict[int, Access] = field(default_factory=dict)
-    access: Access = _NOTHING
+    access: Access = field(default_factory=Access)
 
 
 class Reduction:

@@ -19,17 +19,13 @@ from typing import Any
 from uemu.errors import InvariantError
 from uemu.explore.schedule import Schedule
 from uemu.explore.world import Task, WorldFactory
-from uemu.step import Op, Step
+from uemu.step import Access, CellNames, Op, Step
 
 DEADLOCK = "deadlock"
 LIVELOCK = "livelock"
 NONDETERMINISM = "nondeterminism"
 
 MAX_STEPS = 10_000
-
-CellNames = frozenset[tuple[Any, ...]]
-Access = tuple[CellNames, CellNames]
-"""Names of the cells that a step read, and of those it wrote."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +37,7 @@ class StepRecord:
         task_index, task_name: who took it.
         step: its label, without its condition.
         state: the world right after it.
-        reads, writes: names of the cells it touched.
+        reads, writes, counts: names of the cells it touched, as in `Access`.
     """
 
     index: int
@@ -51,6 +47,7 @@ class StepRecord:
     state: str
     reads: CellNames
     writes: CellNames
+    counts: CellNames = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +140,7 @@ class Execution:
         """
         access = self.tasks[index].cpu.take_accesses()
         while self._primed:
-            reads, writes = self._primed.pop()
-            access = access[0] | reads, access[1] | writes
+            access |= self._primed.pop()
         return access
 
     def rewind(self, prefix: Iterable[int], runnable: Sequence[int]) -> None:
@@ -202,15 +198,14 @@ class Execution:
         return Run(Schedule(schedule), tuple(records), verdicts, message)
 
     def _record(self, index: int, label: Step) -> StepRecord:
-        reads, writes = self.take_accesses(index)
+        access = self.take_accesses(index)
         return StepRecord(
             self.steps - 1,
             index,
             self.tasks[index].name,
             Step(label.fn, label.what),
             self.world.state(),
-            reads,
-            writes,
+            *access,
         )
 
 

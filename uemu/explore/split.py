@@ -30,9 +30,10 @@ from uemu.errors import InvariantError
 from uemu.explore.clocks import with_creation
 from uemu.explore.dfs import DepthFirst
 from uemu.explore.dpor import Node, Reduction
-from uemu.explore.execution import Access, Execution
+from uemu.explore.execution import Execution
 from uemu.explore.sampling import Samples
 from uemu.explore.search import Search
+from uemu.step import Access
 
 
 class Splitter(Protocol):

@@ -24,7 +24,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 T = TypeVar("T")
 
@@ -75,6 +75,36 @@ class Cell(Generic[T]):
         return f"Cell({self.name}: {self.value!r})"
 
 
+CellNames = frozenset[tuple[Any, ...]]
+
+
+class Access(NamedTuple):
+    """What a step touched: names of cells, each in one place only, or read and written.
+
+    Attributes:
+        reads: looked at.
+        writes: set, or changed with a look at what they were.
+        counts: counted up or down, by a number that does not depend on them, and
+            not looked at.
+    """
+
+    reads: CellNames = frozenset()
+    writes: CellNames = frozenset()
+    counts: CellNames = frozenset()
+
+    def __or__(self, other: Access) -> Access:
+        """What one step touched that is both."""
+        return access_of(
+            self.reads | other.reads, self.writes | other.writes, self.counts | other.counts
+        )
+
+
+def access_of(reads: CellNames, writes: CellNames, counts: CellNames) -> Access:
+    """What a step touched that did all this: a counter that is looked at, too, is written."""
+    seen = counts & (reads | writes)
+    return Access(reads, writes | seen, counts - seen) if seen else Access(reads, writes, counts)
+
+
 class Cpu:
     """A CPU under sequential consistency.
 
@@ -114,6 +144,10 @@ class Cpu:
         cell.value += n
         return cell.value
 
+    def count(self, cell: Cell[int], n: int) -> None:
+        """Add atomically and look at nothing: two of these commute. Linux: atomic_add()."""
+        cell.value += n
+
     def mb(self) -> None:
         """A full memory barrier. Linux: smp_mb()."""
 
@@ -147,10 +181,10 @@ class RecordingCpu(Cpu):
     """A CPU that notes the cells it touches.
 
     Attributes:
-        reads, writes: names of the cells touched since `take_accesses`.
+        reads, writes, counts: names of the cells touched since `take_accesses`.
     """
 
-    __slots__ = ("reads", "writes")
+    __slots__ = ("counts", "reads", "writes")
 
     recording = True
 
@@ -158,6 +192,7 @@ class RecordingCpu(Cpu):
         super().__init__(name)
         self.reads: dict[tuple[Any, ...], None] = {}
         self.writes: dict[tuple[Any, ...], None] = {}
+        self.counts: dict[tuple[Any, ...], None] = {}
 
     def read(self, cell: Cell[T]) -> T:
         self.reads[cell.name] = None
@@ -175,15 +210,23 @@ class RecordingCpu(Cpu):
         self.writes[cell.name] = None
         return super().add(cell, n)
 
+    def count(self, cell: Cell[int], n: int) -> None:
+        self.counts[cell.name] = None
+        super().count(cell, n)
+
     def touch(self, name: tuple[Any, ...], *, write: bool) -> None:
         (self.writes if write else self.reads)[name] = None
 
-    def take_accesses(self) -> tuple[frozenset[tuple[Any, ...]], frozenset[tuple[Any, ...]]]:
-        """What was touched since the last call: (read, written), and forget it."""
-        taken = frozenset(self.reads), frozenset(self.writes)
+    def take_accesses(self) -> Access:
+        """What was touched since the last call, and forget it."""
+        reads, writes = frozenset(self.reads), frozenset(self.writes)
         self.reads.clear()
         self.writes.clear()
-        return taken
+        if not self.counts:
+            return Access(reads, writes)
+        counts = frozenset(self.counts)
+        self.counts.clear()
+        return access_of(reads, writes, counts)
 
 
 class Stuck(Exception):

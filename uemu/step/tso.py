@@ -57,6 +57,10 @@ class TsoCpu(RecordingCpu):
         self.mb()
         return super().add(cell, n)
 
+    def count(self, cell: Cell[int], n: int) -> None:
+        self.mb()
+        super().count(cell, n)
+
     def mb(self) -> None:
         while self.buffer:
             self._drain_one(self)
