@@ -232,7 +232,7 @@ def test_an_operation_leaves_no_lock_behind(name: str, policy: str) -> None:
     world, parent, _, buf = two_mms(policy)
     world.cpu_of(parent.mm)
     run_steps(OPERATIONS[name](world, parent, buf))
-    assert parent.mm.mmap_lock.state.peek() == 0
+    assert parent.mm.mmap_lock.is_free()
     assert parent.mm.page_table_lock.is_free()
     assert not parent.cpu.irqs_off.peek()
     world.kernel.check(at_rest=True)
@@ -242,7 +242,8 @@ def conditions(world: TinyWorld, step: Step) -> set[tuple[Any, ...]]:
     """The cells a step waits for: those that, busy, make it wait."""
     busy: list[tuple[Cell[Any], Any]] = []
     for mm in world.kernel.mech.mms.values():
-        busy += [(mm.mmap_lock.state, -1), (mm.page_table_lock.held, True)]
+        busy += [(mm.mmap_lock.writer, True), (mm.mmap_lock.readers, 1)]
+        busy += [(mm.page_table_lock.held, True)]
         busy += [(cpu.irqs_off, True) for cpu in world.mmu.cpus_of(mm.id)]
     waited_for = set()
     for cell, value in busy:

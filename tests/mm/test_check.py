@@ -9,6 +9,7 @@ import pytest
 from tests.common import ALL_POLICIES, Process, TinyWorld, one_page, two_mms
 from uemu.errors import InvariantError
 from uemu.mm.pte import Pte
+from uemu.step import RecordingCpu
 
 
 @pytest.mark.parametrize("policy", ALL_POLICIES)
@@ -101,4 +102,15 @@ def test_an_entry_for_a_frame_that_never_was_is_found() -> None:
     world, parent, buf = one_page()
     parent.mm.pte(buf).value = Pte(99, False)
     with pytest.raises(InvariantError, match="maps freed pfn 99"):
+        world.kernel.check(at_rest=False)
+
+
+def test_who_gives_back_what_somebody_else_took_is_caught_at_once() -> None:
+    """The sum is right, and it is wrong nevertheless: who gives back may come first."""
+    world, parent, buf = one_page()
+    mech, one, two = world.kernel.mech, RecordingCpu("one"), RecordingCpu("two")
+    mech.get_page(one, parent.page(buf))
+    world.kernel.check(at_rest=False)
+    mech.put_page(two, parent.page(buf))
+    with pytest.raises(InvariantError, match=r"refcount-leak: two gave 1 references .* too many"):
         world.kernel.check(at_rest=False)

@@ -109,7 +109,7 @@ def test_a_fault_in_a_hole_or_against_the_protection_is_the_programs(policy: str
     with pytest.raises(Fault):
         parent.store(buf, b"P")
     assert parent.load(buf) == b"I"
-    assert parent.mm.mmap_lock.state.peek() == 0
+    assert parent.mm.mmap_lock.is_free()
     world.kernel.check(at_rest=True)
 
 

@@ -113,14 +113,14 @@ def test_fork_holds_mmap_lock_for_writing_to_its_end(policy: str) -> None:
     world, parent, buf = one_page(policy)
     op = world.kernel.fork(parent.cpu, parent.mm)
     next(op)
-    assert parent.mm.mmap_lock.state.peek() == 0
+    assert parent.mm.mmap_lock.is_free()
     next(op)
-    assert parent.mm.mmap_lock.state.peek() == -1
+    assert parent.mm.mmap_lock.writer.peek()
     fault = world.kernel.fault(parent.cpu, parent.mm, buf, write=True)
     assert not next(fault).is_enabled()
     for _ in op:
-        assert parent.mm.mmap_lock.state.peek() == -1
-    assert parent.mm.mmap_lock.state.peek() == 0
+        assert parent.mm.mmap_lock.writer.peek()
+    assert parent.mm.mmap_lock.is_free()
 
 
 @every_policy

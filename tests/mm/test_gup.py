@@ -31,7 +31,7 @@ def test_a_get_adds_one_and_a_pin_1024() -> None:
 
 def test_pinning_a_free_page_is_caught() -> None:
     world = TinyWorld("linux-6.5")
-    page = world.kernel.mech.alloc_page(0)
+    page = world.kernel.mech.alloc_page(world.device, 0)
     world.kernel.mech.put_page(world.device, page)
     with pytest.raises(InvariantError, match="pinned-page-freed"):
         gup_grab(world.kernel.mech, world.device, page, Foll.PIN)
@@ -54,7 +54,7 @@ def test_a_caller_that_is_not_fast_takes_mmap_lock(policy: str) -> None:
     pages, taken = run_steps(op)
     assert pages == [parent.page(buf)]
     assert taken[0] == "get_user_pages"
-    assert parent.mm.mmap_lock.state.peek() == 0
+    assert parent.mm.mmap_lock.is_free()
 
 
 @every_policy
@@ -117,7 +117,7 @@ def test_a_fault_in_the_middle_gives_everything_back(policy: str) -> None:
     with pytest.raises(Fault) as caught:
         parent.read_disk(buf, 2 * PAGE_SIZE)
     assert (caught.value.errno, caught.value.addr) == (errno.EFAULT, buf + PAGE_SIZE)
-    assert parent.mm.mmap_lock.state.peek() == 0
+    assert parent.mm.mmap_lock.is_free()
     world.kernel.check(at_rest=True)
 
 

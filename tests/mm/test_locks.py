@@ -60,6 +60,18 @@ def test_a_writer_keeps_everybody_out() -> None:
     assert sem.read_step("f", "read").is_enabled()
 
 
+def test_readers_do_not_conflict_and_a_writer_looks_at_them() -> None:
+    sem, cpu = RwSem(("sem",)), RecordingCpu("cpu")
+    writer, readers = frozenset({("sem",)}), frozenset({("sem", "readers")})
+    sem.down_read(cpu)
+    assert cpu.take_accesses() == Access(reads=writer, counts=readers)
+    sem.up_read(cpu)
+    assert cpu.take_accesses() == Access(counts=readers)
+    for take in (sem.enter, sem.down_write):
+        take(cpu)
+        assert cpu.take_accesses() == Access(reads=readers, writes=writer)
+
+
 def test_a_read_step_and_a_write_step_of_one_name_differ() -> None:
     sem = RwSem(("sem",))
     assert sem.read_step("f", "x") is not sem.write_step("f", "x")

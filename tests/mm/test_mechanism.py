@@ -9,13 +9,13 @@ from uemu.abi import PAGE_SIZE
 from uemu.errors import InvariantError
 from uemu.events import PageFreed, PteSet, TlbFlushed
 from uemu.mm.pte import Pte
-from uemu.step import RecordingCpu
+from uemu.step import Access, RecordingCpu
 
 
 def test_the_last_put_page_frees_the_frame() -> None:
     world = TinyWorld("linux-2.6.29")
     mech, cpu = world.kernel.mech, world.device
-    page = mech.alloc_page(0)
+    page = mech.alloc_page(world.device, 0)
     mech.get_page(cpu, page)
     mech.put_page(cpu, page)
     assert world.log(PageFreed) == []
@@ -24,10 +24,52 @@ def test_the_last_put_page_frees_the_frame() -> None:
     assert page.pfn not in mech.pages
 
 
+def test_who_puts_a_mapped_page_looks_at_the_mapcount_alone() -> None:
+    world, parent, buf = one_page()
+    mech, cpu, page = world.kernel.mech, RecordingCpu("cpu"), parent.page(buf)
+    refcount, mapcount = (frozenset({(name, page.pfn)}) for name in ("refcount", "mapcount"))
+    mech.get_page(cpu, page)
+    assert cpu.take_accesses() == Access(counts=refcount)
+    mech.put_page(cpu, page)
+    assert cpu.take_accesses() == Access(reads=mapcount, counts=refcount)
+
+
+def test_who_puts_a_page_that_nobody_maps_looks_whether_it_was_the_last() -> None:
+    world = TinyWorld("linux-2.6.29")
+    mech, cpu = world.kernel.mech, RecordingCpu("cpu")
+    page = mech.alloc_page(cpu, 0)
+    mech.get_page(cpu, page)
+    cpu.take_accesses()
+    for _ in range(2):
+        mech.put_page(cpu, page)
+        assert ("refcount", page.pfn) in cpu.take_accesses().writes
+    assert page.pfn not in mech.pages
+
+
+def test_what_a_cpu_has_in_hand() -> None:
+    world, parent, buf = one_page()
+    mech, cpu = world.kernel.mech, RecordingCpu("cpu")
+    page = mech.alloc_page(cpu, 0)
+    assert mech.in_hand == {("cpu", page.pfn): 1}
+    mech.page_add_new_anon_rmap(cpu, page)
+    assert mech.in_hand == {}
+    mech.page_remove_rmap(cpu, page)
+    mech.get_page(cpu, page, 3)
+    assert mech.in_hand == {("cpu", page.pfn): 4}
+    mech.put_page(cpu, page, 4)
+    assert mech.in_hand == {}
+    parent.cpu = cpu
+    world.mmu.run_on(cpu, parent.mm.id)
+    read = parent.read_disk(buf)
+    assert mech.in_hand == {}  # the device has it
+    world.complete(read)
+    assert mech.in_hand == {}
+
+
 def test_getting_a_free_page_is_caught() -> None:
     world = TinyWorld("linux-2.6.29")
     mech, cpu = world.kernel.mech, world.device
-    page = mech.alloc_page(0)
+    page = mech.alloc_page(world.device, 0)
     mech.put_page(cpu, page)
     with pytest.raises(InvariantError, match="pinned-page-freed"):
         mech.get_page(cpu, page)
@@ -41,7 +83,7 @@ def test_freeing_a_mapped_page_is_caught() -> None:
 
 def test_giving_back_more_than_there_is_is_caught() -> None:
     world = TinyWorld("linux-2.6.29")
-    page = world.kernel.mech.alloc_page(0)
+    page = world.kernel.mech.alloc_page(world.device, 0)
     with pytest.raises(InvariantError, match="refcount-leak"):
         world.kernel.mech.put_page(world.device, page, 2)
 

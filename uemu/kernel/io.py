@@ -7,13 +7,13 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from uemu.abi import GUP_PIN_COUNTING_BIAS, PAGE_MASK, PAGE_SIZE, Direction, Foll, page_range
+from uemu.abi import PAGE_MASK, PAGE_SIZE, Direction, Foll, page_range
 from uemu.dma.engine import DmaEngine, Io, Registration, Segment, Transfer
 from uemu.errors import Fault, InvariantError
 from uemu.events import DeviceRead, DeviceWrote, EventBus, Held, IoChecked, IoStarted, Moved
 from uemu.kernel.cpus import CpuPort
 from uemu.kernel.touch import SECTOR, brief, touch_buffer
-from uemu.mm.gup import hold_user_pages, release_user_page
+from uemu.mm.gup import hold_user_pages, nr_refs, release_user_page
 from uemu.mm.hooks import APIS, GupCall
 from uemu.mm.mechanism import Mechanism
 from uemu.mm.mm_struct import MmStruct
@@ -125,6 +125,8 @@ class IoPaths:
 
     def _announce(self, cpu: Cpu, io: Io, *, from_device: bool, to_device: bool) -> None:
         holder = _holder(io)
+        for page in holder.pages:
+            self._mech.note_in_hand(cpu, page, -nr_refs(holder.call.foll))
         for segment in io.segments:
             cpu.touch(("rmap", segment.pfn), write=False)
             self._mech.touch_frame(cpu, segment.pfn, segment.offset, segment.length, write=False)
@@ -224,6 +226,7 @@ class IoPaths:
         self.check(cpu, io, final=True)
         self.dma.end(io)
         for page in holder.pages:
+            self._mech.note_in_hand(cpu, page, nr_refs(holder.call.foll))
             release_user_page(self._mech, cpu, page, holder.call.foll)
 
     def holds(self) -> Counter[int]:
@@ -232,7 +235,7 @@ class IoPaths:
         for io in self.dma.live.values():
             holder = _holder(io)
             for page in holder.pages:
-                held[page.pfn] += GUP_PIN_COUNTING_BIAS if Foll.PIN in holder.call.foll else 1
+                held[page.pfn] += nr_refs(holder.call.foll)
         return held
 
     def in_use(self, mm: MmStruct) -> tuple[set[int], set[int]]:

@@ -40,7 +40,7 @@ def adopt_page(
 
     Precondition: each sharer has a VMA there and no entry.
     """
-    page = mech.alloc_page(base)
+    page = mech.alloc_page(cpu, base)
     mech.frames.write(page.pfn, 0, data)
     exclusive = len(sharers) == 1
     mech.page_add_new_anon_rmap(cpu, page)

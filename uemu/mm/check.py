@@ -36,6 +36,8 @@ def check_all(mech: Mechanism, holds: Mapping[int, int], *, at_rest: bool) -> No
     for pfn, page in mech.pages.items():
         if not page.reserved:
             check_refs(mech, pfn, mapped[pfn], holds.get(pfn, 0), at_rest=at_rest)
+    if mech.in_hand:
+        check_in_hand(mech)
 
 
 def check_pte(mech: Mechanism, mm: MmStruct, base: int, pte: Pte) -> None:
@@ -46,6 +48,15 @@ def check_pte(mech: Mechanism, mm: MmStruct, base: int, pte: Pte) -> None:
         raise InvariantError("refcount-leak", f"{mm} maps pfn {pte.pfn} outside any VMA")
     if pte.write and mech.pages[pte.pfn].reserved:
         raise InvariantError("refcount-leak", f"{mm} maps the zero page writable at {base:#x}")
+
+
+def check_in_hand(mech: Mechanism) -> None:
+    """No CPU gives away references that it does not have."""
+    for (cpu, pfn), n in mech.in_hand.items():
+        if n < 0:
+            raise InvariantError(
+                "refcount-leak", f"{cpu} gave {-n} references of pfn {pfn} too many"
+            )
 
 
 def check_refs(mech: Mechanism, pfn: int, mapped: int, held: int, *, at_rest: bool) -> None:

@@ -77,7 +77,7 @@ def do_anonymous_page(
     if not write and mech.hooks.read_fault_maps_zero_page:
         mech.set_pte_at(cpu, mm, base, Pte(mech.zero_page().pfn, False))
         return
-    page = mech.alloc_page(base)
+    page = mech.alloc_page(cpu, base)
     mech.frames.zero(page.pfn)
     mech.page_add_new_anon_rmap(cpu, page)
     mech.hooks.new_anon_page(cpu, page)
@@ -114,7 +114,7 @@ def wp_page_copy(
     """
     mech.get_page(cpu, old)
     yield _COPY
-    new = mech.alloc_page(base)
+    new = mech.alloc_page(cpu, base)
     mech.copy_page(cpu, mm, base, new, old, "cow_user_page")
     lock = mm.page_table_lock
     yield lock.step(mech.hooks.copy_fn, "pte_same ?")

@@ -25,18 +25,19 @@ RETRIES = 1000
 _IRQS_OFF = Step("get_user_pages_fast", "interrupts off")
 
 
+def nr_refs(foll: Foll) -> int:
+    """What one hold adds to a page's refcount."""
+    return GUP_PIN_COUNTING_BIAS if Foll.PIN in foll else 1
+
+
 def gup_grab(mech: Mechanism, cpu: Cpu, page: Page, foll: Foll) -> None:
     """Hold a page with a get or a pin. Linux: try_grab_page(). Atomic: call inside a step."""
-    if Foll.PIN in foll:
-        if cpu.add(page.refcount, GUP_PIN_COUNTING_BIAS) <= GUP_PIN_COUNTING_BIAS:
-            raise InvariantError("pinned-page-freed", f"{page!r} was free when it was pinned")
-    else:
-        mech.get_page(cpu, page)
+    mech.get_page(cpu, page, nr_refs(foll))
 
 
 def gup_release(mech: Mechanism, cpu: Cpu, page: Page, foll: Foll) -> None:
     """Drop what `gup_grab` took. Linux: gup_put_folio()."""
-    mech.put_page(cpu, page, GUP_PIN_COUNTING_BIAS if Foll.PIN in foll else 1)
+    mech.put_page(cpu, page, nr_refs(foll))
 
 
 def release_user_page(mech: Mechanism, cpu: Cpu, page: Page, foll: Foll) -> None:

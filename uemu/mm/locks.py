@@ -48,21 +48,28 @@ class SpinLock:
 class RwSem:
     """A sleeping lock for many readers or one writer. Linux: struct rw_semaphore.
 
-    The cell holds the number of readers, or -1 for a writer. Not modelled:
-    fairness, a queued writer that stops new readers.
+    The kernel has one word for both; here readers count in a cell of their own,
+    at which only writers look: who reads at the same time comes in no order.
+    Not modelled: fairness, a queued writer that stops new readers.
+
+    Attributes:
+        writer: whether a writer has it.
+        readers: how many readers have it.
     """
 
-    __slots__ = ("_read_steps", "state")
+    __slots__ = ("_read_steps", "readers", "writer")
 
     def __init__(self, name: tuple[object, ...]) -> None:
-        self.state: Cell[int] = Cell(name, 0)
+        self.writer: Cell[bool] = Cell(name, False)
+        self.readers: Cell[int] = Cell((*name, "readers"), 0)
         self._read_steps: dict[str, Step] = {}
 
-    def _no_writer(self) -> bool:
-        return self.state.value >= 0
+    def is_free(self) -> bool:
+        """Whether nobody has it."""
+        return not self.writer.value and self.readers.value == 0
 
-    def _is_free(self) -> bool:
-        return self.state.value == 0
+    def _no_writer(self) -> bool:
+        return not self.writer.value
 
     def read_step(self, fn: str, what: str) -> Step:
         """The label of an action that first takes it for reading."""
@@ -73,24 +80,27 @@ class RwSem:
 
     def write_step(self, fn: str, what: str) -> Step:
         """The label of an action that first takes it for writing."""
-        return Step(fn, what, self._is_free)
+        return Step(fn, what, self.is_free)
 
     def enter(self, cpu: Cpu) -> None:
         """Be the writer for the rest of this step only. Atomic: call inside a `write_step`."""
-        cpu.rmw(self.state, lambda _: 0)
+        cpu.read(self.readers)
+        cpu.rmw(self.writer, lambda _: False)
 
     def down_read(self, cpu: Cpu) -> None:
         """Become a reader. Atomic: call inside a `read_step`."""
-        cpu.add(self.state, 1)
+        cpu.count(self.readers, 1)
+        cpu.read(self.writer)
 
     def up_read(self, cpu: Cpu) -> None:
         """Stop reading; any task may do it for another."""
-        cpu.add(self.state, -1)
+        cpu.count(self.readers, -1)
 
     def down_write(self, cpu: Cpu) -> None:
         """Become the writer. Atomic: call inside a `write_step`."""
-        cpu.rmw(self.state, lambda _: -1)
+        cpu.read(self.readers)
+        cpu.rmw(self.writer, lambda _: True)
 
     def up_write(self, cpu: Cpu) -> None:
         """Stop writing."""
-        cpu.rmw(self.state, lambda _: 0)
+        cpu.rmw(self.writer, lambda _: False)

@@ -27,7 +27,7 @@ from uemu.events import (
 from uemu.mm.frames import FrameStore
 from uemu.mm.mm_struct import MmStruct
 from uemu.mm.mmu import MmuPort
-from uemu.mm.page import Page
+from uemu.mm.page import Page, page_mapcount
 from uemu.mm.pte import AnyPte, Pte
 from uemu.step import Cpu, Op, Step
 
@@ -47,6 +47,8 @@ class Mechanism:
         mmu: what page tables are applied to.
         publish: announces an event.
         pages: live page records by pfn.
+        in_hand: what recording CPUs have taken and not given away yet, by the
+            CPU's name and the pfn: references of no PTE and no device.
         mms: live address spaces by number.
         ipi_waits_for_gup_fast: whether a TLB flush by IPI waits for CPUs that
             run with interrupts off, as on x86; elsewhere it may not.
@@ -66,6 +68,7 @@ class Mechanism:
         self.mmu = mmu
         self.publish = events.publish
         self.pages: dict[int, Page] = {}
+        self.in_hand: dict[tuple[str, int], int] = {}
         self.mms: dict[MmId, MmStruct] = {}
         self.ipi_waits_for_gup_fast = ipi_waits_for_gup_fast
         self._zero_page: Page | None = None
@@ -93,10 +96,11 @@ class Mechanism:
 
     # Pages --------------------------------------------------------------------
 
-    def alloc_page(self, near: int) -> Page:
+    def alloc_page(self, cpu: Cpu, near: int) -> Page:
         """Take a frame with undefined contents and one reference. Linux: alloc_page_vma()."""
         pfn = self.frames.alloc(near)
         page = self.pages[pfn] = Page(pfn)
+        self.note_in_hand(cpu, page, 1)
         return page
 
     def zero_page(self) -> Page:
@@ -111,14 +115,32 @@ class Mechanism:
         """The page a present entry names. Linux: pte_page()."""
         return self.pages[pte.pfn]
 
-    def get_page(self, cpu: Cpu, page: Page) -> None:
-        """Take a reference. Linux: get_page()."""
-        if cpu.add(page.refcount, 1) <= 1:
+    def note_in_hand(self, cpu: Cpu, page: Page, n: int) -> None:
+        """Note that a CPU got ``n`` references, or gave them to a PTE or a device."""
+        if cpu.recording and not page.reserved:
+            key = cpu.name, page.pfn
+            left = self.in_hand.pop(key, 0) + n
+            if left:
+                self.in_hand[key] = left
+
+    def get_page(self, cpu: Cpu, page: Page, n: int = 1) -> None:
+        """Take ``n`` references. Linux: get_page()."""
+        cpu.count(page.refcount, n)
+        self.note_in_hand(cpu, page, n)
+        if page.refcount.peek() <= n:
             raise InvariantError("pinned-page-freed", f"{page!r} was free when it was taken")
 
     def put_page(self, cpu: Cpu, page: Page, n: int = 1) -> None:
-        """Drop ``n`` references; the last frees the frame. Linux: put_page()."""
-        left = cpu.add(page.refcount, -n)
+        """Drop ``n`` references; the last frees the frame. Linux: put_page().
+
+        While a PTE maps the page this is not the last, and nobody looks: see `uemu.mm.page`.
+        """
+        self.note_in_hand(cpu, page, -n)
+        if cpu.recording and (page.reserved or page_mapcount(cpu, page) > 0):
+            cpu.count(page.refcount, -n)
+            left = page.refcount.peek()
+        else:
+            left = cpu.add(page.refcount, -n)
         if page.reserved or left > 0:
             return
         if left < 0 or page.mapcount.peek():
@@ -172,15 +194,18 @@ class Mechanism:
     def page_add_new_anon_rmap(self, cpu: Cpu, page: Page) -> None:
         """Count the first PTE that maps a fresh page. Linux: page_add_new_anon_rmap()."""
         cpu.write(page.mapcount, 1)
+        self.note_in_hand(cpu, page, -1)
 
     def page_dup_rmap(self, cpu: Cpu, page: Page) -> None:
         """Count one more PTE. Linux: page_dup_rmap()."""
-        cpu.add(page.mapcount, 1)
+        cpu.count(page.mapcount, 1)
+        self.note_in_hand(cpu, page, -1)
 
     def page_remove_rmap(self, cpu: Cpu, page: Page) -> None:
         """Count one PTE less. Linux: page_remove_rmap()."""
         if not page.reserved:
-            cpu.add(page.mapcount, -1)
+            cpu.count(page.mapcount, -1)
+            self.note_in_hand(cpu, page, 1)
 
     # Page table entries ---------------------------------------------------------
 

@@ -1,4 +1,27 @@
-"""The record of a page frame: who refers to it. Linux: struct page."""
+"""The record of a page frame: who refers to it. Linux: struct page.
+
+An explorer wants to know who looks at a count. Most of those who take a
+reference and give it back do not: sums do not depend on the order, so these
+steps do not conflict (`uemu.step.Cpu.count`). Who gives one back does look
+whether it was the last, and who takes one for granted that the page is there.
+What there is to see does not depend on the order either, as long as a PTE maps
+the page:
+
+    refcount = mapcount + what devices hold + what CPUs have in hand
+
+and none of the four is ever negative. So `Mechanism.put_page` looks at the
+mapcount first. Where it is not 0, neither will the refcount be, whoever comes
+before or after, and the put only counts; to change that somebody has to write
+the mapcount, which conflicts with the look. Where it is 0, the put looks at the
+refcount: it conflicts with whoever takes or drops a reference, which decides who
+frees the page. Who finds a page not freed (`is_freed`) relies on the same: what
+could free it meanwhile is a put that looks, and conflicts.
+
+What a CPU has in hand changes by its own steps alone, and is checked after each
+of them (`uemu.mm.check.check_in_hand`). A mistake in the bookkeeping of a policy
+therefore shows in every order of steps, and not only in those that an explorer
+happens to run.
+"""
 
 from __future__ import annotations
 
@@ -59,6 +82,13 @@ class Page:
 def page_count(cpu: Cpu, page: Page) -> int:
     """References to the page. Linux: page_count()."""
     return cpu.read(page.refcount)
+
+
+def is_freed(cpu: Cpu, page: Page) -> bool:
+    """Whether nobody refers to the page any more; who takes a reference if not only counts."""
+    if cpu.recording and page.refcount.peek() > 0:
+        return False
+    return page_count(cpu, page) == 0
 
 
 def page_mapcount(cpu: Cpu, page: Page) -> int:

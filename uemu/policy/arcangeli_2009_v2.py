@@ -188,7 +188,7 @@ class Arcangeli2009V2(Linux2_6_29):
         mech, lock = self.mech, src.page_table_lock
         mech.get_page(cpu, page)
         lock.release(cpu)
-        new = mech.alloc_page(base)
+        new = mech.alloc_page(cpu, base)
         yield from mech.copy_page_for_fork(cpu, dst, base, new, page, "fork_pre_cow")
         yield lock.step("fork_pre_cow", "map the copy in the child")
         lock.enter(cpu)

@@ -61,7 +61,7 @@ class Linux5_19(Linux5_9):
     def copy_page_range_begin(self, cpu: Cpu, src: MmStruct) -> Op[None]:
         """raw_write_seqcount_begin(&src_mm->write_protect_seq)."""
         yield Step("copy_page_range", "write_protect_seq odd")
-        cpu.add(src.extra(WRITE_PROTECT_SEQ), 1)
+        cpu.count(src.extra(WRITE_PROTECT_SEQ), 1)
 
     def copy_page_range_end(self, cpu: Cpu, src: MmStruct) -> Op[None]:
         """raw_write_seqcount_end(&src_mm->write_protect_seq)."""

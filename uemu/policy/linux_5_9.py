@@ -36,7 +36,7 @@ from uemu.mm.fork import share_page
 from uemu.mm.gup import gup_grab, gup_release
 from uemu.mm.hooks import APIS, GupCall, NeedFault, PolicyHooks
 from uemu.mm.mm_struct import MmStruct
-from uemu.mm.page import Page, page_count, page_mapcount, page_maybe_dma_pinned
+from uemu.mm.page import Page, is_freed, page_count, page_mapcount, page_maybe_dma_pinned
 from uemu.mm.pte import Pte
 from uemu.mm.vma import Vm, Vma
 from uemu.step import Cpu, Op, Step
@@ -156,8 +156,8 @@ class Linux5_9(PolicyHooks):
         if page.reserved:  # pte_special()
             return None
         yield Step(self.try_grab_fn, f"hold pfn {pte.pfn}")
-        if page_count(cpu, page) == 0:
-            # Freed since: page_cache_add_speculative() adds unless zero.
+        if is_freed(cpu, page):
+            # page_cache_add_speculative() adds unless zero.
             return None
         gup_grab(self.mech, cpu, page, foll)
         yield Step("gup_pte_range", "pte_same ?")
@@ -189,7 +189,7 @@ def copy_present_page(
     """
     mech, lock = hooks.mech, src.page_table_lock
     lock.acquire(cpu)
-    new = mech.alloc_page(base)
+    new = mech.alloc_page(cpu, base)
     yield from mech.copy_page_for_fork(cpu, dst, base, new, page, "copy_present_page")
     mech.page_add_new_anon_rmap(cpu, new)
     hooks.new_anon_page(cpu, new)
