@@ -59,6 +59,14 @@ def test_the_bound_counts_what_is_given_up() -> None:
     assert (found.schedules, found.redundant, found.exhaustive) == (1, 1, False)
 
 
+@pytest.mark.parametrize("reduction", [True, False])
+def test_a_bound_on_time_is_no_proof_unless_it_is_not_met(reduction: bool) -> None:
+    found = explore(toy(racy_counter), reduction=reduction, max_seconds=1e-9)
+    assert (found.schedules, found.complete, found.exhaustive) == (1, False, False)
+    found = explore(toy(racy_counter), reduction=reduction, max_seconds=1e9)
+    assert (found.complete, found.exhaustive) == (True, True)
+
+
 def test_stops_at_the_first_verdict() -> None:
     found = explore(toy(racy_counter), reduction=False, stop_at_first=True)
     assert (found.schedules, list(found.verdicts), found.exhaustive) == (2, ["lost-update"], False)
@@ -151,6 +159,12 @@ def test_a_world_that_differs_is_found() -> None:
 def test_twice_the_same(reduction: bool) -> None:
     factory = toy(philosophers, 3)
     assert explore(factory, reduction=reduction) == explore(factory, reduction=reduction)
+
+
+@pytest.mark.parametrize("seconds", [0, -1, float("nan")])
+def test_refuses_to_take_no_time(seconds: float) -> None:
+    with pytest.raises(ValueError, match=r"max_seconds is .*, and has to be more than 0"):
+        explore(toy(racy_counter), max_seconds=seconds)
 
 
 @pytest.mark.parametrize("bound", ["max_schedules", "max_steps"])

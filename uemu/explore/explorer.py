@@ -41,6 +41,7 @@ def explore(
     max_preemptions: int | None = None,
     sampler: Sampler | None = None,
     max_schedules: int | None = None,
+    max_seconds: float | None = None,
     max_steps: int = MAX_STEPS,
     stop_at_first: bool = False,
     wanted: str | Collection[str] | None = None,
@@ -56,6 +57,7 @@ def explore(
         max_preemptions: how many preemptions a schedule may have.
         sampler: draws the schedules, `SAMPLES` unless there is a ``max_schedules``.
         max_schedules: how many executions at most, redundant ones included.
+        max_seconds: how long it may take; what is under way then is still run to its end.
         max_steps: how long an execution may grow; a longer one is a ``livelock``,
             and the exploration is not exhaustive.
         stop_at_first: stop at the first verdict, or the first wanted one.
@@ -78,6 +80,8 @@ def explore(
     for name, number in (("max_preemptions", max_preemptions), ("twice", twice)):
         if number is not None and number < 0:
             raise ValueError(f"{name} is {number}, and has to be 0 or more")
+    if max_seconds is not None and not max_seconds > 0:
+        raise ValueError(f"max_seconds is {max_seconds}, and has to be more than 0")
     if sampler is not None and max_preemptions is not None:
         raise ValueError("a sampler draws its schedules: no bound on preemptions applies")
     search: Search
@@ -92,8 +96,9 @@ def explore(
     else:
         search = DepthFirst(factory, max_steps=max_steps)
     wishes = frozenset({wanted} if isinstance(wanted, str) else wanted or ())
+    end = None if max_seconds is None else monotonic() + max_seconds
     explorer = _Explorer(
-        search, splitter, max_schedules, stop_at_first, wishes, twice, workers, progress
+        search, splitter, max_schedules, end, stop_at_first, wishes, twice, workers, progress
     )
     found = explorer.explore()
     found.exhaustive = (
@@ -109,6 +114,7 @@ class _Explorer:
     search: Search
     splitter: Splitter
     max_schedules: int | None
+    end: float | None
     stop_at_first: bool
     wishes: frozenset[str]
     twice: int
@@ -171,6 +177,8 @@ class _Explorer:
 
     def _goes_on(self, found: Exploration) -> bool:
         if self.max_schedules is not None and found.executions >= self.max_schedules:
+            return False
+        if self.end is not None and monotonic() >= self.end:
             return False
         if not self.wishes:
             return not (self.stop_at_first and found.shown)
