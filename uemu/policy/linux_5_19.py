@@ -56,6 +56,11 @@ class Linux5_19(Linux5_9):
         """page_add_new_anon_rmap() marks the page exclusive."""
         cpu.write(page.anon_exclusive, True)
 
+    def gup_mark_mm(self, cpu: Cpu, mm: MmStruct, foll: Foll) -> None:
+        """A locked set_bit(), unless it is set. Linux: mm_set_has_pinned_flag()."""
+        if Foll.PIN in foll and not cpu.read(mm.has_pinned):
+            cpu.rmw(mm.has_pinned, lambda _: True)
+
     # fork -------------------------------------------------------------------------------
 
     def copy_page_range_begin(self, cpu: Cpu, src: MmStruct) -> Op[None]:
