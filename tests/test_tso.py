@@ -12,7 +12,7 @@ import pytest
 from uemu.explore import explore
 from uemu.explore.world import Task as WorldTask
 from uemu.mm.locks import SpinLock
-from uemu.step import Cell, Op, RecordingCpu, Step
+from uemu.step import Access, Cell, Op, RecordingCpu, Step
 from uemu.step.tso import TsoCpu
 
 Program = Callable[["Litmus", RecordingCpu], Op[None]]
@@ -191,3 +191,21 @@ def test_what_is_no_memory_is_not_delayed() -> None:
     assert (cell.peek(), cpu.read(cell), cpu.has_stores()) == (1, 2, True)
     assert cpu.add(cell, 1) == 3
     assert (cell.peek(), cpu.has_stores()) == (3, False)
+
+
+def test_a_flush_on_another_cpu_drains_it_and_notes_it_where_it_was_asked_for() -> None:
+    cpu, other, cell = TsoCpu("cpu"), RecordingCpu("other"), Cell(("x",), 0)
+    cpu.write(cell, 1)
+    cpu.take_accesses()
+    cpu.serialize(other)
+    assert (cell.peek(), cpu.has_stores()) == (1, False)
+    assert cpu.take_accesses() == Access()
+    assert other.take_accesses().writes == {("x",), ("store buffer", "cpu", 0)}
+
+
+def test_to_count_is_a_locked_instruction() -> None:
+    cpu, cell, counter = TsoCpu("cpu"), Cell(("x",), 0), Cell(("n",), 0)
+    cpu.write(cell, 1)
+    cpu.count(counter, 1)
+    assert (cell.peek(), counter.peek(), cpu.has_stores()) == (1, 1, False)
+    assert ("n",) in cpu.take_accesses().counts

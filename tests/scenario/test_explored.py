@@ -17,8 +17,10 @@ from tests.common import TinyWorld, made_up
 from tests.explore.toys import Toy, toy
 from uemu.abi import MADV_DONTNEED, PAGE_SIZE
 from uemu.errors import Fault
+from uemu.events import MmId
 from uemu.explore import Exploration, Schedule, explore, replay
 from uemu.mm.mechanism import Mechanism
+from uemu.mm.mmu import SimulatedMmu
 from uemu.mm.page import Page, is_freed
 from uemu.scenario.actions import (
     Complete,
@@ -290,6 +292,29 @@ def test_who_puts_a_page_that_nobody_maps_has_to_look(
     found = explore(toy(_last_reference))
     assert (every.schedules, set(every.verdicts)) == (2, {"late"})
     assert (found.schedules, set(found.verdicts)) == ((2, {"late"}) if looks else (1, set()))
+
+
+# A flush of the TLB, under x86-TSO ---------------------------------------------------------------
+
+
+def _flush_alone(self: SimulatedMmu, cpu: Cpu, target: Cpu, mm: MmId, start: int, end: int) -> None:
+    cpu.touch(("tlb", target.name, mm), write=True)
+    for base, cell in self._tlbs.get((target.name, mm), {}).items():
+        if start <= base < end:
+            cpu.put(cell, None)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("serializes", [True, False])
+def test_a_cleared_entry_is_seen_when_it_is_flushed(
+    serializes: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If a flush left the entry in the store buffer, gup-fast would hold a page that is freed."""
+    if not serializes:
+        monkeypatch.setattr(SimulatedMmu, "flush", _flush_alone)
+    found = explore(lambda: SimulatedWorld(SCENARIOS["reverse-race"], "linux-2.6.29", tso=True))
+    assert found.exhaustive
+    assert set(found.verdicts) == ({FOREIGN} if serializes else {FOREIGN, "pinned-page-freed"})
 
 
 # An mm that takes its own memory away ------------------------------------------------------------

@@ -82,7 +82,13 @@ class SimulatedMmu:
         return self._cpus.get(mm, ())
 
     def flush(self, cpu: Cpu, target: Cpu, mm: MmId, start: int, end: int) -> None:
-        """Drop what ``target`` holds of ``[start, end)``."""
+        """Drop what ``target`` holds of ``[start, end)``.
+
+        Every flush is a serializing instruction on the CPU that executes it: its
+        stores are seen by then. Source: Intel SDM 3A, 8.3 (INVLPG, MOV to CR3);
+        Linux: arch/x86/mm/tlb.c:flush_tlb_func, which relies on it.
+        """
+        target.serialize(cpu)
         cpu.touch(("tlb", target.name, mm), write=True)
         for base, cell in self._tlbs.get((target.name, mm), {}).items():
             if start <= base < end:

@@ -151,6 +151,9 @@ class Cpu:
     def mb(self) -> None:
         """A full memory barrier. Linux: smp_mb()."""
 
+    def serialize(self, by: Cpu) -> None:
+        """Finish all stores, as a flush of the TLB does; ``by`` takes the step it happens in."""
+
     def enter(self, lock: Cell[T], held: T, free: T) -> None:
         """Hold a spinlock for the rest of this step: nobody sees it taken.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from uemu.step import Cell, Op, RecordingCpu, Step
+from uemu.step import Cell, Cpu, Op, RecordingCpu, Step
 
 T = TypeVar("T")
 
@@ -13,11 +13,11 @@ T = TypeVar("T")
 class TsoCpu(RecordingCpu):
     """A CPU under x86-TSO: its stores wait in a buffer, first in, first out.
 
-    A store becomes visible to others when it is drained: by a locked
-    instruction (`rmw`, `add`), by `mb`, or at any later moment, which is a step
-    of its own (`drain_steps`). The CPU itself reads what it stored last. A
-    spinlock is given back by a plain store, as on x86: who waits for it waits
-    until that, and so everything before it, is drained.
+    A store becomes visible to others when it is drained: by a locked instruction
+    (`rmw`, `add`, `count`), by `mb`, by a flush of the CPU's TLB (`serialize`), or at
+    any later moment, which is a step of its own (`drain_steps`). The CPU itself reads
+    what it stored last. A spinlock is given back by a plain store, as on x86: who
+    waits for it waits until that, and so everything before it, is drained.
 
     Source: Sewell, Sarkar, Owens, Zappa Nardelli, Myreen, "x86-TSO", CACM 2010.
     """
@@ -62,8 +62,11 @@ class TsoCpu(RecordingCpu):
         super().count(cell, n)
 
     def mb(self) -> None:
+        self.serialize(self)
+
+    def serialize(self, by: Cpu) -> None:
         while self.buffer:
-            self._drain_one(self)
+            self._drain_one(by)
 
     def enter(self, lock: Cell[T], held: T, free: T) -> None:
         self.rmw(lock, lambda _: held)
@@ -81,10 +84,10 @@ class TsoCpu(RecordingCpu):
         while self._entered:
             self.write(*self._entered.pop())
 
-    def _drain_one(self, cpu: RecordingCpu) -> None:
+    def _drain_one(self, cpu: Cpu) -> None:
         number, cell, value = self.buffer.pop(0)
-        cpu.writes[self._place(number)] = None
-        cpu.writes[cell.name] = None
+        cpu.touch(self._place(number), write=True)
+        cpu.touch(cell.name, write=True)
         cell.value = value
 
     def drain_steps(self, cpu: RecordingCpu, is_over: Callable[[], bool]) -> Op[None]:
