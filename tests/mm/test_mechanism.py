@@ -10,6 +10,7 @@ from uemu.errors import InvariantError
 from uemu.events import PageFreed, PteSet, TlbFlushed
 from uemu.mm.pte import Pte
 from uemu.step import Access, RecordingCpu
+from uemu.step.tso import TsoCpu
 
 
 def test_the_last_put_page_frees_the_frame() -> None:
@@ -142,3 +143,16 @@ def test_an_ipi_waits_for_a_cpu_with_interrupts_off_where_that_is_so(waits: bool
     assert step.is_enabled() is not waits
     other.irqs_off.value = False
     assert step.is_enabled()
+
+
+def test_an_entry_is_cleared_and_protected_by_locked_instructions_and_set_by_a_store() -> None:
+    world, parent, buf = one_page()
+    mech, cpu, cell = world.kernel.mech, TsoCpu("cpu"), parent.mm.pte(buf)
+    pte = parent.pte(buf)
+    mech.ptep_set_wrprotect(cpu, parent.mm, buf, pte.wrprotect())
+    assert (cell.peek(), cpu.has_stores()) == (pte.wrprotect(), False)
+    mech.set_pte_at(cpu, parent.mm, buf, pte)
+    assert (cell.peek(), cpu.has_stores()) == (pte.wrprotect(), True)
+    mech.ptep_get_and_clear(cpu, parent.mm, buf)
+    assert (cell.peek(), cpu.has_stores()) == (None, False)
+    assert [event.write for event in world.log(PteSet)[-3:]] == [False, True, False]

@@ -20,6 +20,7 @@ from uemu.errors import Fault
 from uemu.events import MmId
 from uemu.explore import Exploration, Schedule, explore, replay
 from uemu.mm.mechanism import Mechanism
+from uemu.mm.mm_struct import MmStruct
 from uemu.mm.mmu import SimulatedMmu
 from uemu.mm.page import Page, is_freed
 from uemu.scenario.actions import (
@@ -304,17 +305,27 @@ def _flush_alone(self: SimulatedMmu, cpu: Cpu, target: Cpu, mm: MmId, start: int
             cpu.put(cell, None)
 
 
+def _clear_by_a_plain_store(self: Mechanism, cpu: Cpu, mm: MmStruct, base: int) -> None:
+    self.set_pte_at(cpu, mm, base, None)
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("serializes", [True, False])
+@pytest.mark.parametrize(
+    ("serializes", "locked"), [(True, True), (True, False), (False, True), (False, False)]
+)
 def test_a_cleared_entry_is_seen_when_it_is_flushed(
-    serializes: bool, monkeypatch: pytest.MonkeyPatch
+    serializes: bool, locked: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """If a flush left the entry in the store buffer, gup-fast would hold a page that is freed."""
+    """If it were in the store buffer still, gup-fast would hold a page that is freed."""
     if not serializes:
         monkeypatch.setattr(SimulatedMmu, "flush", _flush_alone)
+    if not locked:
+        monkeypatch.setattr(Mechanism, "ptep_get_and_clear", _clear_by_a_plain_store)
     found = explore(lambda: SimulatedWorld(SCENARIOS["reverse-race"], "linux-2.6.29", tso=True))
     assert found.exhaustive
-    assert set(found.verdicts) == ({FOREIGN} if serializes else {FOREIGN, "pinned-page-freed"})
+    assert set(found.verdicts) == (
+        {FOREIGN} if serializes or locked else {FOREIGN, "pinned-page-freed"}
+    )
 
 
 # An mm that takes its own memory away ------------------------------------------------------------

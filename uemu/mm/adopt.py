@@ -66,7 +66,7 @@ def disown(mech: Mechanism, cpu: Cpu, mm: MmStruct, start: int, end: int) -> Non
     for base in mm.bases_in(start, end):
         cell = mm.ptes[base]
         pte = cpu.read(cell)
-        mech.set_pte_at(cpu, mm, base, None)
+        mech.ptep_get_and_clear(cpu, mm, base)
         if isinstance(pte, Pte) and not (page := mech.page_of(pte)).reserved:
             mech.page_remove_rmap(cpu, page)
             mech.put_page(cpu, page)

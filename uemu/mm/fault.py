@@ -127,7 +127,7 @@ def wp_page_copy(
         # Clear and flush before the new entry is set, so that no two CPUs of
         # the mm use different frames. Linux: ptep_clear_flush().
         lock.acquire(cpu)
-        mech.set_pte_at(cpu, mm, base, None)
+        mech.ptep_get_and_clear(cpu, mm, base)
         yield from mech.flush_tlb_range(cpu, mm, base, base + PAGE_SIZE)
     mech.page_add_new_anon_rmap(cpu, new)
     mech.hooks.new_anon_page(cpu, new)

@@ -210,10 +210,27 @@ class Mechanism:
     # Page table entries ---------------------------------------------------------
 
     def set_pte_at(self, cpu: Cpu, mm: MmStruct, base: int, pte: AnyPte) -> None:
-        """Write an entry. Linux: set_pte_at(). Atomic: call inside a step."""
+        """Write an entry, by a plain store. Linux: set_pte_at(). Atomic: call inside a step."""
         cell = mm.pte(base)
         old = cell.value
         cpu.write(cell, pte)
+        self._changed_pte(cpu, mm, base, old, pte)
+
+    def ptep_set_wrprotect(self, cpu: Cpu, mm: MmStruct, base: int, pte: Pte) -> None:
+        """Take _PAGE_RW from an entry, which leaves ``pte``. Atomic: call inside a step.
+
+        A locked clear_bit(). Linux: arch/x86/include/asm/pgtable.h:ptep_set_wrprotect().
+        """
+        old = cpu.rmw(mm.pte(base), lambda _: pte)
+        self._changed_pte(cpu, mm, base, old, pte)
+
+    def ptep_get_and_clear(self, cpu: Cpu, mm: MmStruct, base: int) -> None:
+        """Clear an entry, by xchg. Linux: ptep_get_and_clear(). Atomic: call inside a step."""
+        old = cpu.rmw(mm.pte(base), lambda _: None)
+        self._changed_pte(cpu, mm, base, old, None)
+
+    def _changed_pte(self, cpu: Cpu, mm: MmStruct, base: int, old: AnyPte, pte: AnyPte) -> None:
+        """Tell whoever has to know of an entry that was written."""
         old_pfn = old.pfn if type(old) is Pte else None
         pfn = pte.pfn if type(pte) is Pte else None
         if cpu.recording:

@@ -46,7 +46,7 @@ def mremap(
         mm.page_table_lock.enter(cpu)
         pte = cpu.read(mm.pte(base))
         mech.publish(Moved, cpu.name, mm.id, base, base + PAGE_SIZE, base - start + target)
-        mech.set_pte_at(cpu, mm, base, None)
+        mech.ptep_get_and_clear(cpu, mm, base)
         mech.set_pte_at(cpu, mm, base - start + target, pte)
     yield from mech.flush_tlb_range(cpu, mm, start, old_end)
     mm.remove_vma(old)

@@ -30,7 +30,7 @@ def zap_page_range(mech: Mechanism, cpu: Cpu, mm: MmStruct, start: int, end: int
         mm.page_table_lock.enter(cpu)
         pte = cpu.read(mm.pte(base))
         mech.publish(Unmapped, cpu.name, mm.id, base, base + PAGE_SIZE)
-        mech.set_pte_at(cpu, mm, base, None)
+        mech.ptep_get_and_clear(cpu, mm, base)
         if isinstance(pte, Pte) and not (page := mech.page_of(pte)).reserved:
             mech.page_remove_rmap(cpu, page)
             gathered.append(page)

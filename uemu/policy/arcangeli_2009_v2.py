@@ -150,7 +150,7 @@ class Arcangeli2009V2(Linux2_6_29):
             share_page(mech, cpu, dst, base, pte)
             return
         lock.acquire(cpu)
-        mech.set_pte_at(cpu, src, base, pte.wrprotect())
+        mech.ptep_set_wrprotect(cpu, src, base, pte.wrprotect())
         # gup-fast takes no lock: it may hold the page after it read the entry
         # above. So wrprotect first, look at PG_gup second. Pairs with the
         # re-read in gup_fast_pte.

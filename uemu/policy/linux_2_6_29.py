@@ -91,7 +91,7 @@ class Linux2_6_29(PolicyHooks):
             return
         if vma.is_cow_mapping() and pte.write:
             pte = pte.wrprotect()
-            self.mech.set_pte_at(cpu, src, base, pte)
+            self.mech.ptep_set_wrprotect(cpu, src, base, pte)
         share_page(self.mech, cpu, dst, base, pte)
 
     def do_wp_page(

@@ -54,7 +54,11 @@ class Linux5_19(Linux5_9):
 
     def new_anon_page(self, cpu: Cpu, page: Page) -> None:
         """page_add_new_anon_rmap() marks the page exclusive."""
-        cpu.write(page.anon_exclusive, True)
+        self.set_anon_exclusive(cpu, page, True)
+
+    def set_anon_exclusive(self, cpu: Cpu, page: Page, exclusive: bool) -> None:
+        """A locked set_bit() or clear_bit(). Linux: SetPageAnonExclusive()."""
+        cpu.rmw(page.anon_exclusive, lambda _: exclusive)
 
     def gup_mark_mm(self, cpu: Cpu, mm: MmStruct, foll: Foll) -> None:
         """A locked set_bit(), unless it is set. Linux: mm_set_has_pinned_flag()."""
@@ -91,12 +95,12 @@ class Linux5_19(Linux5_9):
         if exclusive:
             lock.acquire(cpu)
             yield Step("page_try_dup_anon_rmap", "no longer exclusive")
-            cpu.write(page.anon_exclusive, False)
+            self.set_anon_exclusive(cpu, page, False)
         if vma.is_cow_mapping() and pte.write:
             lock.acquire(cpu)
             yield Step("copy_present_pte", "share read-only")
             pte = pte.wrprotect()
-            self.mech.set_pte_at(cpu, src, base, pte)
+            self.mech.ptep_set_wrprotect(cpu, src, base, pte)
         lock.release(cpu)
         share_page(self.mech, cpu, dst, base, pte)
 
@@ -122,7 +126,7 @@ class Linux5_19(Linux5_9):
             return
         lock.acquire(cpu)
         yield Step("page_move_anon_rmap", "exclusive from now on")
-        cpu.write(page.anon_exclusive, True)
+        self.set_anon_exclusive(cpu, page, True)
         if not unshare:
             wp_page_reuse(self.mech, cpu, mm, vma, base, pte)
         lock.release(cpu)

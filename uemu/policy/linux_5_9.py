@@ -85,7 +85,7 @@ class Linux5_9(PolicyHooks):
             lock.acquire(cpu)
             yield Step("copy_present_pte", "share read-only")
             pte = pte.wrprotect()
-            self.mech.set_pte_at(cpu, src, base, pte)
+            self.mech.ptep_set_wrprotect(cpu, src, base, pte)
             lock.release(cpu)
         share_page(self.mech, cpu, dst, base, pte)
 
