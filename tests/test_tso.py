@@ -31,7 +31,8 @@ class _Task:
     def run(self, op: Op[None]) -> Op[None]:
         for step in op:
             self.cpu.end_step()
-            yield step
+            yield self.cpu.label(step)
+            self.cpu.begin_step(step)
         self.cpu.end_step()
         self.over = True
 
@@ -209,3 +210,30 @@ def test_to_count_is_a_locked_instruction() -> None:
     cpu.count(counter, 1)
     assert (cell.peek(), counter.peek(), cpu.has_stores()) == (1, 1, False)
     assert ("n",) in cpu.take_accesses().counts
+
+
+# Steps with a locked instruction ------------------------------------------------------------
+
+
+def test_a_locked_step_waits_for_the_buffer_and_touches_what_it_waited_for() -> None:
+    cpu, other, cell = TsoCpu("cpu"), RecordingCpu("other"), Cell(("x",), 0)
+    step = cpu.label(Step("f", "lock", locked=True))
+    assert step.is_enabled()
+    cpu.write(cell, 1)
+    assert not step.is_enabled()
+    cpu.serialize(other)
+    assert step.is_enabled()
+    cpu.take_accesses()
+    cpu.begin_step(step)
+    assert cpu.take_accesses().reads == {("store buffer", "cpu", 0)}
+    plain = Step("f", "no lock")
+    assert cpu.label(plain) is plain
+
+
+def test_a_locked_step_without_a_locked_instruction_is_a_mistake() -> None:
+    def liar(w: Litmus, cpu: RecordingCpu) -> Op[None]:
+        yield Step("liar", "r0 = y", locked=True)
+        w.seen["r0"] = cpu.read(w.y)
+
+    with pytest.raises(ValueError, match="liar: no locked instruction"):
+        outcomes(liar, store_y_read_x, tso=True)

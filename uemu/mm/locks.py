@@ -29,7 +29,7 @@ class SpinLock:
         """The label of an action under this lock: it waits until the lock is free."""
         step = self._steps.get(what)
         if step is None or step.fn is not fn:
-            step = self._steps[what] = Step(fn, what, self.is_free)
+            step = self._steps[what] = Step(fn, what, self.is_free, True)
         return step
 
     def enter(self, cpu: Cpu) -> None:
@@ -75,12 +75,12 @@ class RwSem:
         """The label of an action that first takes it for reading."""
         step = self._read_steps.get(what)
         if step is None or step.fn is not fn:
-            step = self._read_steps[what] = Step(fn, what, self._no_writer)
+            step = self._read_steps[what] = Step(fn, what, self._no_writer, True)
         return step
 
     def write_step(self, fn: str, what: str) -> Step:
         """The label of an action that first takes it for writing."""
-        return Step(fn, what, self.is_free)
+        return Step(fn, what, self.is_free, True)
 
     def enter(self, cpu: Cpu) -> None:
         """Be the writer for the rest of this step only. Atomic: call inside a `write_step`."""

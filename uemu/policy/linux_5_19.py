@@ -69,12 +69,12 @@ class Linux5_19(Linux5_9):
 
     def copy_page_range_begin(self, cpu: Cpu, src: MmStruct) -> Op[None]:
         """raw_write_seqcount_begin(&src_mm->write_protect_seq)."""
-        yield Step("copy_page_range", "write_protect_seq odd")
+        yield Step("copy_page_range", "write_protect_seq odd", locked=True)
         cpu.count(src.extra(WRITE_PROTECT_SEQ), 1)
 
     def copy_page_range_end(self, cpu: Cpu, src: MmStruct) -> Op[None]:
         """raw_write_seqcount_end(&src_mm->write_protect_seq)."""
-        yield Step("copy_page_range", "write_protect_seq even")
+        yield Step("copy_page_range", "write_protect_seq even", locked=True)
         cpu.add(src.extra(WRITE_PROTECT_SEQ), 1)
 
     def copy_present_pte(

@@ -64,11 +64,13 @@ class Task:
             step = next(op, None)
             if step is None:  # refused at once: that takes a step nevertheless
                 step = Step(type(self.action).__name__.lower(), "refused")
-            yield step
+            yield self.cpu.label(step)
             self.busy = True
+            self.cpu.begin_step(step)
             for step in op:
                 self.cpu.end_step()
-                yield step
+                yield self.cpu.label(step)
+                self.cpu.begin_step(step)
             self.cpu.end_step()
             self.busy = False
 

@@ -120,7 +120,9 @@ class SteppedWorld:
         first = self._tasks[0]
         setup = Task(self, "setup", self._parent, self.scenario.setup(self.stage))
         setup.cpu = first.cpu
-        run(setup.op)
+        for step in setup.op:
+            first.cpu.mb()
+            assert step.is_enabled(), f"nobody else is there, and {step.fn} waits"
         first.cpu.mb()
         first.cpu.take_accesses()
 

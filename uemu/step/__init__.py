@@ -38,11 +38,13 @@ class Step:
         what: the action in a few words, for drawings.
         enabled: None, or whether the action can happen now. It may look at
             cells with ``peek`` and must have no effect.
+        locked: whether a locked instruction belongs to the action, whichever way it goes.
     """
 
     fn: str
     what: str = ""
     enabled: Callable[[], bool] | None = None
+    locked: bool = False
 
     def is_enabled(self) -> bool:
         """Whether the action can happen now."""
@@ -169,6 +171,13 @@ class Cpu:
     def has_stores(self) -> bool:
         """Whether stores wait that others do not see yet."""
         return False
+
+    def label(self, step: Step) -> Step:
+        """What to yield for a step: on some CPUs it waits for more than it says."""
+        return step
+
+    def begin_step(self, step: Step) -> None:
+        """The action behind a label begins."""
 
     def end_step(self) -> None:
         """The action behind a label is done."""

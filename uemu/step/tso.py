@@ -19,16 +19,22 @@ class TsoCpu(RecordingCpu):
     what it stored last. A spinlock is given back by a plain store, as on x86: who
     waits for it waits until that, and so everything before it, is drained.
 
+    An action with a locked instruction in it (`Step.locked`) waits until the buffer is
+    empty, instead of draining it by itself: what others see is the same, since the
+    CPU reads its own stores either way, and no order of steps is run twice, once with
+    each store drained before the action and once within.
+
     Source: Sewell, Sarkar, Owens, Zappa Nardelli, Myreen, "x86-TSO", CACM 2010.
     """
 
-    __slots__ = ("_entered", "_issued", "buffer")
+    __slots__ = ("_entered", "_has_to_lock", "_issued", "buffer")
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
         self.buffer: list[tuple[int, Cell[Any], Any]] = []
         self._issued = 0
         self._entered: list[tuple[Cell[Any], Any]] = []
+        self._has_to_lock = ""
 
     def _place(self, number: int) -> tuple[str, str, int]:
         return ("store buffer", self.name, number)
@@ -62,6 +68,7 @@ class TsoCpu(RecordingCpu):
         super().count(cell, n)
 
     def mb(self) -> None:
+        self._has_to_lock = ""
         self.serialize(self)
 
     def serialize(self, by: Cpu) -> None:
@@ -80,7 +87,20 @@ class TsoCpu(RecordingCpu):
     def has_stores(self) -> bool:
         return bool(self.buffer)
 
+    def label(self, step: Step) -> Step:
+        if not step.locked:
+            return step
+        return Step(step.fn, step.what, lambda: not self.buffer and step.is_enabled(), True)
+
+    def begin_step(self, step: Step) -> None:
+        if step.locked:
+            self._has_to_lock = step.fn
+            if self._issued:  # R4: whoever drained the last one, this waited for it
+                self.reads[self._place(self._issued - 1)] = None
+
     def end_step(self) -> None:
+        if self._has_to_lock:
+            raise ValueError(f"{self._has_to_lock}: no locked instruction, and the step is locked")
         while self._entered:
             self.write(*self._entered.pop())
 
