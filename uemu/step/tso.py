@@ -121,5 +121,8 @@ class TsoCpu(RecordingCpu):
         while True:
             yield step
             if not self.buffer:
+                # Who drained the last store took this one's place: that is a conflict.
+                if self._issued:
+                    cpu.touch(self._place(self._issued - 1), write=False)
                 return
             self._drain_one(cpu)
