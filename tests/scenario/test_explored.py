@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.common import TinyWorld, made_up
-from tests.explore.toys import Toy, toy
+from tests.explore.toys import Toy, explore_ends, toy
 from uemu.abi import MADV_DONTNEED, PAGE_SIZE
 from uemu.errors import Fault
 from uemu.events import MmId
@@ -368,6 +368,24 @@ def test_nothing_is_lost_that_its_owner_took_away_or_moved(
     found = explore(lambda: SimulatedWorld(world, policy), reduction=reduction, max_schedules=4000)
     assert found.exhaustive or not reduction
     assert set(found.verdicts) == set()
+
+
+def _drop_twice(stage: Stage) -> Script:
+    yield Madvise(stage.buf, PAGE_SIZE, MADV_DONTNEED)
+    yield Madvise(stage.buf, PAGE_SIZE, MADV_DONTNEED)
+
+
+@pytest.mark.parametrize("policy", ["linux-2.6.29", "linux-6.5"])
+def test_who_lists_the_entries_reads_those_that_are_not_there(policy: str) -> None:
+    """MADV_DONTNEED and a fault hold mmap_lock together: what comes first is a race."""
+    world = made_up("one other", one=_drop_twice, other=_store)
+    every, ends = explore_ends(lambda: SimulatedWorld(world, policy), reduction=False)
+    found, found_ends = explore_ends(lambda: SimulatedWorld(world, policy), reduction=True)
+    assert every.exhaustive
+    assert found.exhaustive
+    assert found_ends == ends
+    # Never there; stored and dropped once, twice, or not at all.
+    assert len(ends) == 3
 
 
 # fork's copy ---------------------------------------------------------------------------------

@@ -27,7 +27,7 @@ def dup_mmap(mech: Mechanism, cpu: Cpu, src: MmStruct, name: str) -> Op[MmStruct
         if vma.vm_flags & Vm.WIPEONFORK:
             continue
         yield from mech.hooks.copy_page_range_begin(cpu, src)
-        for base in src.bases_in(vma.vm_start, vma.vm_end):
+        for base in mech.entries_in(cpu, src, vma.vm_start, vma.vm_end):
             pte = src.pte(base).peek()
             if isinstance(pte, Pte):
                 yield from mech.hooks.copy_present_pte(cpu, src, dst, vma, base)

@@ -242,6 +242,16 @@ class Mechanism:
         write = type(pte) is Pte and pte.write
         self.publish(PteSet, cpu.name, mm.id, base, old_pfn, pfn, write)
 
+    def entries_in(self, cpu: Cpu, mm: MmStruct, start: int, end: int) -> list[int]:
+        """The addresses in ``[start, end)`` that have an entry now. Atomic: call inside a step.
+
+        To find an entry empty is to read it, too.
+        """
+        if cpu.recording:
+            for base in range(start, end, PAGE_SIZE):
+                cpu.touch(("pte", mm.id, base), write=False)
+        return mm.bases_in(start, end)
+
     def flush_tlb_range(self, cpu: Cpu, mm: MmStruct, start: int, end: int) -> Op[None]:
         """Make every CPU of ``mm`` forget its translations of ``[start, end)``.
 
