@@ -1,6 +1,6 @@
 """Run the measurements and print them: python -m tests.bench [NAME...].
 
-``survey`` and ``profile`` are commands of their own: see `survey`, `profile`.
+``survey``, ``plain`` and ``profile`` are commands of their own: see there.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import sys
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import cow_fault, explorer, machine_life, profile, program_run, survey
+from tests.bench import cow_fault, explorer, machine_life, plain, profile, program_run, survey
 
 BENCHES = {
     "cow-fault": cow_fault,
@@ -20,7 +20,7 @@ BENCHES = {
 }
 
 
-COMMANDS = {"survey": survey.main, "profile": profile.main}
+COMMANDS = {"survey": survey.main, "plain": plain.main, "profile": profile.main}
 
 
 def main(names: list[str]) -> int:

@@ -109,7 +109,7 @@ def main(argv: Sequence[str]) -> int:
     start = monotonic()
     todo = list(makers(args.model or MODELS, args.names))
     cells = []
-    with _progress() as progress:
+    with progress_bar() as progress:
         line = progress.add_task("", total=len(todo))
         for maker in todo:
             progress.update(line, description=f"{maker} ({maker.memory_model})")
@@ -119,7 +119,8 @@ def main(argv: Sequence[str]) -> int:
     return 1 if any(cell.how == "neither" for cell in cells) else 0
 
 
-def _progress() -> Progress:
+def progress_bar() -> Progress:
+    """How far a long command is, for a terminal."""
     console = Console(stderr=True)
     return Progress(
         BarColumn(bar_width=20),
