@@ -7,7 +7,7 @@ tracees  waiting for tasks, stopping them, calls made in them
 loader   what a program gets before its first instruction
 window   how a frame is placed in a program
 filters  which system calls stop (outputs: those that write user memory)
-births   clone in its forms, exec, exit (tids: what the kernel writes then)
+births   clone in its forms, exec (tids: what the kernel writes then; endings: exit)
 framing  which pages are frames (adoption: how they become it; runs: pages in a row)
 faults   SIGSEGV, and other signals (segv_action: what the program does about that one)
 calls    what is done about system calls (mappings: those that change them)

@@ -1,4 +1,4 @@
-"""How tasks of programs come and go: the first one, clone in its forms, exec, exit.
+"""How tasks of programs begin: the first one, clone in its forms, exec.
 
 A fork of a process that may have framed pages is one transaction: its other
 threads are stopped, the policy decides page by page, the real fork is made,
@@ -8,8 +8,6 @@ and the child's mappings are put right before it runs.
 from __future__ import annotations
 
 import contextlib
-import os
-import signal
 from collections.abc import Callable
 
 from uemu.abi import (
@@ -23,6 +21,7 @@ from uemu.abi import (
 from uemu.host import native, procfs, tracee
 from uemu.host.tracee import Stop
 from uemu.kernel import Kernel
+from uemu.live.program.endings import Endings
 from uemu.live.program.framing import Framing
 from uemu.live.program.loader import Loader, NotLoaded
 from uemu.live.program.result import Stats
@@ -45,8 +44,6 @@ class Births:
     """Keeps the records as the real processes are.
 
     Attributes:
-        root: the first process's id.
-        ending: how it ended: (status, signal), one of them None.
         pids: address space to process id; tids: CPU name to thread id.
     """
 
@@ -58,6 +55,7 @@ class Births:
         framing: Framing,
         loader: Loader,
         schedule: Schedule,
+        endings: Endings,
         segv: SegvAction,
         stats: Stats,
         note: Callable[[str], None],
@@ -68,12 +66,11 @@ class Births:
         self._framing = framing
         self._loader = loader
         self._schedule = schedule
+        self._endings = endings
         self._segv = segv
         self._stats = stats
         self._note = note
         self._families = 0
-        self.root = 0
-        self.ending: tuple[int | None, int | None] | None = None
         self.pids: dict[int, int] = {}
         self.tids: dict[str, int] = {}
 
@@ -81,7 +78,7 @@ class Births:
 
     def begin(self, pid: int) -> None:
         """Take the first process over, which stands before its first instruction."""
-        self.root = pid
+        self._endings.root = pid
         process = ProgramProcess(pid)
         task = self._enter(pid, process, self._new_mm(pid))
         self._load(task)
@@ -221,7 +218,7 @@ class Births:
         flags = self._clone_flags(task)
         if flags is None or not stop.msg:
             # Killed while it told of it.
-            self.end_orphans(stop.msg)
+            self._endings.end_orphans(stop.msg)
             return
         child: Task
         if flags & CLONE_VM:
@@ -246,7 +243,7 @@ class Births:
         if first is not None:
             child.stop = first
             if first.is_end:
-                self.on_end(child, first)
+                self._endings.on_end(child, first)
             else:
                 self._tracees.resume(child)
 
@@ -278,7 +275,7 @@ class Births:
             tracees.tasks.pop(tid, None)
         process.tasks.clear()
         if not old.tasks:
-            self._end_mm(old)
+            self._endings.end_mm(old)
         mm = self._new_mm(stop.tid)
         task = self._enter(stop.tid, process, mm, former)
         behind = native.new_event()
@@ -305,82 +302,6 @@ class Births:
         if task.mm.is_emulated:
             with contextlib.suppress(TaskGone):
                 self._segv.after_exec(task)
-
-    def on_end(self, task: Task, stop: Stop) -> None:
-        """A task is gone."""
-        tracees, process, mm = self._tracees, task.process, task.mm
-        tracees.tasks.pop(task.tid, None)
-        process.tasks.pop(task.tid, None)
-        if task in mm.tasks:
-            mm.tasks.remove(task)
-        mm.waiting.pop(task, None)
-        if task.tid == self.root:
-            killed = stop.kind == native.KILLED
-            self.ending = (None, stop.code) if killed else (stop.code, None)
-        if task in self._schedule.born:
-            self._schedule.born.remove(task)
-        if not mm.tasks:
-            self._end_mm(mm)
-        if tracees.newborn:
-            self.end_orphans()
-
-    def _end_mm(self, mm: ProgramMm) -> None:
-        if mm not in self._framing.mms:
-            return
-        self._framing.forget(mm)
-        try:
-            self._schedule.drain(mm)
-        finally:
-            # Whoever died while others were told of it: these pages are free.
-            run(self._kernel.exit_mm(Cpu("exit"), mm.mm))
-            mm.memory.close()
-        self._schedule.mm_gone(mm)
-
-    def end_all(self) -> None:
-        """Nobody is left: end what the kernel did not tell us the end of."""
-        for mm in list(self._framing.mms):
-            self._end_mm(mm)
-
-    def end_orphans(self, tid: int = 0) -> None:
-        """Kill newborns that nobody is going to tell of: their parent was killed meanwhile.
-
-        On a kernel without a tracer they would live.
-
-        Args:
-            tid: such a one that its parent could still name; 0: none.
-        """
-        parents = {os.getpid(), *(task.pid for task in self._tracees.tasks.values())}
-        for newborn, stop in self._tracees.newborn.items():
-            if not stop.is_end and (newborn == tid or procfs.parent_of(newborn) not in parents):
-                native.kill(newborn)
-
-    def reap_orphans(self) -> None:
-        """Wait for the end of those; all others are gone."""
-        newborn = self._tracees.newborn
-        while any(not stop.is_end for stop in newborn.values()):
-            self.end_orphans()
-            if self._tracees.next(None) is None:
-                return
-        newborn.clear()
-
-    def kill_all(self) -> None:
-        """SIGKILL for everybody, and wait until they are gone."""
-        for process in {task.process.pid for task in self._tracees.tasks.values()}:
-            native.kill(process)
-        for tid in list(self._tracees.newborn):
-            native.kill(tid)
-        while self._tracees.tasks:
-            stop = self._tracees.next(None)
-            if stop is None:
-                return
-            task = self._tracees.tasks.get(stop.tid)
-            if task is not None and stop.is_end:
-                self.on_end(task, stop)
-            elif stop.is_end:
-                continue
-            else:
-                native.kill(stop.tid)
-                tracee.resume(stop.tid, tracee.CONT, signal.SIGKILL)
 
 
 def is_birth(stop: Stop) -> bool:

@@ -21,6 +21,7 @@ from uemu.live.program.aio import Aio
 from uemu.live.program.births import Births, is_birth
 from uemu.live.program.calls import Calls
 from uemu.live.program.direct import DirectIo
+from uemu.live.program.endings import Endings
 from uemu.live.program.faults import Faults
 from uemu.live.program.framing import Framing
 from uemu.live.program.loader import Loader
@@ -69,6 +70,7 @@ class Session:
         violations = self._oracle.violations
         direct = DirectIo(kernel, framing, adoption, self._schedule, self._stats, violations)
         self._aio = Aio(self.tracees, framing, self._schedule, direct, self._loader.slot)
+        self._endings = Endings(kernel, self.tracees, framing, self._schedule)
         self._births = Births(
             kernel,
             mmu,
@@ -76,6 +78,7 @@ class Session:
             framing,
             self._loader,
             self._schedule,
+            self._endings,
             segv,
             self._stats,
             self._note,
@@ -134,16 +137,16 @@ class Session:
             more.not_for(pid)
             self._births.begin(pid)
             self._loop()
-            self._births.reap_orphans()
-            self._births.end_all()
+            self._endings.reap_orphans()
+            self._endings.end_all()
             self.check_nothing_left()
         except BaseException:
             native.kill(pid)
-            self._births.kill_all()
+            self._endings.kill_all()
             raise
         finally:
             self._close()
-        status, signal = self._births.ending or (None, None)
+        status, signal = self._endings.ending or (None, None)
         pids = self._births.pids
         return RunResult(
             status,
@@ -222,11 +225,11 @@ class Session:
             births.on_exec(stop)
         elif task is None:
             # Its parent will tell of it; `Tracees.newborn` has it.
-            births.end_orphans(stop.msg if is_birth(stop) else 0)
+            self._endings.end_orphans(stop.msg if is_birth(stop) else 0)
         elif stop.kind == tracee.SECCOMP:
             self._calls.on_call(task, stop)
         elif stop.is_end:
-            births.on_end(task, stop)
+            self._endings.on_end(task, stop)
         elif stop.kind == native.SEGV:
             self._faults.on_segv(task, stop)
         elif stop.kind == native.TRAP:
