@@ -24,7 +24,14 @@ from uemu.step import Cpu, Op, Step, run
 T = TypeVar("T")
 E = TypeVar("E")
 
-ALL_POLICIES = ("linux-2.6.29", "arcangeli-2009-v2", "linux-5.9", "linux-5.19", "linux-6.5")
+ALL_POLICIES = (
+    "linux-2.6.29",
+    "arcangeli-2009-v2",
+    "linux-4.19",
+    "linux-5.9",
+    "linux-5.19",
+    "linux-6.5",
+)
 """Written out, so that a test that runs over all of them shows who was added."""
 
 

@@ -103,11 +103,15 @@ GUP_PIN_COUNTING_BIAS = 1024
 
 
 class Foll(enum.IntFlag):
-    """How a page is looked up and held. Linux: FOLL_* of include/linux/mm.h."""
+    """How a page is looked up and held. Linux: FOLL_* of include/linux/mm.h.
+
+    COW is gup's own: it has been through a COW cycle (v4.9 to v6.0).
+    """
 
     WRITE = 0x01
     GET = 0x04
     FORCE = 0x10
+    COW = 0x4000
     PIN = 0x40000
     LONGTERM = 0x10000
 

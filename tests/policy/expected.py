@@ -40,6 +40,11 @@ EXPECTED: dict[str, dict[str, Expected]] = {
             " and takes over the frame the device writes (ground truth b3 on 4.19)",
         ),
         "arcangeli-2009-v2": _clean(_V2_COPIES),
+        "linux-4.19": _violates(
+            f"{LOST} {SEEN}",
+            "the rule of 2.6.29: the parent's store copies at mapcount 2, the child's takes over"
+            " the device's frame at mapcount 1 (ground truth b3 on 4.19)",
+        ),
         "linux-5.9": _violates(
             LOST,
             "O_DIRECT only gets, so fork shares; page_count is 3 and then 2, so both stores copy"
@@ -59,6 +64,11 @@ EXPECTED: dict[str, dict[str, Expected]] = {
             " copies (Arcangeli 03-11 18:37; ground truth a1 on 4.19)",
         ),
         "arcangeli-2009-v2": _clean(_V2_COPIES),
+        "linux-4.19": _violates(
+            f"{LOST} {SEEN}",
+            "mapcount is 2, so the parent's store copies and the child keeps the frame the device"
+            " writes (ground truth a1 on 4.19)",
+        ),
         "linux-5.9": _violates(
             f"{LOST} {SEEN}",
             "page_count is 3, so the parent's store copies and the child keeps mapping the frame"
@@ -78,6 +88,9 @@ EXPECTED: dict[str, dict[str, Expected]] = {
             " device's bytes (Arcangeli 03-11 18:37; ground truth a0 on 4.19)",
         ),
         "arcangeli-2009-v2": _clean(_V2_COPIES),
+        "linux-4.19": _violates(
+            SEEN, "copy_one_pte shares whatever a device does (ground truth a0 on 4.19)"
+        ),
         "linux-5.9": _violates(
             SEEN, "fork copies for pins only and O_DIRECT gets (ground truth a0 on 5.10)"
         ),
@@ -95,6 +108,11 @@ EXPECTED: dict[str, dict[str, Expected]] = {
         "arcangeli-2009-v2": _clean(
             "fork copied for the child and left the parent's entry writable, so the second reader"
             " finds the same frame"
+        ),
+        "linux-4.19": _violates(
+            f"{LOST} {SEEN}",
+            "the second reader's gup takes a write fault, mapcount is 2, and the parent moves to a"
+            " copy (dma_thread aborts on real 4.19)",
         ),
         "linux-5.9": _violates(
             f"{LOST} {SEEN}",
@@ -117,6 +135,11 @@ EXPECTED: dict[str, dict[str, Expected]] = {
         "arcangeli-2009-v2": _clean(
             "gup breaks COW on a read-only anonymous page even to read (v2, follow_page), so the"
             " parent holds a frame of its own"
+        ),
+        "linux-4.19": _violates(
+            FOREIGN,
+            "gup_pte_range takes a read-only entry to read; the parent's store leaves the frame,"
+            " the child's reuses it (ground truth d1 on 4.19)",
         ),
         "linux-5.9": _clean(
             "do_wp_page copies while page_count is above 1, so both stores leave the frame and the"
@@ -141,6 +164,11 @@ EXPECTED: dict[str, dict[str, Expected]] = {
             "PG_gup is set for reads too, so fork copies for the child and the parent keeps its"
             " frame (v2, 03-16 13:56)"
         ),
+        "linux-4.19": _violates(
+            FOREIGN,
+            "fork shares the held page, the parent leaves it, the child finds mapcount 1 and reuses"
+            " it (ground truth c2 on 4.19)",
+        ),
         "linux-5.9": _clean(
             "fork shares, but page_count keeps the child from reusing the frame (ground truth c2"
             " on 5.10)"
@@ -159,6 +187,10 @@ EXPECTED: dict[str, dict[str, Expected]] = {
         "arcangeli-2009-v2": _clean(
             "told in order PG_gup is set before fork looks; the race needs other orders"
         ),
+        "linux-4.19": _violates(
+            f"{LOST} {SEEN}",
+            "told in order it is the lost read: the forking thread's store finds mapcount 2",
+        ),
         "linux-5.9": _violates(
             f"{LOST} {SEEN}", "told in order it is the lost read: page_count is 3"
         ),
@@ -170,6 +202,7 @@ EXPECTED: dict[str, dict[str, Expected]] = {
     "dontfork": {
         "linux-2.6.29": _clean(_DONTFORK),
         "arcangeli-2009-v2": _clean(_DONTFORK),
+        "linux-4.19": _clean(_DONTFORK),
         "linux-5.9": _clean(_DONTFORK),
         "linux-5.19": _clean(_DONTFORK),
         "linux-6.5": _clean(_DONTFORK),
@@ -180,6 +213,10 @@ EXPECTED: dict[str, dict[str, Expected]] = {
             " on 4.19)"
         ),
         "arcangeli-2009-v2": _clean(_V2_COPIES),
+        "linux-4.19": _clean(
+            "mapcount is 1 again when the parent stores: reuse_swap_page() says yes (ground"
+            " truth a2 on 4.19)"
+        ),
         "linux-5.9": _violates(
             LOST,
             "page_count is 2 although nobody shares: the device's get makes the parent copy"

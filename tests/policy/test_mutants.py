@@ -19,6 +19,7 @@ from uemu.mm.vma import Vma
 from uemu.oracle.violations import KINDS
 from uemu.policy.arcangeli_2009_v2 import Arcangeli2009V2
 from uemu.policy.linux_2_6_29 import Linux2_6_29
+from uemu.policy.linux_4_19 import Linux4_19
 from uemu.policy.linux_5_9 import Linux5_9
 from uemu.policy.linux_5_19 import Linux5_19
 from uemu.policy.linux_6_5 import Linux6_5
@@ -96,6 +97,13 @@ class ReadGupLeavesCow(Arcangeli2009V2):
 
     follow_page_pte = Linux2_6_29.follow_page_pte
     gup_fast_pte = Linux2_6_29.gup_fast_pte
+
+
+class WritersTakeOver(Linux4_19):
+    """do_wp_page without the mapcount: whoever stores takes the page over."""
+
+    def reuse_swap_page(self, cpu: Cpu, page: Page) -> bool:
+        return True
 
 
 class WriteFaultAsksMapcount(Linux5_9):
@@ -192,6 +200,7 @@ class Mutant(NamedTuple):
 MUTANTS = [
     Mutant(ForkIgnoresPgGup, Arcangeli2009V2, SCENARIOS["lost-read"], "lost-dma-write"),
     Mutant(ReadGupLeavesCow, Arcangeli2009V2, SCENARIOS["reverse-race"], "foreign-dma-read"),
+    Mutant(WritersTakeOver, Linux4_19, SCENARIOS["lost-read"], "lost-store"),
     Mutant(WriteFaultAsksMapcount, Linux5_9, SCENARIOS["reverse-race"], "foreign-dma-read"),
     Mutant(ForkSharesPins, Linux5_9, REGISTERED_OVER_FORK, "lost-dma-write"),
     Mutant(NobodyNotesPins, Linux5_9, REGISTERED_OVER_FORK, "lost-dma-write"),

@@ -238,7 +238,7 @@ def _unmap(stage: Stage) -> Script:
 
 
 @pytest.mark.parametrize("waits", [True, False])
-@pytest.mark.parametrize("policy", ["linux-5.9", "linux-6.5"])
+@pytest.mark.parametrize("policy", ["linux-4.19", "linux-5.9", "linux-6.5"])
 def test_a_kernel_that_adds_unless_zero_never_holds_a_freed_page(policy: str, waits: bool) -> None:
     world = made_up("io unmap io", io=_read, unmap=_unmap)
     found = explore(lambda: SimulatedWorld(world, policy, ipi_waits_for_gup_fast=waits))

@@ -96,10 +96,9 @@ def _get_user_page(mech: Mechanism, cpu: Cpu, mm: MmStruct, base: int, foll: Fol
             mech, cpu, mm, vma, base, write=write, unshare=found is NeedFault.UNSHARE
         )
         if write and not vma.writable():
-            # COW is broken; without VM_WRITE the entry stays read-only, and the
-            # next lookup goes as a read. Linux: VM_FAULT_WRITE in __get_user_pages
-            # (up to 4.8; FOLL_COW and then the exclusive bit are not modelled).
-            foll &= ~Foll.WRITE
+            # COW is broken, and the entry stays read-only. Linux: VM_FAULT_WRITE
+            # in faultin_page.
+            foll = mech.hooks.foll_cow_broken(foll)
     raise InvariantError("livelock", f"get_user_pages retried {RETRIES} times at {base:#x}")
 
 

@@ -178,6 +178,13 @@ class PolicyHooks(ABC):
         return True
         yield  # pragma: no cover
 
+    def foll_cow_broken(self, foll: Foll) -> Foll:
+        """How gup looks again once COW is broken in an area without VM_WRITE.
+
+        As a read, up to v4.8; see `Foll.COW` for later.
+        """
+        return foll & ~Foll.WRITE
+
     def check_pinned(self, cpu: Cpu, page: Page) -> None:
         """Complain of a page that may not be pinned. Atomic: inside a step.
 

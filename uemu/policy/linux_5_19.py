@@ -157,7 +157,7 @@ class Linux5_19(Linux5_9):
         lock.enter(cpu)
         pte = cpu.read(mm.pte(base))
         write = Foll.WRITE in foll
-        if not isinstance(pte, Pte) or (write and not pte.write):
+        if not isinstance(pte, Pte) or (write and not self.can_follow_write_pte(pte, foll)):
             return NeedFault.WRITE if write else NeedFault.READ
         page = self.mech.page_of(pte)
         if not pte.write and self.must_unshare(cpu, pte, page, foll):

@@ -28,30 +28,30 @@ Not modelled: KSM; swap and the LRU pagevecs, which hold references too; the
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from uemu.abi import Foll
 from uemu.mm.fault import wp_page_copy, wp_page_reuse
 from uemu.mm.fork import share_page
-from uemu.mm.gup import gup_grab, gup_release
-from uemu.mm.hooks import APIS, GupCall, NeedFault, PolicyHooks
+from uemu.mm.hooks import APIS, GupCall, PolicyHooks
 from uemu.mm.mm_struct import MmStruct
-from uemu.mm.page import Page, is_freed, page_count, page_mapcount, page_maybe_dma_pinned
+from uemu.mm.page import Page, page_count, page_mapcount, page_maybe_dma_pinned
 from uemu.mm.pte import Pte
 from uemu.mm.vma import Vm, Vma
+from uemu.policy.linux_4_19 import Linux4_19
 from uemu.step import Cpu, Op, Step
 
 PINNING = ("io_uring", "rdma", "vfio")
 """The APIs that use pin_user_pages() by then; O_DIRECT and vmsplice get."""
 
 
-class Linux5_9(PolicyHooks):
+class Linux5_9(Linux4_19):
     """W asks page_count; F copies what may be pinned; G as in 2.6.29, or a pin."""
 
     name = "linux-5.9"
     year = 2020
     summary = "a write fault asks page_count; fork copies pinned pages; O_DIRECT is a get"
-    try_grab_fn: ClassVar[str] = "try_grab_compound_head"
+    lock_name = "mmap_lock"
+    fault_fn = "do_user_addr_fault"
+    try_grab_fn = "try_grab_compound_head"
 
     def gup_kind(self, api: str, *, write: bool) -> GupCall:
         """FOLL_PIN | FOLL_LONGTERM for registrations, FOLL_GET for the rest.
@@ -128,48 +128,6 @@ class Linux5_9(PolicyHooks):
         """Set mm->has_pinned before the first pin."""
         if Foll.PIN in foll and not cpu.read(mm.has_pinned):
             cpu.write(mm.has_pinned, True)
-
-    def follow_page_pte(
-        self, cpu: Cpu, mm: MmStruct, vma: Vma, base: int, foll: Foll
-    ) -> Op[Page | NeedFault]:
-        """A read takes whatever is mapped. Linux: follow_page_pte."""
-        lock = mm.page_table_lock
-        yield lock.step("follow_page_pte", "hold the page")
-        lock.enter(cpu)
-        pte = cpu.read(mm.pte(base))
-        write = Foll.WRITE in foll
-        if not isinstance(pte, Pte) or (write and not pte.write):
-            return NeedFault.WRITE if write else NeedFault.READ
-        page = self.mech.page_of(pte)
-        gup_grab(self.mech, cpu, page, foll)
-        return page
-
-    def gup_fast_pte(self, cpu: Cpu, mm: MmStruct, base: int, foll: Foll) -> Op[Page | None]:
-        """Hold the page and see that the entry did not move. Linux: gup_pte_range."""
-        yield Step("gup_pte_range", "writable ?" if Foll.WRITE in foll else "present ?")
-        pte = cpu.read(mm.pte(base))
-        if not isinstance(pte, Pte) or not pte.user:
-            return None
-        if Foll.WRITE in foll and not pte.write:
-            return None
-        page = self.mech.page_of(pte)
-        if page.reserved:  # pte_special()
-            return None
-        yield Step(self.try_grab_fn, f"hold pfn {pte.pfn}")
-        if is_freed(cpu, page):
-            # page_cache_add_speculative() adds unless zero.
-            return None
-        gup_grab(self.mech, cpu, page, foll)
-        yield Step("gup_pte_range", "pte_same ?")
-        if cpu.read(mm.pte(base)) == pte and (yield from self.may_keep(cpu, pte, page, foll)):
-            return page
-        gup_release(self.mech, cpu, page, foll)
-        return None
-
-    def may_keep(self, cpu: Cpu, pte: Pte, page: Page, foll: Foll) -> Op[bool]:
-        """Whether gup-fast may keep what it holds: here, always."""
-        return True
-        yield  # pragma: no cover
 
 
 def copy_present_page(
