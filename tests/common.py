@@ -28,6 +28,7 @@ ALL_POLICIES = (
     "linux-2.6.29",
     "arcangeli-2009-v2",
     "linux-4.19",
+    "linux-5.8",
     "linux-5.9",
     "linux-5.19",
     "linux-6.5",

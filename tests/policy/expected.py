@@ -45,6 +45,11 @@ EXPECTED: dict[str, dict[str, Expected]] = {
             "the rule of 2.6.29: the parent's store copies at mapcount 2, the child's takes over"
             " the device's frame at mapcount 1 (ground truth b3 on 4.19)",
         ),
+        "linux-5.8": _violates(
+            f"{LOST} {SEEN}",
+            "the reference came before fork, so nothing forced is left to do: mapcount 2 copies for"
+            " the parent, mapcount 1 gives the frame to the child",
+        ),
         "linux-5.9": _violates(
             LOST,
             "O_DIRECT only gets, so fork shares; page_count is 3 and then 2, so both stores copy"
@@ -69,6 +74,11 @@ EXPECTED: dict[str, dict[str, Expected]] = {
             "mapcount is 2, so the parent's store copies and the child keeps the frame the device"
             " writes (ground truth a1 on 4.19)",
         ),
+        "linux-5.8": _violates(
+            f"{LOST} {SEEN}",
+            "fork shares, as before 70e806e4e645, and mapcount 2 makes the parent's store copy; the"
+            " child keeps the frame",
+        ),
         "linux-5.9": _violates(
             f"{LOST} {SEEN}",
             "page_count is 3, so the parent's store copies and the child keeps mapping the frame"
@@ -91,6 +101,7 @@ EXPECTED: dict[str, dict[str, Expected]] = {
         "linux-4.19": _violates(
             SEEN, "copy_one_pte shares whatever a device does (ground truth a0 on 4.19)"
         ),
+        "linux-5.8": _violates(SEEN, "fork looks at no reference before v5.9, and nobody stores"),
         "linux-5.9": _violates(
             SEEN, "fork copies for pins only and O_DIRECT gets (ground truth a0 on 5.10)"
         ),
@@ -113,6 +124,11 @@ EXPECTED: dict[str, dict[str, Expected]] = {
             f"{LOST} {SEEN}",
             "the second reader's gup takes a write fault, mapcount is 2, and the parent moves to a"
             " copy (dma_thread aborts on real 4.19)",
+        ),
+        "linux-5.8": _violates(
+            f"{LOST} {SEEN}",
+            "the second reader's gup was a write gup anyway: its fault finds mapcount 2 and copies"
+            " (dma_thread aborts on real 5.8)",
         ),
         "linux-5.9": _violates(
             f"{LOST} {SEEN}",
@@ -140,6 +156,10 @@ EXPECTED: dict[str, dict[str, Expected]] = {
             FOREIGN,
             "gup_pte_range takes a read-only entry to read; the parent's store leaves the frame,"
             " the child's reuses it (ground truth d1 on 4.19)",
+        ),
+        "linux-5.8": _clean(
+            "gup after fork: the read gup takes a write fault first, so the parent holds a copy of"
+            " its own (17839856fd58)"
         ),
         "linux-5.9": _clean(
             "do_wp_page copies while page_count is above 1, so both stores leave the frame and the"
@@ -169,6 +189,11 @@ EXPECTED: dict[str, dict[str, Expected]] = {
             "fork shares the held page, the parent leaves it, the child finds mapcount 1 and reuses"
             " it (ground truth c2 on 4.19)",
         ),
+        "linux-5.8": _violates(
+            FOREIGN,
+            "gup before fork finds a writable entry and breaks nothing; then fork shares, the"
+            " parent copies, the child reuses the frame the device reads",
+        ),
         "linux-5.9": _clean(
             "fork shares, but page_count keeps the child from reusing the frame (ground truth c2"
             " on 5.10)"
@@ -191,6 +216,10 @@ EXPECTED: dict[str, dict[str, Expected]] = {
             f"{LOST} {SEEN}",
             "told in order it is the lost read: the forking thread's store finds mapcount 2",
         ),
+        "linux-5.8": _violates(
+            f"{LOST} {SEEN}",
+            "told in order it is the lost read: mapcount is 2",
+        ),
         "linux-5.9": _violates(
             f"{LOST} {SEEN}", "told in order it is the lost read: page_count is 3"
         ),
@@ -203,6 +232,7 @@ EXPECTED: dict[str, dict[str, Expected]] = {
         "linux-2.6.29": _clean(_DONTFORK),
         "arcangeli-2009-v2": _clean(_DONTFORK),
         "linux-4.19": _clean(_DONTFORK),
+        "linux-5.8": _clean(_DONTFORK),
         "linux-5.9": _clean(_DONTFORK),
         "linux-5.19": _clean(_DONTFORK),
         "linux-6.5": _clean(_DONTFORK),
@@ -217,6 +247,7 @@ EXPECTED: dict[str, dict[str, Expected]] = {
             "mapcount is 1 again when the parent stores: reuse_swap_page() says yes (ground"
             " truth a2 on 4.19)"
         ),
+        "linux-5.8": _clean("mapcount is 1 again when the parent stores, as in 2.6.29"),
         "linux-5.9": _violates(
             LOST,
             "page_count is 2 although nobody shares: the device's get makes the parent copy"

@@ -8,7 +8,7 @@ from tests.common import one_page, two_mms
 from uemu.abi import GUP_PIN_COUNTING_BIAS, PROT_READ, PROT_WRITE, Foll
 from uemu.dma.engine import Io, Transfer
 from uemu.events import PageCopied
-from uemu.policy.linux_5_9 import PINNING
+from uemu.policy.linux_5_8 import PINNING
 from uemu.policy.registry import make_policy
 
 POLICY = "linux-5.9"

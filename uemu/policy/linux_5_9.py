@@ -31,39 +31,22 @@ from __future__ import annotations
 from uemu.abi import Foll
 from uemu.mm.fault import wp_page_copy, wp_page_reuse
 from uemu.mm.fork import share_page
-from uemu.mm.hooks import APIS, GupCall, PolicyHooks
+from uemu.mm.hooks import PolicyHooks
 from uemu.mm.mm_struct import MmStruct
 from uemu.mm.page import Page, page_count, page_mapcount, page_maybe_dma_pinned
 from uemu.mm.pte import Pte
 from uemu.mm.vma import Vm, Vma
-from uemu.policy.linux_4_19 import Linux4_19
+from uemu.policy.linux_5_8 import Linux5_8
 from uemu.step import Cpu, Op, Step
 
-PINNING = ("io_uring", "rdma", "vfio")
-"""The APIs that use pin_user_pages() by then; O_DIRECT and vmsplice get."""
 
-
-class Linux5_9(Linux4_19):
+class Linux5_9(Linux5_8):
     """W asks page_count; F copies what may be pinned; G as in 2.6.29, or a pin."""
 
     name = "linux-5.9"
     year = 2020
     summary = "a write fault asks page_count; fork copies pinned pages; O_DIRECT is a get"
-    lock_name = "mmap_lock"
-    fault_fn = "do_user_addr_fault"
-    try_grab_fn = "try_grab_compound_head"
-
-    def gup_kind(self, api: str, *, write: bool) -> GupCall:
-        """FOLL_PIN | FOLL_LONGTERM for registrations, FOLL_GET for the rest.
-
-        RDMA goes fast by then: drivers/infiniband/core/umem.c:ib_umem_get.
-        """
-        if api not in PINNING:
-            return super().gup_kind(api, write=write)
-        foll = Foll.PIN | Foll.LONGTERM
-        if write or APIS[api].always_write:
-            foll |= Foll.WRITE
-        return GupCall(foll, APIS[api].fast or api == "rdma")
+    forces_cow_break = False
 
     # fork: mm/memory.c ----------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from uemu.mm.hooks import PolicyHooks
 from uemu.policy.arcangeli_2009_v2 import Arcangeli2009V2
 from uemu.policy.linux_2_6_29 import Linux2_6_29
 from uemu.policy.linux_4_19 import Linux4_19
+from uemu.policy.linux_5_8 import Linux5_8
 from uemu.policy.linux_5_9 import Linux5_9
 from uemu.policy.linux_5_19 import Linux5_19
 from uemu.policy.linux_6_5 import Linux6_5
@@ -19,6 +20,7 @@ POLICIES: Final[dict[str, type[PolicyHooks]]] = {
         Linux2_6_29,
         Arcangeli2009V2,
         Linux4_19,
+        Linux5_8,
         Linux5_9,
         Linux5_19,
         Linux6_5,
