@@ -30,6 +30,7 @@ ALL_POLICIES = (
     "linux-4.19",
     "linux-5.8",
     "linux-5.9",
+    "linux-5.11",
     "linux-5.19",
     "linux-6.5",
 )

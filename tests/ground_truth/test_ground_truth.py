@@ -24,16 +24,11 @@ from uemu.policy.registry import POLICIES
 
 STANDS_FOR = {
     "4.19.13": "linux-4.19",
-    "5.10.223": "linux-5.9",
+    "5.10.223": "linux-5.11",
     "6.1.176": "linux-5.19",
     "6.18.44": "linux-6.5",
 }
 """The policy that stands for a kernel, in these cases at least."""
-
-TO_COME = {
-    "5.10.223": "linux-5.11",
-}
-"""The policies that are to stand for a kernel once they are written."""
 
 CASES = (
     *("an", "a0", "a1", "a2", "a3", "a5", "a6"),
@@ -118,8 +113,7 @@ def test_no_case_is_both_run_and_left_out() -> None:
     assert set(CASES) | set(OTHER_CASES) == {row.case for row in ROWS}
 
 
-def test_no_policy_is_waited_for_that_is_there() -> None:
-    assert not set(TO_COME.values()) & set(POLICIES)
+def test_every_kernel_has_a_policy_that_is_there() -> None:
     assert set(STANDS_FOR.values()) <= set(POLICIES)
 
 
@@ -133,11 +127,11 @@ def test_every_word_of_a_row_that_runs_has_a_meaning() -> None:
 
 # Rows that differ under the policies in the order of POLICIES.
 DIFFERING = {
-    #             2.6.29  v2  4.19  5.8  5.9  5.19  6.5
-    "4.19.13": (2, 27, 0, 12, 23, 21, 25),
-    "5.10.223": (32, 38, 29, 32, 0, 3, 29),
-    "6.1.176": (29, 35, 26, 29, 3, 0, 26),
-    "6.18.44": (33, 9, 30, 27, 29, 26, 0),
+    #             2.6.29  v2  4.19  5.8  5.9  5.11  5.19  6.5
+    "4.19.13": (2, 27, 0, 12, 23, 23, 21, 25),
+    "5.10.223": (32, 38, 29, 32, 0, 0, 3, 29),
+    "6.1.176": (29, 35, 26, 29, 3, 3, 0, 26),
+    "6.18.44": (33, 9, 30, 27, 29, 29, 26, 0),
 }
 UNDER = (
     "linux-2.6.29",
@@ -145,9 +139,17 @@ UNDER = (
     "linux-4.19",
     "linux-5.8",
     "linux-5.9",
+    "linux-5.11",
     "linux-5.19",
     "linux-6.5",
 )
+
+
+ALIKE = {
+    # 5.11 differs from 5.9 where gup-fast races with fork; the probe orders all events.
+    "5.10.223": ("linux-5.9",),
+}
+"""Other policies that agree with a kernel in every row."""
 
 
 @pytest.mark.parametrize("kernel", DIFFERING)
@@ -161,4 +163,5 @@ def test_only_its_own_policy_agrees_with_a_kernel(kernel: str) -> None:
     rows = [row for row in RUN if row.kernel == kernel]
     counted = tuple(sum(differs(row, policy) for row in rows) for policy in UNDER)
     assert counted == DIFFERING[kernel]
-    assert UNDER[counted.index(0)] == STANDS_FOR[kernel]
+    agreeing = {policy for policy, differing in zip(UNDER, counted, strict=True) if not differing}
+    assert agreeing == {STANDS_FOR[kernel], *ALIKE.get(kernel, ())}

@@ -13,7 +13,7 @@ from uemu.events import FaultTaken, PageCopied, PageFreed
 from uemu.mm.pte import SwapEntry
 from uemu.step import Cpu, run
 
-WITH_ZERO_PAGE = ("linux-4.19", "linux-5.8", "linux-5.9", "linux-5.19", "linux-6.5")
+WITH_ZERO_PAGE = ("linux-4.19", "linux-5.8", "linux-5.9", "linux-5.11", "linux-5.19", "linux-6.5")
 
 
 @pytest.mark.parametrize("policy", ALL_POLICIES)

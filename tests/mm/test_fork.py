@@ -53,7 +53,7 @@ def test_an_untouched_page_stays_untouched(policy: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "policy", ["linux-4.19", "linux-5.8", "linux-5.9", "linux-5.19", "linux-6.5"]
+    "policy", ["linux-4.19", "linux-5.8", "linux-5.9", "linux-5.11", "linux-5.19", "linux-6.5"]
 )
 def test_the_zero_page_is_shared_uncounted(policy: str) -> None:
     world = TinyWorld(policy)
@@ -91,7 +91,7 @@ def test_madv_dontfork_leaves_the_page_alone_until_dofork(policy: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "policy", ["linux-4.19", "linux-5.8", "linux-5.9", "linux-5.19", "linux-6.5"]
+    "policy", ["linux-4.19", "linux-5.8", "linux-5.9", "linux-5.11", "linux-5.19", "linux-6.5"]
 )
 def test_madv_wipeonfork_gives_the_child_zeros_until_keeponfork(policy: str) -> None:
     world, parent, buf = one_page(policy)

@@ -133,7 +133,16 @@ def test_a_write_gup_needs_vm_write_and_a_read_gup_vm_read(policy: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "policy", ["linux-2.6.29", "linux-4.19", "linux-5.8", "linux-5.9", "linux-5.19", "linux-6.5"]
+    "policy",
+    [
+        "linux-2.6.29",
+        "linux-4.19",
+        "linux-5.8",
+        "linux-5.9",
+        "linux-5.11",
+        "linux-5.19",
+        "linux-6.5",
+    ],
 )
 def test_foll_force_writes_through_a_read_only_vma(policy: str) -> None:
     world, parent, child, buf = two_mms(policy)

@@ -55,6 +55,11 @@ EXPECTED: dict[str, dict[str, Expected]] = {
             "O_DIRECT only gets, so fork shares; page_count is 3 and then 2, so both stores copy"
             " and nobody maps the frame any more (09854ba94c6a; ground truth b3 on 5.10)",
         ),
+        "linux-5.11": _violates(
+            LOST,
+            "O_DIRECT gets, which neither fork nor write_protect_seq asks after; page_count is 3"
+            " and then 2, so both stores copy (ground truth b3 on 5.10)",
+        ),
         "linux-5.19": _violates(
             LOST,
             "O_DIRECT only gets, so fork clears PG_anon_exclusive and shares; both stores find"
@@ -84,6 +89,11 @@ EXPECTED: dict[str, dict[str, Expected]] = {
             "page_count is 3, so the parent's store copies and the child keeps mapping the frame"
             " the device writes (ground truth a1 on 5.10)",
         ),
+        "linux-5.11": _violates(
+            f"{LOST} {SEEN}",
+            "page_count is 3, so the parent's store copies; the child keeps the frame (ground truth"
+            " a1 on 5.10)",
+        ),
         "linux-5.19": _violates(
             f"{LOST} {SEEN}",
             "a page with a get is shared and not exclusive, so the parent's store copies and the"
@@ -104,6 +114,10 @@ EXPECTED: dict[str, dict[str, Expected]] = {
         "linux-5.8": _violates(SEEN, "fork looks at no reference before v5.9, and nobody stores"),
         "linux-5.9": _violates(
             SEEN, "fork copies for pins only and O_DIRECT gets (ground truth a0 on 5.10)"
+        ),
+        "linux-5.11": _violates(
+            SEEN,
+            "fork copies for pins only and O_DIRECT gets (ground truth a0 on 5.10)",
         ),
         "linux-5.19": _violates(
             SEEN, "fork copies for pins only and O_DIRECT gets (ground truth a0 on 6.1)"
@@ -135,6 +149,11 @@ EXPECTED: dict[str, dict[str, Expected]] = {
             "the second reader's write fault finds page_count 3 and copies; the child still maps"
             " the first reader's frame (dma_thread aborts on real 5.9)",
         ),
+        "linux-5.11": _violates(
+            f"{LOST} {SEEN}",
+            "the second reader's write fault finds page_count 3 and copies (dma_thread aborts on"
+            " real 5.10)",
+        ),
         "linux-5.19": _violates(
             f"{LOST} {SEEN}",
             "the page was shared for a get is all there was, so the second reader's write fault"
@@ -164,6 +183,10 @@ EXPECTED: dict[str, dict[str, Expected]] = {
         "linux-5.9": _clean(
             "do_wp_page copies while page_count is above 1, so both stores leave the frame and the"
             " device reads old bytes (ground truth d1 on 5.10)"
+        ),
+        "linux-5.11": _clean(
+            "page_count is above 1 at both stores, so both leave the frame (ground truth d1 on"
+            " 5.10)"
         ),
         "linux-5.19": _clean(
             "a get does not unshare, but the page is not exclusive and page_count is above 1, so"
@@ -198,6 +221,10 @@ EXPECTED: dict[str, dict[str, Expected]] = {
             "fork shares, but page_count keeps the child from reusing the frame (ground truth c2"
             " on 5.10)"
         ),
+        "linux-5.11": _clean(
+            "fork shares, but page_count keeps the child from reusing the frame (ground truth c2 on"
+            " 5.10)"
+        ),
         "linux-5.19": _clean(
             "fork clears PG_anon_exclusive and shares, but page_count keeps the child from taking"
             " the frame over (ground truth c2 on 6.1)"
@@ -223,6 +250,10 @@ EXPECTED: dict[str, dict[str, Expected]] = {
         "linux-5.9": _violates(
             f"{LOST} {SEEN}", "told in order it is the lost read: page_count is 3"
         ),
+        "linux-5.11": _violates(
+            f"{LOST} {SEEN}",
+            "told in order it is the lost read: O_DIRECT gets, and page_count is 3",
+        ),
         "linux-5.19": _violates(
             f"{LOST} {SEEN}", "told in order it is the lost read: shared, and page_count is 3"
         ),
@@ -234,6 +265,7 @@ EXPECTED: dict[str, dict[str, Expected]] = {
         "linux-4.19": _clean(_DONTFORK),
         "linux-5.8": _clean(_DONTFORK),
         "linux-5.9": _clean(_DONTFORK),
+        "linux-5.11": _clean(_DONTFORK),
         "linux-5.19": _clean(_DONTFORK),
         "linux-6.5": _clean(_DONTFORK),
     },
@@ -252,6 +284,11 @@ EXPECTED: dict[str, dict[str, Expected]] = {
             LOST,
             "page_count is 2 although nobody shares: the device's get makes the parent copy"
             " (09854ba94c6a; ground truth a2 on 5.10)",
+        ),
+        "linux-5.11": _violates(
+            LOST,
+            "page_count is 2 although nobody shares: the device's get makes the parent copy (ground"
+            " truth a2 on 5.10)",
         ),
         "linux-5.19": _violates(
             LOST,

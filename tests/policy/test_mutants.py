@@ -22,6 +22,7 @@ from uemu.policy.linux_2_6_29 import Linux2_6_29
 from uemu.policy.linux_4_19 import Linux4_19
 from uemu.policy.linux_5_8 import Linux5_8
 from uemu.policy.linux_5_9 import Linux5_9
+from uemu.policy.linux_5_11 import Linux5_11
 from uemu.policy.linux_5_19 import Linux5_19
 from uemu.policy.linux_6_5 import Linux6_5
 from uemu.policy.registry import POLICIES
@@ -61,6 +62,11 @@ def _fork(stage: Stage) -> Script:
     yield Fork("child")
 
 
+def _fork_and_store(stage: Stage) -> Script:
+    yield Fork("child")
+    yield Store(stage.buf, b"P")
+
+
 def _store(stage: Stage) -> Script:
     yield Store(stage.buf, b"P")
 
@@ -81,6 +87,15 @@ READ_ONLY_AFTER_FORK = Scenario(
     {"io": _mapped_read_only, "fork": _fork, "cpu": _store},
     {},
     "fork io cpu io io",
+)
+
+REGISTRATION_VS_FORK = Scenario(
+    "registration-vs-fork",
+    "memory registered by gup-fast while another thread forks and stores, device writes",
+    SCENARIOS["gup-fast-vs-fork"].setup,
+    {"io": _registered, "fork": _fork_and_store},
+    {},
+    "io fork fork io io",
 )
 
 
@@ -138,6 +153,26 @@ class NobodyNotesPins(Linux5_9):
 
     def gup_mark_mm(self, cpu: Cpu, mm: MmStruct, foll: Any) -> None:
         pass
+
+
+class FastPinsAskNothing(Linux5_11):
+    """gup's half of 57efa1fe5957 is missing."""
+
+    gup_fast_begin = Linux5_9.gup_fast_begin
+    gup_fast_end = Linux5_9.gup_fast_end
+
+
+class FastPinsAskBeforeOnly(Linux5_11):
+    """gup-fast does not look whether the seqcount moved."""
+
+    gup_fast_end = Linux5_9.gup_fast_end
+
+
+class ForkLeavesTheSeqcount(Linux5_11):
+    """fork's half of 57efa1fe5957 is missing."""
+
+    copy_page_range_begin = Linux5_9.copy_page_range_begin
+    copy_page_range_end = Linux5_9.copy_page_range_end
 
 
 class PinsDoNotUnshare(Linux5_19):
@@ -227,6 +262,10 @@ MUTANTS = [
 ]
 
 RACES = [
+    Mutant(Linux5_9, Linux5_11, REGISTRATION_VS_FORK, "lost-dma-write"),
+    Mutant(FastPinsAskNothing, Linux5_11, REGISTRATION_VS_FORK, "lost-dma-write"),
+    Mutant(FastPinsAskBeforeOnly, Linux5_11, REGISTRATION_VS_FORK, "lost-dma-write"),
+    Mutant(ForkLeavesTheSeqcount, Linux5_11, REGISTRATION_VS_FORK, "lost-dma-write"),
     Mutant(NoWriteProtectSeq, Linux6_5, SCENARIOS["gup-fast-vs-fork"], "lost-dma-write"),
     Mutant(ForkMarksNothingOdd, Linux6_5, SCENARIOS["gup-fast-vs-fork"], "lost-dma-write"),
 ]

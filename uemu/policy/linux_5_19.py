@@ -38,13 +38,11 @@ from uemu.mm.mm_struct import MmStruct
 from uemu.mm.page import Page, page_count
 from uemu.mm.pte import Pte
 from uemu.mm.vma import Vma
-from uemu.policy.linux_5_9 import Linux5_9, copy_present_page
+from uemu.policy.linux_5_11 import Linux5_11
 from uemu.step import Cpu, Op, Step
 
-WRITE_PROTECT_SEQ = "write_protect_seq"
 
-
-class Linux5_19(Linux5_9):
+class Linux5_19(Linux5_11):
     """W asks PG_anon_exclusive, then page_count; read-only pins unshare."""
 
     name = "linux-5.19"
@@ -67,16 +65,6 @@ class Linux5_19(Linux5_9):
 
     # fork -------------------------------------------------------------------------------
 
-    def copy_page_range_begin(self, cpu: Cpu, src: MmStruct) -> Op[None]:
-        """raw_write_seqcount_begin(&src_mm->write_protect_seq)."""
-        yield Step("copy_page_range", "write_protect_seq odd", locked=True)
-        cpu.count(src.extra(WRITE_PROTECT_SEQ), 1)
-
-    def copy_page_range_end(self, cpu: Cpu, src: MmStruct) -> Op[None]:
-        """raw_write_seqcount_end(&src_mm->write_protect_seq)."""
-        yield Step("copy_page_range", "write_protect_seq even", locked=True)
-        cpu.add(src.extra(WRITE_PROTECT_SEQ), 1)
-
     def copy_present_pte(
         self, cpu: Cpu, src: MmStruct, dst: MmStruct, vma: Vma, base: int
     ) -> Op[None]:
@@ -90,7 +78,7 @@ class Linux5_19(Linux5_9):
         page = self.mech.page_of(pte)
         exclusive = not page.reserved and cpu.read(page.anon_exclusive)
         if exclusive and self.page_needs_cow_for_dma(cpu, src, page):
-            yield from copy_present_page(self, cpu, src, dst, vma, base, page)
+            yield from self.copy_present_page(cpu, src, dst, vma, base, page)
             return
         if exclusive:
             lock.acquire(cpu)
@@ -167,25 +155,9 @@ class Linux5_19(Linux5_9):
             self.check_pinned(cpu, page)
         return page
 
-    def gup_fast_begin(self, cpu: Cpu, mm: MmStruct, foll: Foll) -> Op[int | None]:
-        """Refuse while fork copies entries. Linux: lockless_pages_from_mm."""
-        yield from super().gup_fast_begin(cpu, mm, foll)
-        if Foll.PIN not in foll:
-            return 0
-        yield Step("lockless_pages_from_mm", "write_protect_seq even ?")
-        seq = cpu.read(mm.extra(WRITE_PROTECT_SEQ))
-        return None if seq & 1 else seq
-
     def may_keep(self, cpu: Cpu, pte: Pte, page: Page, foll: Foll) -> Op[bool]:
         """Leave to the slow path what must be unshared. Linux: gup_must_unshare()."""
         if pte.write or Foll.WRITE in foll or Foll.PIN not in foll:
             return True
         yield Step("gup_must_unshare", "exclusive ?")
         return not self.must_unshare(cpu, pte, page, foll)
-
-    def gup_fast_end(self, cpu: Cpu, mm: MmStruct, foll: Foll, token: int) -> Op[bool]:
-        """Drop the pins if fork ran meanwhile."""
-        if Foll.PIN not in foll:
-            return True
-        yield Step("lockless_pages_from_mm", "write_protect_seq same ?")
-        return cpu.read(mm.extra(WRITE_PROTECT_SEQ)) == token

@@ -14,7 +14,8 @@ Breaks:  an O_DIRECT read in flight over fork is lost when its owner stores
          parent's threads store to it meanwhile (torn-fork-copy).
 Costs:   COW copies wherever anybody holds a reference; at fork a page copy
          for each page that may be pinned.
-Relies:  gup-fast racing with fork is not excluded before 5.11.
+Relies:  pins that fork can see: one that gup-fast takes between fork's look
+         and its write-protection is shared and lost (excluded since v5.11).
 Source:  Linux v5.9, mm/memory.c:do_wp_page, copy_present_page; mm/gup.c.
          Since Linux kernel commits 09854ba94c6a ("mm: do_wp_page()
          simplification"), a308c71bf1e6 ("mm/gup: Remove enfornced COW
@@ -31,7 +32,6 @@ from __future__ import annotations
 from uemu.abi import Foll
 from uemu.mm.fault import wp_page_copy, wp_page_reuse
 from uemu.mm.fork import share_page
-from uemu.mm.hooks import PolicyHooks
 from uemu.mm.mm_struct import MmStruct
 from uemu.mm.page import Page, page_count, page_mapcount, page_maybe_dma_pinned
 from uemu.mm.pte import Pte
@@ -62,7 +62,7 @@ class Linux5_9(Linux5_8):
             return
         page = self.mech.page_of(pte)
         if not page.reserved and self.page_needs_cow_for_dma(cpu, src, page):
-            yield from copy_present_page(self, cpu, src, dst, vma, base, page)
+            yield from self.copy_present_page(cpu, src, dst, vma, base, page)
             return
         if vma.is_cow_mapping() and pte.write:
             lock.acquire(cpu)
@@ -75,6 +75,25 @@ class Linux5_9(Linux5_8):
     def page_needs_cow_for_dma(self, cpu: Cpu, mm: MmStruct, page: Page) -> bool:
         """Whether fork must copy. Linux: the test in copy_present_page."""
         return cpu.read(mm.has_pinned) and page_maybe_dma_pinned(cpu, page)
+
+    def copy_present_page(
+        self, cpu: Cpu, src: MmStruct, dst: MmStruct, vma: Vma, base: int, page: Page
+    ) -> Op[None]:
+        """Give the child its copy of a page now, writable, under the page table lock.
+
+        The parent's entry is not touched, so the copy is no snapshot of what the
+        parent's other CPUs store meanwhile (torn-fork-copy).
+        Linux: mm/memory.c:copy_present_page.
+        """
+        mech, lock = self.mech, src.page_table_lock
+        lock.acquire(cpu)
+        new = mech.alloc_page(cpu, base)
+        yield from mech.copy_page_for_fork(cpu, dst, base, new, page, "copy_present_page")
+        mech.page_add_new_anon_rmap(cpu, new)
+        self.new_anon_page(cpu, new)
+        user = vma.vm_flags & Vm.READ != 0
+        mech.set_pte_at(cpu, dst, base, Pte(new.pfn, vma.writable(), True, user))
+        lock.release(cpu)
 
     # write fault: mm/memory.c:do_wp_page -------------------------------------------------
 
@@ -111,29 +130,3 @@ class Linux5_9(Linux5_8):
         """Set mm->has_pinned before the first pin."""
         if Foll.PIN in foll and not cpu.read(mm.has_pinned):
             cpu.write(mm.has_pinned, True)
-
-
-def copy_present_page(
-    hooks: PolicyHooks,
-    cpu: Cpu,
-    src: MmStruct,
-    dst: MmStruct,
-    vma: Vma,
-    base: int,
-    page: Page,
-) -> Op[None]:
-    """Give the child its copy of a page now, writable, under the page table lock.
-
-    The parent's entry is not touched, so the copy is no snapshot of what the
-    parent's other CPUs store meanwhile (torn-fork-copy).
-    Linux: mm/memory.c:copy_present_page.
-    """
-    mech, lock = hooks.mech, src.page_table_lock
-    lock.acquire(cpu)
-    new = mech.alloc_page(cpu, base)
-    yield from mech.copy_page_for_fork(cpu, dst, base, new, page, "copy_present_page")
-    mech.page_add_new_anon_rmap(cpu, new)
-    hooks.new_anon_page(cpu, new)
-    user = vma.vm_flags & Vm.READ != 0
-    mech.set_pte_at(cpu, dst, base, Pte(new.pfn, vma.writable(), True, user))
-    lock.release(cpu)

@@ -11,6 +11,7 @@ from uemu.policy.linux_2_6_29 import Linux2_6_29
 from uemu.policy.linux_4_19 import Linux4_19
 from uemu.policy.linux_5_8 import Linux5_8
 from uemu.policy.linux_5_9 import Linux5_9
+from uemu.policy.linux_5_11 import Linux5_11
 from uemu.policy.linux_5_19 import Linux5_19
 from uemu.policy.linux_6_5 import Linux6_5
 
@@ -22,6 +23,7 @@ POLICIES: Final[dict[str, type[PolicyHooks]]] = {
         Linux4_19,
         Linux5_8,
         Linux5_9,
+        Linux5_11,
         Linux5_19,
         Linux6_5,
     )

@@ -1,0 +1,73 @@
+"""Linux 5.11: 5.9, and gup-fast cannot pin a page while fork shares it.
+
+fork raises write_protect_seq around the entries of a COW mapping; a gup-fast
+with FOLL_PIN that sees it odd, or finds it moved when it is done, gives its
+pins back and takes the slow path, which waits for fork. So fork sees every
+pin that stays. What a write fault decides is as in 5.9. 5.10 with the fixes
+of its stable series does the same.
+
+Holds:   pins over fork, fast ones too; a device never receives another
+         process's bytes.
+Breaks:  as 5.9: an O_DIRECT read in flight over fork is lost when its owner
+         stores (lost-dma-write), for it gets, and gets do not ask the
+         seqcount; mprotect to read-only and back loses pins as well, with no
+         fork at all; a read-only pin of a shared page goes stale
+         (stale-dma-read); fork's copy is no snapshot (torn-fork-copy).
+Costs:   as 5.9; gup-fast with FOLL_PIN reads a counter twice, fork writes it
+         twice for each COW mapping.
+Relies:  write_protect_seq has one writer at a time: mmap_lock, held for
+         writing.
+Source:  Linux v5.11, mm/memory.c:copy_page_range; mm/gup.c:
+         lockless_pages_from_mm; document 002 (2021-09-29), who asks the
+         counter and who does not. Since Linux kernel commit 57efa1fe5957
+         ("mm/gup: prevent gup_fast from racing with COW during fork").
+Not modelled: reclaim, which does not put into the swap cache what may be
+         pinned, commit feb889fb40fa ("mm: don't put pinned pages into the
+         swap cache"); clear_refs, which skips a pinned writable entry, and
+         without the seqcount, commit 9348b73c2e1b ("mm: don't play games with
+         pinned pages in clear_page_refs"); hugetlb, which fork does not copy
+         before v5.12; what linux-5.9 does not model.
+"""
+
+from __future__ import annotations
+
+from uemu.abi import Foll
+from uemu.mm.mm_struct import MmStruct
+from uemu.policy.linux_5_9 import Linux5_9
+from uemu.step import Cpu, Op, Step
+
+WRITE_PROTECT_SEQ = "write_protect_seq"
+
+
+class Linux5_11(Linux5_9):
+    """W of 5.9; F and fast pins of G exclude each other by write_protect_seq."""
+
+    name = "linux-5.11"
+    year = 2021
+    summary = "as linux-5.9, and gup-fast does not pin while fork runs: write_protect_seq"
+
+    def copy_page_range_begin(self, cpu: Cpu, src: MmStruct) -> Op[None]:
+        """raw_write_seqcount_begin(&src_mm->write_protect_seq)."""
+        yield Step("copy_page_range", "write_protect_seq odd", locked=True)
+        cpu.count(src.extra(WRITE_PROTECT_SEQ), 1)
+
+    def copy_page_range_end(self, cpu: Cpu, src: MmStruct) -> Op[None]:
+        """raw_write_seqcount_end(&src_mm->write_protect_seq)."""
+        yield Step("copy_page_range", "write_protect_seq even", locked=True)
+        cpu.add(src.extra(WRITE_PROTECT_SEQ), 1)
+
+    def gup_fast_begin(self, cpu: Cpu, mm: MmStruct, foll: Foll) -> Op[int | None]:
+        """Refuse while fork copies entries. Linux: lockless_pages_from_mm."""
+        yield from super().gup_fast_begin(cpu, mm, foll)
+        if Foll.PIN not in foll:
+            return 0
+        yield Step("lockless_pages_from_mm", "write_protect_seq even ?")
+        seq = cpu.read(mm.extra(WRITE_PROTECT_SEQ))
+        return None if seq & 1 else seq
+
+    def gup_fast_end(self, cpu: Cpu, mm: MmStruct, foll: Foll, token: int) -> Op[bool]:
+        """Drop the pins if fork ran meanwhile."""
+        if Foll.PIN not in foll:
+            return True
+        yield Step("lockless_pages_from_mm", "write_protect_seq same ?")
+        return cpu.read(mm.extra(WRITE_PROTECT_SEQ)) == token
