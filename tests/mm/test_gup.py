@@ -14,6 +14,9 @@ from uemu.mm.hooks import GupCall
 from uemu.step import run
 
 every_policy = pytest.mark.parametrize("policy", ALL_POLICIES)
+has_gup_fast = pytest.mark.parametrize(
+    "policy", [name for name in ALL_POLICIES if name != "redhat-2.6.18"]
+)
 WRITE = Foll.GET | Foll.WRITE
 
 
@@ -37,7 +40,7 @@ def test_pinning_a_free_page_is_caught() -> None:
         gup_grab(world.kernel.mech, world.device, page, Foll.PIN)
 
 
-@every_policy
+@has_gup_fast
 def test_a_writable_page_is_held_without_a_lock(policy: str) -> None:
     world, parent, buf = one_page(policy)
     op = hold_user_pages(world.kernel.mech, parent.cpu, parent.mm, buf, 1, GupCall(WRITE, True))
@@ -57,7 +60,7 @@ def test_a_caller_that_is_not_fast_takes_mmap_lock(policy: str) -> None:
     assert parent.mm.mmap_lock.is_free()
 
 
-@every_policy
+@has_gup_fast
 def test_gup_fast_runs_with_interrupts_off_and_on_again(policy: str) -> None:
     world, parent, buf = one_page(policy)
     op = lockless_pages_from_mm(world.kernel.mech, parent.cpu, parent.mm, [buf], WRITE)

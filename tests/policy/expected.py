@@ -31,6 +31,9 @@ FOREIGN = "foreign-dma-read"
 _V2_COPIES = "fork finds PG_gup and more references than PTEs: it copies for the child (v2, 03-16)"
 _6_5_COPIES = "O_DIRECT pins since a7e689dd1c06, so fork copies for the child (70e806e4e645)"
 _DONTFORK = "fork skips a VM_DONTCOPY area, so the parent's entry stays writable"
+_REDHAT_COPIES = (
+    "fork finds page_count above mapcount, under mmap_sem, and copies for the child (19:15)"
+)
 
 EXPECTED: dict[str, dict[str, Expected]] = {
     "lost-read": {
@@ -39,6 +42,7 @@ EXPECTED: dict[str, dict[str, Expected]] = {
             "mapcount is 2, so the parent's store copies; the child's store then finds mapcount 1"
             " and takes over the frame the device writes (ground truth b3 on 4.19)",
         ),
+        "redhat-2.6.18": _clean(_REDHAT_COPIES),
         "arcangeli-2009-v2": _clean(_V2_COPIES),
         "linux-4.19": _violates(
             f"{LOST} {SEEN}",
@@ -73,6 +77,7 @@ EXPECTED: dict[str, dict[str, Expected]] = {
             "the child's PTE counts although it touches nothing: mapcount is 2, the parent's store"
             " copies (Arcangeli 03-11 18:37; ground truth a1 on 4.19)",
         ),
+        "redhat-2.6.18": _clean(_REDHAT_COPIES),
         "arcangeli-2009-v2": _clean(_V2_COPIES),
         "linux-4.19": _violates(
             f"{LOST} {SEEN}",
@@ -107,6 +112,7 @@ EXPECTED: dict[str, dict[str, Expected]] = {
             "fork shares whatever a device does, and nobody stores: parent and child both see the"
             " device's bytes (Arcangeli 03-11 18:37; ground truth a0 on 4.19)",
         ),
+        "redhat-2.6.18": _clean(_REDHAT_COPIES),
         "arcangeli-2009-v2": _clean(_V2_COPIES),
         "linux-4.19": _violates(
             SEEN, "copy_one_pte shares whatever a device does (ground truth a0 on 4.19)"
@@ -129,6 +135,10 @@ EXPECTED: dict[str, dict[str, Expected]] = {
             f"{LOST} {SEEN}",
             "the second reader's gup takes a write fault, mapcount is 2, the parent moves to a copy"
             " and the child keeps the first reader's frame (dma_thread.c)",
+        ),
+        "redhat-2.6.18": _clean(
+            "fork copied for the child and gave the parent's entry its write bit back, so the"
+            " second reader finds the same frame"
         ),
         "arcangeli-2009-v2": _clean(
             "fork copied for the child and left the parent's entry writable, so the second reader"
@@ -167,6 +177,11 @@ EXPECTED: dict[str, dict[str, Expected]] = {
             "a read gup takes the shared frame, the parent's store leaves it, and the child's"
             " finds mapcount 1 and reuses it (Piggin 03-14 04:59; ground truth d1 on 4.19)",
         ),
+        "redhat-2.6.18": _violates(
+            FOREIGN,
+            "nobody held the page when fork shared it; a read gup takes the shared frame, and"
+            " do_wp_page still asks the mapcount, as in 2.6.29",
+        ),
         "arcangeli-2009-v2": _clean(
             "gup breaks COW on a read-only anonymous page even to read (v2, follow_page), so the"
             " parent holds a frame of its own"
@@ -203,6 +218,7 @@ EXPECTED: dict[str, dict[str, Expected]] = {
             "fork shares the held page, the parent's store copies, the child's reuses the frame"
             " that the device reads (ground truth c2 on 4.19)",
         ),
+        "redhat-2.6.18": _clean(_REDHAT_COPIES),
         "arcangeli-2009-v2": _clean(
             "PG_gup is set for reads too, so fork copies for the child and the parent keeps its"
             " frame (v2, 03-16 13:56)"
@@ -236,6 +252,10 @@ EXPECTED: dict[str, dict[str, Expected]] = {
             f"{LOST} {SEEN}",
             "told in order it is the lost read: the forking thread's own store finds mapcount 2",
         ),
+        "redhat-2.6.18": _clean(
+            "there is no gup-fast: gup and fork exclude each other by mmap_sem, and told in order"
+            " fork finds the reference and copies"
+        ),
         "arcangeli-2009-v2": _clean(
             "told in order PG_gup is set before fork looks; the race needs other orders"
         ),
@@ -261,6 +281,7 @@ EXPECTED: dict[str, dict[str, Expected]] = {
     },
     "dontfork": {
         "linux-2.6.29": _clean(_DONTFORK),
+        "redhat-2.6.18": _clean(_DONTFORK),
         "arcangeli-2009-v2": _clean(_DONTFORK),
         "linux-4.19": _clean(_DONTFORK),
         "linux-5.8": _clean(_DONTFORK),
@@ -274,6 +295,7 @@ EXPECTED: dict[str, dict[str, Expected]] = {
             "mapcount is 1 again when the parent stores, so it reuses the frame (ground truth a2"
             " on 4.19)"
         ),
+        "redhat-2.6.18": _clean(_REDHAT_COPIES),
         "arcangeli-2009-v2": _clean(_V2_COPIES),
         "linux-4.19": _clean(
             "mapcount is 1 again when the parent stores: reuse_swap_page() says yes (ground"

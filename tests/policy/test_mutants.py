@@ -25,6 +25,7 @@ from uemu.policy.linux_5_9 import Linux5_9
 from uemu.policy.linux_5_11 import Linux5_11
 from uemu.policy.linux_5_19 import Linux5_19
 from uemu.policy.linux_6_5 import Linux6_5
+from uemu.policy.redhat_2_6_18 import Redhat2_6_18
 from uemu.policy.registry import POLICIES
 from uemu.scenario.actions import (
     Complete,
@@ -236,6 +237,19 @@ class ForkMarksNothingOdd(Unchecked):
     copy_page_range_end = Linux2_6_29.copy_page_range_end
 
 
+class ForkIgnoresTheCount(Redhat2_6_18):
+    """fork shares whatever is held, as 2.6.29 did."""
+
+    def has_other_references(self, cpu: Cpu, page: Page) -> bool:
+        return False
+
+
+class GupFastIsBackPorted(Redhat2_6_18):
+    """get_user_pages_fast() takes references without mmap_sem."""
+
+    gup_fast_begin = Linux2_6_29.gup_fast_begin
+
+
 class Mutant(NamedTuple):
     """A mutant, the kernel it comes from, where it shows, and what."""
 
@@ -246,6 +260,7 @@ class Mutant(NamedTuple):
 
 
 MUTANTS = [
+    Mutant(ForkIgnoresTheCount, Redhat2_6_18, SCENARIOS["lost-read"], "lost-dma-write"),
     Mutant(ForkIgnoresPgGup, Arcangeli2009V2, SCENARIOS["lost-read"], "lost-dma-write"),
     Mutant(ReadGupLeavesCow, Arcangeli2009V2, SCENARIOS["reverse-race"], "foreign-dma-read"),
     Mutant(WritersTakeOver, Linux4_19, SCENARIOS["lost-read"], "lost-store"),
@@ -262,6 +277,7 @@ MUTANTS = [
 ]
 
 RACES = [
+    Mutant(GupFastIsBackPorted, Redhat2_6_18, SCENARIOS["gup-fast-vs-fork"], "lost-dma-write"),
     Mutant(Linux5_9, Linux5_11, REGISTRATION_VS_FORK, "lost-dma-write"),
     Mutant(FastPinsAskNothing, Linux5_11, REGISTRATION_VS_FORK, "lost-dma-write"),
     Mutant(FastPinsAskBeforeOnly, Linux5_11, REGISTRATION_VS_FORK, "lost-dma-write"),

@@ -407,13 +407,14 @@ def _store_both_ends(stage: Stage) -> Script:
     ("policy", "verdicts"),
     [
         ("linux-2.6.29", set()),
+        ("redhat-2.6.18", set()),
         ("arcangeli-2009-v2", set()),
         ("linux-5.9", {"torn-fork-copy"}),
         ("linux-6.5", {"torn-fork-copy"}),
     ],
 )
 def test_a_pinned_page_is_copied_while_its_owner_stores(policy: str, verdicts: set[str]) -> None:
-    """2.6.29 copies nothing; v2 write-protects and flushes first; since 5.9 nobody does."""
+    """2.6.29 copies nothing; 2009 write-protects and flushes first; since 5.9 nobody does."""
     world = made_up("fork cpu cpu", fork=_pin_and_fork, cpu=_store_both_ends)
     found = explore(lambda: SimulatedWorld(world, policy))
     assert found.exhaustive
@@ -426,11 +427,12 @@ def _store_three_times(stage: Stage) -> Script:
 
 
 @pytest.mark.parametrize("flushed", [True, False])
-def test_v2_tears_without_its_flush(flushed: bool) -> None:
+@pytest.mark.parametrize("policy", ["redhat-2.6.18", "arcangeli-2009-v2"])
+def test_what_flushes_before_it_copies_tears_without(policy: str, flushed: bool) -> None:
     world = made_up("cpu fork cpu cpu", fork=_pin_and_fork, cpu=_store_three_times)
 
     def made() -> SimulatedWorld:
-        made = SimulatedWorld(world, "arcangeli-2009-v2")
+        made = SimulatedWorld(world, policy)
         if not flushed:
             made.kernel.mech.flush_tlb_range = lambda *_: iter(())  # type: ignore[assignment, method-assign]
         return made
