@@ -35,7 +35,11 @@ struct rseq_configuration {
 	uint32_t pad;
 };
 
-/* Of include/linux/errno.h: what a call ends with that restart_syscall(2) resumes. */
+/*
+ * Of include/linux/errno.h: what a call ends with that is made again if no handler runs, or one
+ * with SA_RESTART; and one that restart_syscall(2) resumes.
+ */
+#define ERESTARTSYS 512
 #define ERESTART_RESTARTBLOCK 516
 
 /* ---- going on ---------------------------------------------------------- */
@@ -157,8 +161,6 @@ int uemu_replay(pid_t tid)
 	return ptrace_errno(PTRACE_SETREGS, tid, 0, &regs);
 }
 
-#define ERESTART_RESTARTBLOCK 516 /* Linux: include/linux/errno.h */
-
 #define BIT(sig) (1ULL << ((sig) - 1))
 
 /* Signals that do nothing unless there is a handler. SIGCONT is none: it may follow a stop. */
@@ -246,7 +248,18 @@ int uemu_not_again(pid_t tid, int sig)
 	if (err || (int64_t)regs.orig_rax >= 0 || (text & 0xffff) != 0x050f || is_ignored(tid, sig))
 		return err;
 	regs.rip += 2;
-	regs.rax = (unsigned long long)-EINTR;
+	switch (regs.rax) {
+	case SYS_accept:
+	case SYS_accept4:
+	case SYS_recvfrom:
+	case SYS_recvmsg:
+		/* Whether it is made again is for SA_RESTART to say. */
+		regs.orig_rax = regs.rax;
+		regs.rax = (unsigned long long)-ERESTARTSYS;
+		break;
+	default:
+		regs.rax = (unsigned long long)-EINTR;
+	}
 	err = ptrace_errno(PTRACE_SETREGS, tid, 0, &regs);
 	return err ? err : 1;
 }

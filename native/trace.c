@@ -150,6 +150,7 @@ static int is_harmless(const struct uemu_event *ev, const struct uemu_ranges *ra
 		break;
 	case SYS_munmap:
 	case SYS_mprotect:
+	case SYS_pkey_mprotect:
 		break;
 	default:
 		return 0;

@@ -63,12 +63,15 @@ class ProcessMemory:
         return fd
 
     def _open(self, name: str, flags: int) -> int:
+        return os.open(self._path(name), flags)
+
+    def _path(self, name: str) -> str:
         folder = f"/proc/{self._pid}"
         if is_dead(self._pid):
             # A leader that ended before its threads has left its address space to them.
             tids = os.listdir(f"{folder}/task")
             folder = next((f"/proc/{tid}" for tid in tids if not is_dead(int(tid))), folder)
-        return os.open(f"{folder}/{name}", flags)
+        return f"{folder}/{name}"
 
     def close(self) -> None:
         """Give the descriptors back."""
@@ -131,7 +134,7 @@ class ProcessMemory:
         return RealVma(start, end, prot, bool(flags & _SHARED))
 
     def _search(self, addr: int) -> RealVma | None:
-        with open(f"/proc/{self._pid}/maps") as maps:
+        with open(self._path("maps")) as maps:
             for line in maps:
                 where, perms = line.split(maxsplit=2)[:2]
                 start, end = (int(part, 16) for part in where.split("-"))
@@ -144,7 +147,7 @@ class ProcessMemory:
     def vm_flags(self, addr: int) -> frozenset[str]:
         """The two-letter VmFlags of the mapping at ``addr``: ``dc``, ``wf`` ..."""
         inside = False
-        with open(f"/proc/{self._pid}/smaps") as smaps:
+        with open(self._path("smaps")) as smaps:
             for line in smaps:
                 head = line.split(maxsplit=1)[0]
                 if "-" in head and not head.endswith(":"):

@@ -234,6 +234,7 @@ CASES = [
     Case(abi.SYS_MUNMAP, (1, 1), 1),
     Case(abi.SYS_MREMAP, (1, 1), 1),
     Case(abi.SYS_MPROTECT, (1, 1), 1),
+    Case(abi.SYS_PKEY_MPROTECT, (1, 1), 1),
     Case(abi.SYS_BRK, (0,), 1),
     Case(abi.SYS_MMAP, (0x10000, 0, 0, 0x32), 1),
     Case(abi.SYS_MMAP, (0x10000, 0, 0, 0x22), None),

@@ -32,7 +32,6 @@ MUTANTS = [
         "segv_action.SegvAction.after_exec",
         "lambda self, task: setattr(task.process, 'on_segv', None)",
     ),
-    ("fork_from_thread", NEW, "held", "faults.Faults._is_over", "lambda *args: False"),
     ("interrupted", NEW, "immediate", "tracees.Tracees.excuse", "lambda *args: None"),
     ("heap", NEW, "held", "mappings.Mappings.give_back", "lambda *args: None"),
     ("thread_memory", NEW, "held", "calls.written_at_exit", "lambda *args: []"),

@@ -119,9 +119,6 @@ class Adoption:
         self._cover(mm, start, end)
         shared = [start + i * PAGE_SIZE for i in range(nr_pages) if is_shared(flags[i])]
         sharers = self._sharers(task, shared, data, start, relatives, frozen, actors)
-        for other, bases in sharers:
-            for run_start, run_end in runs_of(bases):
-                self._cover(other, run_start, run_end)
         for i in range(nr_pages):
             base = start + i * PAGE_SIZE
             page = data[i * PAGE_SIZE : (i + 1) * PAGE_SIZE]
@@ -154,8 +151,11 @@ class Adoption:
             actors[id(other)] = actor
             # Who dies meanwhile shares nothing any more.
             mine: dict[int, None] = {}
-            with contextlib.suppress(OSError):
-                mine = self._same_pages(other, bases, data, start)
+            with contextlib.suppress(OSError, Fault):
+                same = self._same_pages(other, bases, data, start)
+                for run_start, run_end in runs_of(same):
+                    self._cover(other, run_start, run_end)
+                mine = same
             if mine:
                 found.append((other, mine))
         return found

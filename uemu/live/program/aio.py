@@ -87,7 +87,9 @@ class Aio:
         self._blocked: list[_Submission] = []
 
     def _find(self, task: Task, stop: Stop) -> Context | None:
-        return self._contexts.get((task.mm.mm.id, stop.args[0]))
+        context = self._contexts.get((task.mm.mm.id, stop.args[0]))
+        # The kernel looks into the ring for it. Linux: aio.c:lookup_ioctx.
+        return context if context is not None and context.ring.is_there() else None
 
     # Contexts --------------------------------------------------------------------------------
 
@@ -121,10 +123,11 @@ class Aio:
 
     def destroy(self, task: Task, stop: Stop) -> None:
         """io_destroy(2): it waits for what is in flight."""
-        context = self._contexts.pop((task.mm.mm.id, stop.args[0]), None)
+        context = self._find(task, stop)
         if context is None:
             self._tracees.return_from_call(task, -errno.EINVAL)
             return
+        del self._contexts[task.mm.mm.id, stop.args[0]]
         if context.in_flight:
             self._schedule.drain(task.mm)
         self._waiters.end(context)
@@ -190,15 +193,24 @@ class Aio:
             raise Fault(errno.EAGAIN, where)
         own = requests.get_file(task, fd)
         eventfd = -1
-        is_taken = False
+        is_over = False
+
+        def over() -> int:
+            # Once: a transfer is in flight also if its task died as it began.
+            nonlocal eventfd, is_over
+            if not is_over:
+                is_over = True
+                context.in_flight -= 1
+            fd, eventfd = eventfd, -1
+            return fd
 
         def done(result: int) -> None:
-            context.in_flight -= 1
+            fd = over()
             # A ring that the program unmapped is its own affair.
             with contextlib.suppress(OSError):
                 context.ring.push(EVENT.pack(data, where, result, 0))
-            if eventfd >= 0:
-                requests.signal(eventfd)
+            if fd >= 0:
+                requests.signal(fd)
             self._waiters.wake(context)
 
         context.in_flight += 1
@@ -210,13 +222,13 @@ class Aio:
                 requests.check_priority(prio, where)
             iocb = requests.Iocb(opcode, fd, buf, nbytes, offset, signed(rw_flags))
             self._begin(task, iocb, own, done, interrupted=interrupted)
-            is_taken = True
+        except BaseException:
+            fd = over()
+            if fd >= 0:
+                os.close(fd)
+            raise
         finally:
             os.close(own)
-            if not is_taken:
-                context.in_flight -= 1
-                if eventfd >= 0:
-                    os.close(eventfd)
 
     def _begin(
         self, task: Task, iocb: requests.Iocb, own: int, done: Done, *, interrupted: bool

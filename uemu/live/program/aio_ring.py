@@ -71,8 +71,19 @@ class Ring:
         """How many there are a call may take at once."""
         return self._nr
 
+    def is_there(self) -> bool:
+        """Whether the program has it mapped still."""
+        try:
+            return len(self._memory.read(self.at, 4)) == 4
+        except OSError:
+            return False
+
     def _head(self) -> int:
-        word = self._memory.read(self.at + _HEAD_AT, 4)
+        try:
+            word = self._memory.read(self.at + _HEAD_AT, 4)
+        except OSError:
+            # A ring that the program unmapped is its own affair.
+            return self._tail
         return int.from_bytes(word, "little") % self._nr
 
     def __len__(self) -> int:

@@ -29,7 +29,7 @@ from uemu.live.program.schedule import Schedule
 from uemu.live.program.segv_action import SegvAction
 from uemu.live.program.tasks import ProgramMm, ProgramProcess, Task
 from uemu.live.program.tids import child_tid_at, tell_its_tid
-from uemu.live.program.tracees import TaskGone, Tracees
+from uemu.live.program.tracees import GONE, TaskGone, Tracees
 from uemu.live.program.window import WindowMmu
 from uemu.mm.mm_struct import MmStruct
 from uemu.mm.vma import Vm
@@ -163,7 +163,8 @@ class Births:
         try:
             self._settle(child, task)
             tell_its_tid(task, child, framing, child_tid, before)
-        except TaskGone:
+        except GONE:
+            # The child, which is reported.
             self._go_on_after_birth(task)
             return
         self._go_on_after_birth(task)
@@ -299,7 +300,10 @@ class Births:
             task.mm.is_emulated = False
             return
         self._load(task)
-        if task.mm.is_emulated:
+        if not task.mm.is_emulated:
+            # The marker went with the former program, and no call can be made in this one.
+            task.process.on_segv = None
+        else:
             with contextlib.suppress(TaskGone):
                 self._segv.after_exec(task)
 

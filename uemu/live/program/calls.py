@@ -81,7 +81,10 @@ class Calls:
             ),
             **dict.fromkeys((abi.SYS_FORK, abi.SYS_CLONE, abi.SYS_CLONE3), self._on_fork),
             **dict.fromkeys(
-                (abi.SYS_MUNMAP, abi.SYS_MREMAP, abi.SYS_MPROTECT, abi.SYS_MMAP),
+                (
+                    *(abi.SYS_MUNMAP, abi.SYS_MREMAP, abi.SYS_MPROTECT, abi.SYS_MMAP),
+                    abi.SYS_PKEY_MPROTECT,
+                ),
                 self._mappings.change,
             ),
             abi.SYS_BRK: self._mappings.brk,
@@ -228,7 +231,10 @@ class Calls:
     def _on_io_setup(self, task: Task, stop: Stop) -> None:
         if task.process.stage < 1:
             self._watch_direct(task)
-        self._aio.setup(task, stop)
+        if task.mm.is_emulated:
+            self._aio.setup(task, stop)
+        else:
+            self._tracees.pass_call(task)
 
     def _on_io_uring(self, task: Task, stop: Stop) -> None:
         self._say("io_uring is not supported: io_uring_setup is refused (ENOSYS)")

@@ -11,6 +11,7 @@ Source: clone(2), set_tid_address(2), get_robust_list(2); Linux v6.1,
 
 from __future__ import annotations
 
+import contextlib
 import struct
 from typing import Final
 
@@ -27,7 +28,7 @@ from uemu.live.area import Slot
 from uemu.live.program.framing import Framing
 from uemu.live.program.outputs_rules import Peek, Range, bytes_at, number_at
 from uemu.live.program.tasks import Task
-from uemu.live.program.tracees import Tracees
+from uemu.live.program.tracees import GONE, Tracees
 
 PR_GET_TID_ADDRESS: Final = 40
 ROBUST_LIST_LIMIT: Final = 2048
@@ -60,8 +61,10 @@ def tell_its_tid(parent: Task, child: Task, framing: Framing, addr: int, before:
     """
     if not addr or framing.pte(child.mm, addr & PAGE_MASK) is None:
         return
-    if parent.mm.memory.read(addr, 4) != before:
-        parent.mm.memory.write(addr, before)
+    # It may have been killed since.
+    with contextlib.suppress(*GONE):
+        if parent.mm.memory.read(addr, 4) != before:
+            parent.mm.memory.write(addr, before)
     framing.break_cow(child, [(addr, 4)])
     child.mm.memory.write(addr, child.tid.to_bytes(4, "little"))
 
