@@ -26,6 +26,7 @@ E = TypeVar("E")
 
 ALL_POLICIES = (
     "linux-2.6.29",
+    "arcangeli-2009-v1",
     "redhat-2.6.18",
     "arcangeli-2009-v2",
     "linux-4.19",

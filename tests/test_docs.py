@@ -190,7 +190,7 @@ def falsified(race: Race) -> list[Race]:
     schedule = race.schedule
     swapped = schedule[:-1] + ("1" if schedule[-1] == "0" else "0")
     return [
-        race._replace(text=race.text.replace("b'D'", "b'E'", 1)),
+        race._replace(text=race.text.replace("b'", "b'E", 1)),
         race._replace(text=race.text.replace("-> ", "-> torn-fork-copy, ", 1)),
         race._replace(text=race.text.replace("  0  ", "  7  ", 1)),
         race._replace(text="".join(race.text.splitlines(keepends=True)[:-1])),

@@ -29,6 +29,7 @@ SEEN = "dma-write-seen-by-other"
 FOREIGN = "foreign-dma-read"
 
 _V2_COPIES = "fork finds PG_gup and more references than PTEs: it copies for the child (v2, 03-16)"
+_V1_COPIES = "fork finds PG_gup and more references than PTEs: it copies for the child (v1, 03-11)"
 _6_5_COPIES = "O_DIRECT pins since a7e689dd1c06, so fork copies for the child (70e806e4e645)"
 _DONTFORK = "fork skips a VM_DONTCOPY area, so the parent's entry stays writable"
 _REDHAT_COPIES = (
@@ -43,6 +44,7 @@ EXPECTED: dict[str, dict[str, Expected]] = {
             " and takes over the frame the device writes (ground truth b3 on 4.19)",
         ),
         "redhat-2.6.18": _clean(_REDHAT_COPIES),
+        "arcangeli-2009-v1": _clean(_V1_COPIES),
         "arcangeli-2009-v2": _clean(_V2_COPIES),
         "linux-4.19": _violates(
             f"{LOST} {SEEN}",
@@ -78,6 +80,7 @@ EXPECTED: dict[str, dict[str, Expected]] = {
             " copies (Arcangeli 03-11 18:37; ground truth a1 on 4.19)",
         ),
         "redhat-2.6.18": _clean(_REDHAT_COPIES),
+        "arcangeli-2009-v1": _clean(_V1_COPIES),
         "arcangeli-2009-v2": _clean(_V2_COPIES),
         "linux-4.19": _violates(
             f"{LOST} {SEEN}",
@@ -113,6 +116,7 @@ EXPECTED: dict[str, dict[str, Expected]] = {
             " device's bytes (Arcangeli 03-11 18:37; ground truth a0 on 4.19)",
         ),
         "redhat-2.6.18": _clean(_REDHAT_COPIES),
+        "arcangeli-2009-v1": _clean(_V1_COPIES),
         "arcangeli-2009-v2": _clean(_V2_COPIES),
         "linux-4.19": _violates(
             SEEN, "copy_one_pte shares whatever a device does (ground truth a0 on 4.19)"
@@ -139,6 +143,10 @@ EXPECTED: dict[str, dict[str, Expected]] = {
         "redhat-2.6.18": _clean(
             "fork copied for the child and gave the parent's entry its write bit back, so the"
             " second reader finds the same frame"
+        ),
+        "arcangeli-2009-v1": _clean(
+            "the first reader's page was marked and held when fork came: copied for the child, and"
+            " made writable again before the second reader looks"
         ),
         "arcangeli-2009-v2": _clean(
             "fork copied for the child and left the parent's entry writable, so the second reader"
@@ -182,6 +190,11 @@ EXPECTED: dict[str, dict[str, Expected]] = {
             "nobody held the page when fork shared it; a read gup takes the shared frame, and"
             " do_wp_page still asks the mapcount, as in 2.6.29",
         ),
+        "arcangeli-2009-v1": _violates(
+            FOREIGN,
+            "fork came first and shared; a read gup of v1 takes the read-only page and only marks"
+            " it, so it is 2.6.29's reverse race (Piggin 03-14 04:59)",
+        ),
         "arcangeli-2009-v2": _clean(
             "gup breaks COW on a read-only anonymous page even to read (v2, follow_page), so the"
             " parent holds a frame of its own"
@@ -219,6 +232,10 @@ EXPECTED: dict[str, dict[str, Expected]] = {
             " that the device reads (ground truth c2 on 4.19)",
         ),
         "redhat-2.6.18": _clean(_REDHAT_COPIES),
+        "arcangeli-2009-v1": _clean(
+            "PG_gup is set for reads too (19:59, no look at the direction), so fork copies for the"
+            " child"
+        ),
         "arcangeli-2009-v2": _clean(
             "PG_gup is set for reads too, so fork copies for the child and the parent keeps its"
             " frame (v2, 03-16 13:56)"
@@ -256,6 +273,9 @@ EXPECTED: dict[str, dict[str, Expected]] = {
             "there is no gup-fast: gup and fork exclude each other by mmap_sem, and told in order"
             " fork finds the reference and copies"
         ),
+        "arcangeli-2009-v1": _clean(
+            "told in order PG_gup is set before fork looks, and in the others gup-fast looks again"
+        ),
         "arcangeli-2009-v2": _clean(
             "told in order PG_gup is set before fork looks; the race needs other orders"
         ),
@@ -282,6 +302,7 @@ EXPECTED: dict[str, dict[str, Expected]] = {
     "dontfork": {
         "linux-2.6.29": _clean(_DONTFORK),
         "redhat-2.6.18": _clean(_DONTFORK),
+        "arcangeli-2009-v1": _clean(_DONTFORK),
         "arcangeli-2009-v2": _clean(_DONTFORK),
         "linux-4.19": _clean(_DONTFORK),
         "linux-5.8": _clean(_DONTFORK),
@@ -296,6 +317,7 @@ EXPECTED: dict[str, dict[str, Expected]] = {
             " on 4.19)"
         ),
         "redhat-2.6.18": _clean(_REDHAT_COPIES),
+        "arcangeli-2009-v1": _clean(_V1_COPIES),
         "arcangeli-2009-v2": _clean(_V2_COPIES),
         "linux-4.19": _clean(
             "mapcount is 1 again when the parent stores: reuse_swap_page() says yes (ground"

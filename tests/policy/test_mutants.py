@@ -10,13 +10,15 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from uemu.abi import Foll
 from uemu.explore import explore
 from uemu.mm.hooks import GupCall, PolicyHooks
 from uemu.mm.mm_struct import MmStruct
 from uemu.mm.page import Page
-from uemu.mm.pte import Pte
+from uemu.mm.pte import AnyPte, Pte
 from uemu.mm.vma import Vma
 from uemu.oracle.violations import KINDS
+from uemu.policy.arcangeli_2009_v1 import Arcangeli2009V1
 from uemu.policy.arcangeli_2009_v2 import Arcangeli2009V2
 from uemu.policy.linux_2_6_29 import Linux2_6_29
 from uemu.policy.linux_4_19 import Linux4_19
@@ -103,6 +105,31 @@ REGISTRATION_VS_FORK = Scenario(
 # Mutants ---------------------------------------------------------------------------------
 
 
+class V1ForkIgnoresPgGup(Arcangeli2009V1):
+    """fork shares as 2.6.29 did."""
+
+    copy_present_pte = Linux2_6_29.copy_present_pte
+
+
+class V1SlowGupDoesNotMark(Arcangeli2009V1):
+    """Only gup-fast marks the page."""
+
+    follow_page_pte = Linux2_6_29.follow_page_pte
+
+
+class V1FastGupDoesNotMark(Arcangeli2009V1):
+    """Only follow_page marks the page."""
+
+    gup_fast_pte = Linux2_6_29.gup_fast_pte
+
+
+class V1FastGupLooksOnce(Arcangeli2009V1):
+    """gup-fast keeps the page whatever its entry has become."""
+
+    def gup_may_keep(self, pte: AnyPte, foll: Foll) -> bool:
+        return True
+
+
 class ForkIgnoresPgGup(Arcangeli2009V2):
     """fork shares as 2.6.29 did."""
 
@@ -110,10 +137,10 @@ class ForkIgnoresPgGup(Arcangeli2009V2):
 
 
 class ReadGupLeavesCow(Arcangeli2009V2):
-    """A read gup takes a read-only page as 2.6.29 did: the v1 of the patch."""
+    """A read gup takes a read-only page as v1 did."""
 
-    follow_page_pte = Linux2_6_29.follow_page_pte
-    gup_fast_pte = Linux2_6_29.gup_fast_pte
+    gup_may_keep = Arcangeli2009V1.gup_may_keep
+    gup_must_decow = Arcangeli2009V1.gup_must_decow
 
 
 class WritersTakeOver(Linux4_19):
@@ -260,6 +287,9 @@ class Mutant(NamedTuple):
 
 
 MUTANTS = [
+    Mutant(V1ForkIgnoresPgGup, Arcangeli2009V1, SCENARIOS["lost-read"], "lost-dma-write"),
+    Mutant(V1SlowGupDoesNotMark, Arcangeli2009V1, REGISTERED_OVER_FORK, "lost-dma-write"),
+    Mutant(V1FastGupDoesNotMark, Arcangeli2009V1, SCENARIOS["lost-read"], "lost-dma-write"),
     Mutant(ForkIgnoresTheCount, Redhat2_6_18, SCENARIOS["lost-read"], "lost-dma-write"),
     Mutant(ForkIgnoresPgGup, Arcangeli2009V2, SCENARIOS["lost-read"], "lost-dma-write"),
     Mutant(ReadGupLeavesCow, Arcangeli2009V2, SCENARIOS["reverse-race"], "foreign-dma-read"),
@@ -277,6 +307,7 @@ MUTANTS = [
 ]
 
 RACES = [
+    Mutant(V1FastGupLooksOnce, Arcangeli2009V1, SCENARIOS["gup-fast-vs-fork"], "lost-dma-write"),
     Mutant(GupFastIsBackPorted, Redhat2_6_18, SCENARIOS["gup-fast-vs-fork"], "lost-dma-write"),
     Mutant(Linux5_9, Linux5_11, REGISTRATION_VS_FORK, "lost-dma-write"),
     Mutant(FastPinsAskNothing, Linux5_11, REGISTRATION_VS_FORK, "lost-dma-write"),

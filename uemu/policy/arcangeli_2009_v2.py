@@ -55,144 +55,24 @@ g: PG_gup.
 
 from __future__ import annotations
 
-from typing import ClassVar
-
-from uemu.abi import PAGE_SIZE, Foll
-from uemu.errors import InvariantError
-from uemu.mm.fork import share_page
-from uemu.mm.gup import gup_grab, gup_release
-from uemu.mm.hooks import NeedFault
-from uemu.mm.mm_struct import MmStruct
-from uemu.mm.page import Page, page_count, page_mapcount
-from uemu.mm.pte import Pte
-from uemu.mm.vma import Vma
-from uemu.policy.linux_2_6_29 import Linux2_6_29
-from uemu.step import Cpu, Op, Step
-
-PG_GUP = "PG_gup"
+from uemu.abi import Foll
+from uemu.mm.pte import AnyPte, Pte
+from uemu.policy.arcangeli_2009_v1 import Arcangeli2009V1
 
 
-class Arcangeli2009V2(Linux2_6_29):
-    """2.6.29 with the patch "fork-o_direct-race" on top."""
+class Arcangeli2009V2(Arcangeli2009V1):
+    """The first version, and a read gup breaks COW as well: "fork-o_direct-race"."""
 
     name = "arcangeli-2009-v2"
-    summary = "PG_gup marks held pages; fork copies a marked page with extra references"
-    variants: ClassVar = {
-        "norecheck": "gup-fast does not look at the entry again after SetPageGUP",
-        "nomb": "neither side has its smp_mb()",
-    }
+    summary = "PG_gup, and a read gup breaks COW first; fork copies marked pages that are held"
 
-    def smp_mb(self, cpu: Cpu) -> None:
-        """The patch's barriers, unless the variant takes them away."""
-        if self.variant != "nomb":
-            cpu.mb()
+    def gup_may_keep(self, pte: AnyPte, foll: Foll) -> bool:
+        """As posted: (flags & mask) != (mask | _PAGE_RW).
 
-    # arch/x86/mm/gup.c ------------------------------------------------------------
-
-    def gup_fast_pte(self, cpu: Cpu, mm: MmStruct, base: int, foll: Foll) -> Op[Page | None]:
-        """Hold, mark, and look at the entry again. Linux: gup_pte_range, patched."""
-        page = yield from super().gup_fast_pte(cpu, mm, base, foll)
-        if page is None or not page.anon:
-            return page
-        yield Step("gup_pte_range", "SetPageGUP")
-        if not cpu.read(page.flag(PG_GUP)):
-            cpu.rmw(page.flag(PG_GUP), lambda _: True)
-        self.smp_mb(cpu)
-        if self.variant == "norecheck":
-            return page
-        yield Step("gup_pte_range", "still writable ?")
-        pte = cpu.read(mm.pte(base))
-        # As posted: (flags & mask) != (mask | _PAGE_RW). A read gup's mask has no
-        # _PAGE_RW, so the two never are the same, and it always goes the slow way.
-        # The patch compares flags, not frames.
-        if Foll.WRITE not in foll or not isinstance(pte, Pte) or not pte.write:
-            gup_release(self.mech, cpu, page, foll)
-            return None
-        return page
-
-    # mm/memory.c:follow_page --------------------------------------------------------
-
-    def follow_page_pte(
-        self, cpu: Cpu, mm: MmStruct, vma: Vma, base: int, foll: Foll
-    ) -> Op[Page | NeedFault]:
-        """As before, but an anonymous page must be writable even for a read."""
-        lock = mm.page_table_lock
-        yield lock.step("follow_page", "hold the page, SetPageGUP")
-        lock.enter(cpu)
-        pte = cpu.read(mm.pte(base))
-        write = Foll.WRITE in foll
-        if pte is None and not write:
-            return self.hold_zero_page(cpu, foll)
-        if not isinstance(pte, Pte) or (write and not pte.write):
-            return NeedFault.WRITE if write else NeedFault.READ
-        page = self.mech.page_of(pte)
-        if page.anon:
-            if not pte.write:
-                return NeedFault.WRITE
-            if not cpu.read(page.flag(PG_GUP)):
-                cpu.rmw(page.flag(PG_GUP), lambda _: True)
-        gup_grab(self.mech, cpu, page, foll)
-        return page
-
-    # mm/memory.c:copy_one_pte, copy_pte_range, fork_pre_cow ---------------------------
-
-    def copy_present_pte(
-        self, cpu: Cpu, src: MmStruct, dst: MmStruct, vma: Vma, base: int
-    ) -> Op[None]:
-        """Share, unless the page is marked and has references beyond its PTEs."""
-        mech, lock = self.mech, src.page_table_lock
-        yield lock.step("copy_one_pte", "wrprotect the parent")
-        lock.enter(cpu)
-        pte = cpu.read(src.pte(base))
-        if not isinstance(pte, Pte):
-            return
-        if not (vma.is_cow_mapping() and pte.write):
-            share_page(mech, cpu, dst, base, pte)
-            return
-        lock.acquire(cpu)
-        mech.ptep_set_wrprotect(cpu, src, base, pte.wrprotect())
-        # gup-fast takes no lock: it may hold the page after it read the entry
-        # above. So wrprotect first, look at PG_gup second. Pairs with the
-        # re-read in gup_fast_pte.
-        page = mech.page_of(pte)
-        yield Step("copy_one_pte", "PG_gup ?")
-        mech.get_page(cpu, page)
-        mech.page_dup_rmap(cpu, page)
-        self.smp_mb(cpu)
-        forcecow = False
-        if page.anon and cpu.read(page.flag(PG_GUP)):
-            yield Step("copy_one_pte", "count != mapcount ?")
-            if page_mapcount(cpu, page) != 2:
-                raise InvariantError("refcount-leak", f"BUG_ON(page_mapcount != 2): {page!r}")
-            forcecow = page_count(cpu, page) != page_mapcount(cpu, page)
-        if not forcecow:
-            mech.set_pte_at(cpu, dst, base, pte.wrprotect())
-            lock.release(cpu)
-            return
-        # Stop the parent's other CPUs from storing, so that the copy is atomic.
-        yield from mech.flush_tlb_range(cpu, src, base, base + PAGE_SIZE)
-        yield from self.fork_pre_cow(cpu, src, dst, vma, base, page)
-        # "after the page copy set the parent pte writeable again"
-        now = cpu.read(src.pte(base))
-        if isinstance(now, Pte):
-            mech.set_pte_at(cpu, src, base, now.mkwrite())
-
-    def fork_pre_cow(
-        self, cpu: Cpu, src: MmStruct, dst: MmStruct, vma: Vma, base: int, page: Page
-    ) -> Op[None]:
-        """Give the child its copy; the page table lock is dropped meanwhile.
-
-        The extra reference keeps the page while no lock does; the caller
-        still has the mapping it counted for the child, given back here.
+        A read gup's mask has no _PAGE_RW, so the two never are the same, and
+        it always goes the slow way.
         """
-        mech, lock = self.mech, src.page_table_lock
-        mech.get_page(cpu, page)
-        lock.release(cpu)
-        new = mech.alloc_page(cpu, base)
-        yield from mech.copy_page_for_fork(cpu, dst, base, new, page, "fork_pre_cow")
-        yield lock.step("fork_pre_cow", "map the copy in the child")
-        lock.enter(cpu)
-        mech.page_remove_rmap(cpu, page)
-        mech.put_page(cpu, page, 2)
-        mech.page_add_new_anon_rmap(cpu, new)
-        mech.set_pte_at(cpu, dst, base, Pte(new.pfn, vma.writable(), True))
+        return Foll.WRITE in foll and super().gup_may_keep(pte, foll)
+
+    def gup_must_decow(self, pte: Pte) -> bool:
+        return not pte.write

@@ -6,6 +6,7 @@ import difflib
 from typing import Final
 
 from uemu.mm.hooks import PolicyHooks
+from uemu.policy.arcangeli_2009_v1 import Arcangeli2009V1
 from uemu.policy.arcangeli_2009_v2 import Arcangeli2009V2
 from uemu.policy.linux_2_6_29 import Linux2_6_29
 from uemu.policy.linux_4_19 import Linux4_19
@@ -20,6 +21,7 @@ POLICIES: Final[dict[str, type[PolicyHooks]]] = {
     policy.name: policy
     for policy in (
         Linux2_6_29,
+        Arcangeli2009V1,
         Redhat2_6_18,
         Arcangeli2009V2,
         Linux4_19,
