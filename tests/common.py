@@ -26,9 +26,10 @@ E = TypeVar("E")
 
 ALL_POLICIES = (
     "linux-2.6.29",
-    "arcangeli-2009-v1",
     "redhat-2.6.18",
+    "arcangeli-2009-v1",
     "arcangeli-2009-v2",
+    "piggin-2009-page",
     "linux-4.19",
     "linux-5.8",
     "linux-5.9",

@@ -30,6 +30,7 @@ FOREIGN = "foreign-dma-read"
 
 _V2_COPIES = "fork finds PG_gup and more references than PTEs: it copies for the child (v2, 03-16)"
 _V1_COPIES = "fork finds PG_gup and more references than PTEs: it copies for the child (v1, 03-11)"
+_PIGGIN_COPIES = "gup marked the page PG_dontcow, so fork copies for the child; the parent reuses"
 _6_5_COPIES = "O_DIRECT pins since a7e689dd1c06, so fork copies for the child (70e806e4e645)"
 _DONTFORK = "fork skips a VM_DONTCOPY area, so the parent's entry stays writable"
 _REDHAT_COPIES = (
@@ -46,6 +47,7 @@ EXPECTED: dict[str, dict[str, Expected]] = {
         "redhat-2.6.18": _clean(_REDHAT_COPIES),
         "arcangeli-2009-v1": _clean(_V1_COPIES),
         "arcangeli-2009-v2": _clean(_V2_COPIES),
+        "piggin-2009-page": _clean(_PIGGIN_COPIES),
         "linux-4.19": _violates(
             f"{LOST} {SEEN}",
             "the rule of 2.6.29: the parent's store copies at mapcount 2, the child's takes over"
@@ -82,6 +84,7 @@ EXPECTED: dict[str, dict[str, Expected]] = {
         "redhat-2.6.18": _clean(_REDHAT_COPIES),
         "arcangeli-2009-v1": _clean(_V1_COPIES),
         "arcangeli-2009-v2": _clean(_V2_COPIES),
+        "piggin-2009-page": _clean(_PIGGIN_COPIES),
         "linux-4.19": _violates(
             f"{LOST} {SEEN}",
             "mapcount is 2, so the parent's store copies and the child keeps the frame the device"
@@ -118,6 +121,7 @@ EXPECTED: dict[str, dict[str, Expected]] = {
         "redhat-2.6.18": _clean(_REDHAT_COPIES),
         "arcangeli-2009-v1": _clean(_V1_COPIES),
         "arcangeli-2009-v2": _clean(_V2_COPIES),
+        "piggin-2009-page": _clean(_PIGGIN_COPIES),
         "linux-4.19": _violates(
             SEEN, "copy_one_pte shares whatever a device does (ground truth a0 on 4.19)"
         ),
@@ -151,6 +155,10 @@ EXPECTED: dict[str, dict[str, Expected]] = {
         "arcangeli-2009-v2": _clean(
             "fork copied for the child and left the parent's entry writable, so the second reader"
             " finds the same frame"
+        ),
+        "piggin-2009-page": _clean(
+            "the child has its copy, so the second reader's write fault finds mapcount 1 and reuses"
+            " the frame that the first one holds"
         ),
         "linux-4.19": _violates(
             f"{LOST} {SEEN}",
@@ -199,6 +207,9 @@ EXPECTED: dict[str, dict[str, Expected]] = {
             "gup breaks COW on a read-only anonymous page even to read (v2, follow_page), so the"
             " parent holds a frame of its own"
         ),
+        "piggin-2009-page": _clean(
+            "gup breaks COW for a read too, so the parent holds a frame of its own (03-14 04:59)"
+        ),
         "linux-4.19": _violates(
             FOREIGN,
             "gup_pte_range takes a read-only entry to read; the parent's store leaves the frame,"
@@ -240,6 +251,9 @@ EXPECTED: dict[str, dict[str, Expected]] = {
             "PG_gup is set for reads too, so fork copies for the child and the parent keeps its"
             " frame (v2, 03-16 13:56)"
         ),
+        "piggin-2009-page": _clean(
+            "the mark is set for reads too, so fork copies for the child and the parent reuses"
+        ),
         "linux-4.19": _violates(
             FOREIGN,
             "fork shares the held page, the parent leaves it, the child finds mapcount 1 and reuses"
@@ -279,6 +293,9 @@ EXPECTED: dict[str, dict[str, Expected]] = {
         "arcangeli-2009-v2": _clean(
             "told in order PG_gup is set before fork looks; the race needs other orders"
         ),
+        "piggin-2009-page": _clean(
+            "the page is not marked, so gup takes mmap_sem, and fork sees all of it or nothing"
+        ),
         "linux-4.19": _violates(
             f"{LOST} {SEEN}",
             "told in order it is the lost read: the forking thread's store finds mapcount 2",
@@ -304,6 +321,7 @@ EXPECTED: dict[str, dict[str, Expected]] = {
         "redhat-2.6.18": _clean(_DONTFORK),
         "arcangeli-2009-v1": _clean(_DONTFORK),
         "arcangeli-2009-v2": _clean(_DONTFORK),
+        "piggin-2009-page": _clean(_DONTFORK),
         "linux-4.19": _clean(_DONTFORK),
         "linux-5.8": _clean(_DONTFORK),
         "linux-5.9": _clean(_DONTFORK),
@@ -319,6 +337,7 @@ EXPECTED: dict[str, dict[str, Expected]] = {
         "redhat-2.6.18": _clean(_REDHAT_COPIES),
         "arcangeli-2009-v1": _clean(_V1_COPIES),
         "arcangeli-2009-v2": _clean(_V2_COPIES),
+        "piggin-2009-page": _clean(_PIGGIN_COPIES),
         "linux-4.19": _clean(
             "mapcount is 1 again when the parent stores: reuse_swap_page() says yes (ground"
             " truth a2 on 4.19)"

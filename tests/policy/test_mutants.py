@@ -27,6 +27,7 @@ from uemu.policy.linux_5_9 import Linux5_9
 from uemu.policy.linux_5_11 import Linux5_11
 from uemu.policy.linux_5_19 import Linux5_19
 from uemu.policy.linux_6_5 import Linux6_5
+from uemu.policy.piggin_2009_page import Piggin2009Page
 from uemu.policy.redhat_2_6_18 import Redhat2_6_18
 from uemu.policy.registry import POLICIES
 from uemu.scenario.actions import (
@@ -143,8 +144,32 @@ class ReadGupLeavesCow(Arcangeli2009V2):
     gup_must_decow = Arcangeli2009V1.gup_must_decow
 
 
+class PigginForkIgnoresDontcow(Piggin2009Page):
+    """fork shares as 2.6.29 did."""
+
+
 class WritersTakeOver(Linux4_19):
     """do_wp_page without the mapcount: whoever stores takes the page over."""
+
+    should_force_cow_break = Linux2_6_29.should_force_cow_break
+
+
+class PigginReadGupLeavesCow(Piggin2009Page):
+    """Slow gup marks a page that it takes as it is."""
+
+    follow_page_pte = Linux2_6_29.follow_page_pte
+
+
+class PigginDoesNotMark(Piggin2009Page):
+    """Slow gup breaks COW and sets no mark."""
+
+    gup_fast_may_hold = Linux2_6_29.gup_fast_may_hold
+
+
+class PigginFastTakesUnmarked(Piggin2009Page):
+    """gup-fast takes a page that slow gup has not marked."""
+
+    copy_present_pte = Linux2_6_29.copy_present_pte
 
     def reuse_swap_page(self, cpu: Cpu, page: Page) -> bool:
         return True
@@ -293,6 +318,10 @@ MUTANTS = [
     Mutant(ForkIgnoresTheCount, Redhat2_6_18, SCENARIOS["lost-read"], "lost-dma-write"),
     Mutant(ForkIgnoresPgGup, Arcangeli2009V2, SCENARIOS["lost-read"], "lost-dma-write"),
     Mutant(ReadGupLeavesCow, Arcangeli2009V2, SCENARIOS["reverse-race"], "foreign-dma-read"),
+    Mutant(PigginForkIgnoresDontcow, Piggin2009Page, SCENARIOS["lost-read"], "lost-dma-write"),
+    Mutant(PigginFastTakesUnmarked, Piggin2009Page, SCENARIOS["lost-read"], "lost-dma-write"),
+    Mutant(PigginDoesNotMark, Piggin2009Page, SCENARIOS["lost-read"], "lost-dma-write"),
+    Mutant(PigginReadGupLeavesCow, Piggin2009Page, SCENARIOS["reverse-race"], "foreign-dma-read"),
     Mutant(WritersTakeOver, Linux4_19, SCENARIOS["lost-read"], "lost-store"),
     Mutant(SlowReadGupLeavesCow, Linux5_8, SCENARIOS["reverse-race"], "foreign-dma-read"),
     Mutant(FastReadGupLeavesCow, Linux5_8, SCENARIOS["reverse-race"], "foreign-dma-read"),
@@ -381,7 +410,7 @@ STALE_STORE = Scenario(
     "cpu fork child cpu child",
 )
 
-BREAKING_COW = (Arcangeli2009V2.name, Linux5_8.name)
+BREAKING_COW = (Arcangeli2009V2.name, Piggin2009Page.name, Linux5_8.name)
 """Where the child's read gup gets it a page of its own, which no stale store reaches."""
 
 STALE_LOAD = Scenario(

@@ -87,6 +87,8 @@ def _get_user_page(mech: Mechanism, cpu: Cpu, mm: MmStruct, base: int, foll: Fol
     vma = mm.find_vma(base)
     if vma is None or not _gup_allowed(vma, foll):
         raise Fault(errno.EFAULT, base, "get_user_pages")
+    if mech.hooks.should_force_cow_break(vma, foll):
+        foll |= Foll.WRITE
     for _ in range(RETRIES):
         found = yield from mech.hooks.follow_page_pte(cpu, mm, vma, base, foll)
         if isinstance(found, Page):

@@ -158,6 +158,13 @@ class PolicyHooks(ABC):
 
     # get_user_pages ----------------------------------------------------------------
 
+    def should_force_cow_break(self, vma: Vma, foll: Foll) -> bool:
+        """Whether slow gup looks a page up as for a write, whatever the device will do.
+
+        Asked once for each page, before it is looked up. Linux: should_force_cow_break (v5.8).
+        """
+        return False
+
     @abstractmethod
     def follow_page_pte(
         self, cpu: Cpu, mm: MmStruct, vma: Vma, base: int, foll: Foll

@@ -15,15 +15,17 @@ from uemu.policy.linux_5_9 import Linux5_9
 from uemu.policy.linux_5_11 import Linux5_11
 from uemu.policy.linux_5_19 import Linux5_19
 from uemu.policy.linux_6_5 import Linux6_5
+from uemu.policy.piggin_2009_page import Piggin2009Page
 from uemu.policy.redhat_2_6_18 import Redhat2_6_18
 
 POLICIES: Final[dict[str, type[PolicyHooks]]] = {
     policy.name: policy
     for policy in (
         Linux2_6_29,
-        Arcangeli2009V1,
         Redhat2_6_18,
+        Arcangeli2009V1,
         Arcangeli2009V2,
+        Piggin2009Page,
         Linux4_19,
         Linux5_8,
         Linux5_9,

@@ -52,7 +52,7 @@ from uemu.scenario.tasks import StoreBuffer, Task
 from uemu.step import Cell, Cpu, Op, RecordingCpu, Step, run
 from uemu.step.tso import TsoCpu
 
-FLAG_LETTERS = {"PG_anon_exclusive": "e", "PG_gup": "g"}
+FLAG_LETTERS = {"PG_anon_exclusive": "e", "PG_gup": "g", "PG_dontcow": "d"}
 """The page flags that `SteppedWorld.state` shows, each by one letter."""
 
 
