@@ -147,29 +147,29 @@ class ReadGupLeavesCow(Arcangeli2009V2):
 class PigginForkIgnoresDontcow(Piggin2009Page):
     """fork shares as 2.6.29 did."""
 
-
-class WritersTakeOver(Linux4_19):
-    """do_wp_page without the mapcount: whoever stores takes the page over."""
-
-    should_force_cow_break = Linux2_6_29.should_force_cow_break
-
-
-class PigginReadGupLeavesCow(Piggin2009Page):
-    """Slow gup marks a page that it takes as it is."""
-
-    follow_page_pte = Linux2_6_29.follow_page_pte
-
-
-class PigginDoesNotMark(Piggin2009Page):
-    """Slow gup breaks COW and sets no mark."""
-
-    gup_fast_may_hold = Linux2_6_29.gup_fast_may_hold
+    copy_present_pte = Linux2_6_29.copy_present_pte
 
 
 class PigginFastTakesUnmarked(Piggin2009Page):
     """gup-fast takes a page that slow gup has not marked."""
 
-    copy_present_pte = Linux2_6_29.copy_present_pte
+    gup_fast_may_hold = Linux2_6_29.gup_fast_may_hold
+
+
+class PigginDoesNotMark(Piggin2009Page):
+    """Slow gup breaks COW and sets no mark."""
+
+    follow_page_pte = Linux2_6_29.follow_page_pte
+
+
+class PigginReadGupLeavesCow(Piggin2009Page):
+    """Slow gup marks a page that it takes as it is."""
+
+    should_force_cow_break = Linux2_6_29.should_force_cow_break
+
+
+class WritersTakeOver(Linux4_19):
+    """do_wp_page without the mapcount: whoever stores takes the page over."""
 
     def reuse_swap_page(self, cpu: Cpu, page: Page) -> bool:
         return True
