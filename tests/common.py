@@ -28,6 +28,7 @@ ALL_POLICIES = (
     "linux-2.6.29",
     "redhat-2.6.18",
     "arcangeli-2009-v1",
+    "arcangeli-2009-page-multiple",
     "arcangeli-2009-v2",
     "piggin-2009-page",
     "linux-4.19",
@@ -38,6 +39,9 @@ ALL_POLICIES = (
     "linux-6.5",
 )
 """Written out, so that a test that runs over all of them shows who was added."""
+
+SECTOR_POLICIES = tuple(name for name in ALL_POLICIES if name != "arcangeli-2009-page-multiple")
+"""Those whose O_DIRECT takes less than a page."""
 
 
 def run_steps(op: Op[T]) -> tuple[T, list[str]]:

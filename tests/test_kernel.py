@@ -8,7 +8,15 @@ from typing import Any
 
 import pytest
 
-from tests.common import ALL_POLICIES, Process, TinyWorld, one_page, run_steps, two_mms
+from tests.common import (
+    ALL_POLICIES,
+    SECTOR_POLICIES,
+    Process,
+    TinyWorld,
+    one_page,
+    run_steps,
+    two_mms,
+)
 from uemu.abi import MADV_DONTFORK, MADV_DONTNEED, PAGE_SIZE, PROT_READ, Direction
 from uemu.errors import Fault
 from uemu.events import DeviceWrote, Loaded, Stored
@@ -138,7 +146,7 @@ def test_a_transfer_is_completed_once(policy: str) -> None:
     world.kernel.check(at_rest=True)
 
 
-@every_policy
+@pytest.mark.parametrize("policy", SECTOR_POLICIES)
 def test_two_io_over_one_page_are_held_and_released_apart(policy: str) -> None:
     world, parent, buf = one_page(policy)
     one = parent.read_disk(buf, 512)
@@ -197,7 +205,7 @@ OPERATIONS: dict[str, Begin] = {
     "store": lambda w, p, buf: w.kernel.user.store(p.cpu, p.mm, buf, b"x"),
     "load": lambda w, p, buf: w.kernel.user.load(p.cpu, p.mm, buf, 1),
     "o_direct": lambda w, p, buf: w.kernel.io.dio_submit(
-        p.cpu, p.mm, [(buf, 512)], Direction.FROM_DEVICE, "o_direct"
+        p.cpu, p.mm, [(buf, PAGE_SIZE)], Direction.FROM_DEVICE, "o_direct"
     ),
     "rdma": lambda w, p, buf: w.kernel.io.register(p.cpu, p.mm, buf, 512, True, "rdma"),
     "transfer_write": lambda w, p, buf: w.kernel.io.dma_write(p.cpu, p.read_disk(buf), 0, b"D"),

@@ -8,14 +8,14 @@ from collections.abc import Sequence
 
 import pytest
 
-from tests.common import ALL_POLICIES, Process, TinyWorld, one_page
+from tests.common import SECTOR_POLICIES, Process, TinyWorld, one_page
 from uemu.abi import GUP_PIN_COUNTING_BIAS, PAGE_SIZE, PROT_READ, Direction
 from uemu.dma.engine import Segment, Transfer
 from uemu.errors import Fault
 from uemu.events import DeviceWrote, IoStarted
 from uemu.step import run
 
-every_policy = pytest.mark.parametrize("policy", ALL_POLICIES)
+takes_sectors = pytest.mark.parametrize("policy", SECTOR_POLICIES)
 
 K = 1024
 FROM, TO = Direction.FROM_DEVICE, Direction.TO_DEVICE
@@ -70,7 +70,7 @@ def test_a_piece_over_a_page_boundary_is_two_segments() -> None:
     ]
 
 
-@every_policy
+@takes_sectors
 def test_a_page_is_held_once_for_each_piece_of_it(policy: str) -> None:
     world, parent, buf = three_pages(policy)
     one = submit(parent, [(buf, K)])
@@ -97,7 +97,7 @@ def test_one_piece_is_as_ever() -> None:
 # What is moved ----------------------------------------------------------------------------------
 
 
-@every_policy
+@takes_sectors
 def test_a_device_writes_the_pieces_one_after_the_other(policy: str) -> None:
     world, parent, buf = three_pages(policy)
     transfer = submit(parent, [(buf + 2 * PAGE_SIZE, 512), (buf + 512, 512), (buf, 512)])
@@ -108,7 +108,7 @@ def test_a_device_writes_the_pieces_one_after_the_other(policy: str) -> None:
     assert world.kinds() == set()
 
 
-@every_policy
+@takes_sectors
 def test_a_device_reads_the_pieces_one_after_the_other(policy: str) -> None:
     world, parent, buf = three_pages(policy)
     parent.store(buf, b"a")
@@ -150,7 +150,7 @@ def test_pieces_that_overlap_hold_what_came_last() -> None:
 # Refusals ---------------------------------------------------------------------------------------
 
 
-@every_policy
+@takes_sectors
 @pytest.mark.parametrize(
     ("bad", "number"),
     [

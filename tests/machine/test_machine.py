@@ -15,10 +15,11 @@ from pathlib import Path
 import pytest
 
 import uemu
+from tests.common import SECTOR_POLICIES
 from tests.live import no_ptrace
 from tests.live.processes import own_resources, state
 from uemu.host import doctor
-from uemu.policy.registry import NEWEST, POLICIES
+from uemu.policy.registry import NEWEST
 from uemu.step import Cpu
 
 pytestmark = pytest.mark.needs_ptrace
@@ -72,7 +73,7 @@ def test_the_example_loses_its_read() -> None:
     assert states == ["t", "t", None, None]
 
 
-@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("policy", SECTOR_POLICIES)
 def test_who_loses_the_read(policy: str) -> None:
     loaded, kinds, _ = run_example(policy)
     protects = policy.startswith(("linux-6.5", "arcangeli-2009-v", "piggin-2009-", "redhat-2.6.18"))

@@ -6,7 +6,7 @@ import errno
 
 import pytest
 
-from tests.common import ALL_POLICIES, TinyWorld, one_page, run_steps, two_mms
+from tests.common import ALL_POLICIES, SECTOR_POLICIES, TinyWorld, one_page, run_steps, two_mms
 from uemu.abi import GUP_PIN_COUNTING_BIAS, PAGE_SIZE, PROT_NONE, PROT_READ, Foll
 from uemu.errors import Fault, InvariantError
 from uemu.mm.gup import gup_grab, gup_release, hold_user_pages, lockless_pages_from_mm
@@ -100,7 +100,7 @@ def test_gup_touches_what_nobody_touched_before(policy: str) -> None:
     world.kernel.check(at_rest=True)
 
 
-@every_policy
+@pytest.mark.parametrize("policy", SECTOR_POLICIES)
 def test_a_buffer_over_several_pages_is_held_page_by_page(policy: str) -> None:
     world = TinyWorld(policy)
     parent = world.process()

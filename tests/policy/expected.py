@@ -36,6 +36,7 @@ _DONTFORK = "fork skips a VM_DONTCOPY area, so the parent's entry stays writable
 _REDHAT_COPIES = (
     "fork finds page_count above mapcount, under mmap_sem, and copies for the child (19:15)"
 )
+_REFUSED = "512 bytes are EINVAL, so no device is there; read() stores the bytes (03-11 18:37)"
 
 EXPECTED: dict[str, dict[str, Expected]] = {
     "lost-read": {
@@ -46,6 +47,7 @@ EXPECTED: dict[str, dict[str, Expected]] = {
         ),
         "redhat-2.6.18": _clean(_REDHAT_COPIES),
         "arcangeli-2009-v1": _clean(_V1_COPIES),
+        "arcangeli-2009-page-multiple": _clean(_REFUSED),
         "arcangeli-2009-v2": _clean(_V2_COPIES),
         "piggin-2009-page": _clean(_PIGGIN_COPIES),
         "linux-4.19": _violates(
@@ -83,6 +85,7 @@ EXPECTED: dict[str, dict[str, Expected]] = {
         ),
         "redhat-2.6.18": _clean(_REDHAT_COPIES),
         "arcangeli-2009-v1": _clean(_V1_COPIES),
+        "arcangeli-2009-page-multiple": _clean(_REFUSED),
         "arcangeli-2009-v2": _clean(_V2_COPIES),
         "piggin-2009-page": _clean(_PIGGIN_COPIES),
         "linux-4.19": _violates(
@@ -120,6 +123,7 @@ EXPECTED: dict[str, dict[str, Expected]] = {
         ),
         "redhat-2.6.18": _clean(_REDHAT_COPIES),
         "arcangeli-2009-v1": _clean(_V1_COPIES),
+        "arcangeli-2009-page-multiple": _clean(_REFUSED),
         "arcangeli-2009-v2": _clean(_V2_COPIES),
         "piggin-2009-page": _clean(_PIGGIN_COPIES),
         "linux-4.19": _violates(
@@ -152,6 +156,7 @@ EXPECTED: dict[str, dict[str, Expected]] = {
             "the first reader's page was marked and held when fork came: copied for the child, and"
             " made writable again before the second reader looks"
         ),
+        "arcangeli-2009-page-multiple": _clean(_REFUSED),
         "arcangeli-2009-v2": _clean(
             "fork copied for the child and left the parent's entry writable, so the second reader"
             " finds the same frame"
@@ -203,6 +208,11 @@ EXPECTED: dict[str, dict[str, Expected]] = {
             "fork came first and shared; a read gup of v1 takes the read-only page and only marks"
             " it, so it is 2.6.29's reverse race (Piggin 03-14 04:59)",
         ),
+        "arcangeli-2009-page-multiple": _violates(
+            FOREIGN,
+            "a whole page is taken as ever: the read gup takes the shared frame, the parent's"
+            " store leaves it and the child's reuses it, as in 2.6.29",
+        ),
         "arcangeli-2009-v2": _clean(
             "gup breaks COW on a read-only anonymous page even to read (v2, follow_page), so the"
             " parent holds a frame of its own"
@@ -247,6 +257,11 @@ EXPECTED: dict[str, dict[str, Expected]] = {
             "PG_gup is set for reads too (19:59, no look at the direction), so fork copies for the"
             " child"
         ),
+        "arcangeli-2009-page-multiple": _violates(
+            FOREIGN,
+            "a whole page is taken as ever, and fork shares it: the parent's store copies, the"
+            " child's reuses the frame that the device reads, as in 2.6.29",
+        ),
         "arcangeli-2009-v2": _clean(
             "PG_gup is set for reads too, so fork copies for the child and the parent keeps its"
             " frame (v2, 03-16 13:56)"
@@ -290,6 +305,7 @@ EXPECTED: dict[str, dict[str, Expected]] = {
         "arcangeli-2009-v1": _clean(
             "told in order PG_gup is set before fork looks, and in the others gup-fast looks again"
         ),
+        "arcangeli-2009-page-multiple": _clean(_REFUSED),
         "arcangeli-2009-v2": _clean(
             "told in order PG_gup is set before fork looks; the race needs other orders"
         ),
@@ -320,6 +336,7 @@ EXPECTED: dict[str, dict[str, Expected]] = {
         "linux-2.6.29": _clean(_DONTFORK),
         "redhat-2.6.18": _clean(_DONTFORK),
         "arcangeli-2009-v1": _clean(_DONTFORK),
+        "arcangeli-2009-page-multiple": _clean(_REFUSED),
         "arcangeli-2009-v2": _clean(_DONTFORK),
         "piggin-2009-page": _clean(_DONTFORK),
         "linux-4.19": _clean(_DONTFORK),
@@ -336,6 +353,7 @@ EXPECTED: dict[str, dict[str, Expected]] = {
         ),
         "redhat-2.6.18": _clean(_REDHAT_COPIES),
         "arcangeli-2009-v1": _clean(_V1_COPIES),
+        "arcangeli-2009-page-multiple": _clean(_REFUSED),
         "arcangeli-2009-v2": _clean(_V2_COPIES),
         "piggin-2009-page": _clean(_PIGGIN_COPIES),
         "linux-4.19": _clean(

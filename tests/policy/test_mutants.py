@@ -18,6 +18,7 @@ from uemu.mm.page import Page
 from uemu.mm.pte import AnyPte, Pte
 from uemu.mm.vma import Vma
 from uemu.oracle.violations import KINDS
+from uemu.policy.arcangeli_2009_page_multiple import Arcangeli2009PageMultiple
 from uemu.policy.arcangeli_2009_v1 import Arcangeli2009V1
 from uemu.policy.arcangeli_2009_v2 import Arcangeli2009V2
 from uemu.policy.linux_2_6_29 import Linux2_6_29
@@ -302,6 +303,12 @@ class GupFastIsBackPorted(Redhat2_6_18):
     gup_fast_begin = Linux2_6_29.gup_fast_begin
 
 
+class SectorsAreTaken(Arcangeli2009PageMultiple):
+    """O_DIRECT takes multiples of the hard block size, as ever."""
+
+    dio_multiple = Linux2_6_29.dio_multiple
+
+
 class Mutant(NamedTuple):
     """A mutant, the kernel it comes from, where it shows, and what."""
 
@@ -316,6 +323,7 @@ MUTANTS = [
     Mutant(V1SlowGupDoesNotMark, Arcangeli2009V1, REGISTERED_OVER_FORK, "lost-dma-write"),
     Mutant(V1FastGupDoesNotMark, Arcangeli2009V1, SCENARIOS["lost-read"], "lost-dma-write"),
     Mutant(ForkIgnoresTheCount, Redhat2_6_18, SCENARIOS["lost-read"], "lost-dma-write"),
+    Mutant(SectorsAreTaken, Arcangeli2009PageMultiple, SCENARIOS["lost-read"], "lost-dma-write"),
     Mutant(ForkIgnoresPgGup, Arcangeli2009V2, SCENARIOS["lost-read"], "lost-dma-write"),
     Mutant(ReadGupLeavesCow, Arcangeli2009V2, SCENARIOS["reverse-race"], "foreign-dma-read"),
     Mutant(PigginForkIgnoresDontcow, Piggin2009Page, SCENARIOS["lost-read"], "lost-dma-write"),

@@ -12,7 +12,7 @@ from uemu.dma.engine import DmaEngine, Io, Registration, Segment, Transfer
 from uemu.errors import Fault, InvariantError
 from uemu.events import DeviceRead, DeviceWrote, EventBus, Held, IoChecked, IoStarted, Moved
 from uemu.kernel.cpus import CpuPort
-from uemu.kernel.touch import SECTOR, brief, touch_buffer
+from uemu.kernel.touch import brief, touch_buffer
 from uemu.mm.gup import hold_user_pages, nr_refs, release_user_page
 from uemu.mm.hooks import APIS, GupCall
 from uemu.mm.mechanism import Mechanism
@@ -80,9 +80,10 @@ class IoPaths:
         from_device = direction is Direction.FROM_DEVICE
         if APIS[api].long_term:
             raise ValueError(f"{api} registers its buffers; use register()")
+        unit = self._mech.hooks.dio_multiple
         for addr, length in iov:
-            if api == "o_direct" and (addr % SECTOR or length % SECTOR):
-                raise Fault(errno.EINVAL, addr, f"O_DIRECT wants multiples of {SECTOR} bytes")
+            if api == "o_direct" and (addr % unit or length % unit):
+                raise Fault(errno.EINVAL, addr, f"O_DIRECT wants multiples of {unit} bytes")
         if from_device and APIS[api].process_reads:
             raise ValueError(f"{api} reads memory; a device cannot write through it")
         call = self._mech.hooks.gup_kind(api, write=from_device)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from uemu.abi import Foll
-from uemu.mm.mechanism import Mechanism
+from uemu.mm.mechanism import SECTOR, Mechanism
 from uemu.mm.mm_struct import MmStruct
 from uemu.mm.page import Page
 from uemu.mm.pte import Pte
@@ -88,6 +88,8 @@ class PolicyHooks(ABC):
         variant: the one chosen, or "".
         read_fault_maps_zero_page: what a read of untouched memory maps.
         has_wipeonfork: whether MADV_WIPEONFORK exists (since v4.14).
+        dio_multiple: what addresses and lengths of O_DIRECT's buffers must be
+            multiples of, in bytes.
         lock_name: what mmap_lock was called then.
         fault_fn, copy_fn, mprotect_fn: what that kernel calls the functions
             of `uemu.mm` that bear another year's name.
@@ -99,6 +101,7 @@ class PolicyHooks(ABC):
     variants: ClassVar[dict[str, str]] = {}
     read_fault_maps_zero_page: ClassVar[bool] = True
     has_wipeonfork: ClassVar[bool] = True
+    dio_multiple: ClassVar[int] = SECTOR
     lock_name: ClassVar[str] = "mmap_lock"
     fault_fn: ClassVar[str] = "do_user_addr_fault"
     copy_fn: ClassVar[str] = "wp_page_copy"

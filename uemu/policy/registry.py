@@ -6,6 +6,7 @@ import difflib
 from typing import Final
 
 from uemu.mm.hooks import PolicyHooks
+from uemu.policy.arcangeli_2009_page_multiple import Arcangeli2009PageMultiple
 from uemu.policy.arcangeli_2009_v1 import Arcangeli2009V1
 from uemu.policy.arcangeli_2009_v2 import Arcangeli2009V2
 from uemu.policy.linux_2_6_29 import Linux2_6_29
@@ -24,6 +25,7 @@ POLICIES: Final[dict[str, type[PolicyHooks]]] = {
         Linux2_6_29,
         Redhat2_6_18,
         Arcangeli2009V1,
+        Arcangeli2009PageMultiple,
         Arcangeli2009V2,
         Piggin2009Page,
         Linux4_19,

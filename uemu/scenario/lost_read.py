@@ -14,14 +14,21 @@ Source: Message-ID <20090311183748.GK27823@random.random> (A. Arcangeli,
 
 from __future__ import annotations
 
-from uemu.scenario.actions import Complete, DirectRead, Fork, Store
-from uemu.scenario.script import LAST_SECTOR, SECTOR, Scenario, Script, Stage, map_and_fill
+from uemu.scenario.actions import Fork, Store
+from uemu.scenario.script import (
+    LAST_SECTOR,
+    SECTOR,
+    Scenario,
+    Script,
+    Stage,
+    map_and_fill,
+    read_disk,
+)
 
 
 def io(stage: Stage) -> Script:
     """Read a sector from the disk into the end of the first page."""
-    read = yield DirectRead(stage.buf + LAST_SECTOR, SECTOR)
-    yield Complete(read, b"D" * SECTOR)
+    yield from read_disk(stage.buf + LAST_SECTOR, b"D" * SECTOR)
 
 
 def fork(stage: Stage) -> Script:

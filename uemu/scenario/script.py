@@ -8,12 +8,14 @@ afterwards, since nothing else orders the two.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from typing import Any
 
 from uemu.abi import PAGE_SIZE
-from uemu.scenario.actions import Action, Mmap, Store
+from uemu.errors import Fault
+from uemu.scenario.actions import Action, Complete, DirectRead, Mmap, Store
 
 Script = Generator[Action, Any, None]
 """What a thread does: yields actions, is sent their results."""
@@ -71,3 +73,19 @@ def map_and_fill(stage: Stage, nr_pages: int = 2) -> Script:
     """
     stage.buf = yield Mmap(nr_pages * PAGE_SIZE)
     yield Store(stage.buf, b"I" * (nr_pages * PAGE_SIZE))
+
+
+def read_disk(addr: int, data: bytes) -> Script:
+    """Read ``data`` from a disk to ``addr``: submitted in one turn, complete in the next.
+
+    Where O_DIRECT refuses the buffer (EINVAL), the program reads through the
+    page cache in the second turn: read(2) then stores the bytes with a CPU.
+    """
+    try:
+        read = yield DirectRead(addr, len(data))
+    except Fault as fault:
+        if fault.errno != errno.EINVAL:
+            raise
+        yield Store(addr, data)
+    else:
+        yield Complete(read, data)

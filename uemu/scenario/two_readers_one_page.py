@@ -13,21 +13,26 @@ Source: dma_thread.c in Message-ID <20090316135654.GA17949@random.random>
 
 from __future__ import annotations
 
-from uemu.scenario.actions import Complete, DirectRead
 from uemu.scenario.lost_read import fork
-from uemu.scenario.script import LAST_SECTOR, SECTOR, Scenario, Script, Stage, map_and_fill
+from uemu.scenario.script import (
+    LAST_SECTOR,
+    SECTOR,
+    Scenario,
+    Script,
+    Stage,
+    map_and_fill,
+    read_disk,
+)
 
 
 def first(stage: Stage) -> Script:
     """Read into the end of the page."""
-    read = yield DirectRead(stage.buf + LAST_SECTOR, SECTOR)
-    yield Complete(read, b"D" * SECTOR)
+    yield from read_disk(stage.buf + LAST_SECTOR, b"D" * SECTOR)
 
 
 def second(stage: Stage) -> Script:
     """Read into the beginning of the page."""
-    read = yield DirectRead(stage.buf, SECTOR)
-    yield Complete(read, b"E" * SECTOR)
+    yield from read_disk(stage.buf, b"E" * SECTOR)
 
 
 SCENARIO = Scenario(
