@@ -29,7 +29,7 @@ LAYERS = (
     ("policy", "dma", "oracle"),
     ("kernel",),
     ("live",),
-    ("machine", "report"),
+    ("machine", "report", "expected"),
     ("scenario",),
     ("cli", "pytest_plugin"),
     ("__main__",),

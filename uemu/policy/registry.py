@@ -41,6 +41,15 @@ NEWEST: Final = "linux-6.5"
 """The policy of the newest kernel."""
 
 
+def all_names() -> list[str]:
+    """Every policy, each followed by its variants as ``NAME:VARIANT``."""
+    return [
+        name if variant is None else f"{name}:{variant}"
+        for name, policy in POLICIES.items()
+        for variant in (None, *policy.variants)
+    ]
+
+
 def make_policy(name: str) -> PolicyHooks:
     """Return a fresh policy for ``NAME`` or ``NAME:VARIANT``.
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from uemu.abi import PAGE_SIZE
 from uemu.errors import Fault
+from uemu.mm.hooks import PolicyHooks
 from uemu.scenario.actions import Action, Complete, DirectRead, Mmap, Store
 
 Script = Generator[Action, Any, None]
@@ -25,6 +26,11 @@ SECTOR = 512
 
 LAST_SECTOR = PAGE_SIZE - SECTOR
 """Where in its page such a transfer lies; CPUs store to byte 0 of the same page."""
+
+
+def _always(hooks: PolicyHooks) -> str | None:
+    """It can exist under every kernel."""
+    return None
 
 
 @dataclass
@@ -55,6 +61,8 @@ class Scenario:
         order: names of threads and children, one for each turn: the next
             action of that thread, with the waits before it and the signals
             after it.
+        not_applicable: why it cannot exist under a kernel, or None.
+        not_live: why real processes cannot show it, or None.
     """
 
     name: str
@@ -63,6 +71,8 @@ class Scenario:
     threads: dict[str, Callable[[Stage], Script]]
     children: dict[str, Callable[[Stage], Script]]
     order: str
+    not_applicable: Callable[[PolicyHooks], str | None] = _always
+    not_live: str | None = None
 
 
 def map_and_fill(stage: Stage, nr_pages: int = 2) -> Script:

@@ -1,0 +1,76 @@
+"""What is expected of ``child-exits-first``."""
+
+from uemu.expected.cell import expect
+
+EXPECTED = (
+    expect(
+        "linux-2.6.29",
+        "",
+        "mapcount is 1 again when the parent stores, so it reuses the frame (ground truth a2 on"
+        " 4.19)",
+    ),
+    expect(
+        "redhat-2.6.18",
+        "",
+        "fork finds page_count above mapcount, under mmap_sem, and copies for the child (19:15)",
+    ),
+    expect(
+        "arcangeli-2009-v1",
+        "",
+        "fork finds PG_gup and more references than PTEs: it copies for the child (v1, 03-11)",
+    ),
+    expect(
+        "arcangeli-2009-page-multiple",
+        "",
+        "512 bytes are EINVAL, so no device is there; read() stores the bytes (03-11 18:37)",
+    ),
+    expect(
+        "arcangeli-2009-v2",
+        "",
+        "fork finds PG_gup and more references than PTEs: it copies for the child (v2, 03-16)",
+    ),
+    expect(
+        "piggin-2009-page",
+        "",
+        "gup marked the page PG_dontcow, so fork copies for the child; the parent reuses",
+    ),
+    expect(
+        "linux-4.19",
+        "",
+        "mapcount is 1 again when the parent stores: reuse_swap_page() says yes (ground truth"
+        " a2 on 4.19)",
+    ),
+    expect(
+        "linux-5.8",
+        "",
+        "mapcount is 1 again when the parent stores, as in 2.6.29",
+    ),
+    expect(
+        "linux-5.9",
+        "lost-dma-write",
+        "page_count is 2 although nobody shares: the device's get makes the parent copy"
+        " (09854ba94c6a; ground truth a2 on 5.10)",
+    ),
+    expect(
+        "linux-5.11",
+        "lost-dma-write",
+        "page_count is 2 although nobody shares: the device's get makes the parent copy (ground"
+        " truth a2 on 5.10)",
+    ),
+    expect(
+        "linux-5.19",
+        "lost-dma-write",
+        "fork cleared PG_anon_exclusive for ever, and page_count is 2 (ground truth a2 on 6.1)",
+    ),
+    expect(
+        "linux-6.5",
+        "",
+        "O_DIRECT pins since a7e689dd1c06, so fork copies for the child (70e806e4e645)",
+    ),
+    expect(
+        "piggin-2009-page:first",
+        "refcount-leak",
+        "the first form drops one of the two references of the page that the child leaves: a leak per"
+        " copy (03-14 04:46, decow_one_pte)",
+    ),
+)

@@ -1,0 +1,17 @@
+"""What is expected of ``dontfork``."""
+
+from uemu.expected.cell import expect
+
+EXPECTED = (
+    expect(
+        "linux-2.6.29 redhat-2.6.18 arcangeli-2009-v1 arcangeli-2009-v2 piggin-2009-page "
+        "linux-4.19 linux-5.8 linux-5.9 linux-5.11 linux-5.19 linux-6.5",
+        "",
+        "fork skips a VM_DONTCOPY area, so the parent's entry stays writable",
+    ),
+    expect(
+        "arcangeli-2009-page-multiple",
+        "",
+        "512 bytes are EINVAL, so no device is there; read() stores the bytes (03-11 18:37)",
+    ),
+)

@@ -1,0 +1,73 @@
+"""What is expected of ``gup-fast-vs-fork``."""
+
+from uemu.expected.cell import expect
+
+EXPECTED = (
+    expect(
+        "linux-2.6.29",
+        "dma-write-seen-by-other lost-dma-write",
+        "told in order it is the lost read: the forking thread's own store finds mapcount 2",
+    ),
+    expect(
+        "redhat-2.6.18",
+        "",
+        "there is no gup-fast: gup and fork exclude each other by mmap_sem, and told in order"
+        " fork finds the reference and copies",
+    ),
+    expect(
+        "arcangeli-2009-v1",
+        "",
+        "told in order PG_gup is set before fork looks, and in the others gup-fast looks again",
+    ),
+    expect(
+        "arcangeli-2009-page-multiple",
+        "",
+        "512 bytes are EINVAL, so no device is there; read() stores the bytes (03-11 18:37)",
+    ),
+    expect(
+        "arcangeli-2009-v2",
+        "",
+        "told in order PG_gup is set before fork looks; the race needs other orders",
+    ),
+    expect(
+        "piggin-2009-page",
+        "",
+        "the page is not marked, so gup takes mmap_sem, and fork sees all of it or nothing",
+    ),
+    expect(
+        "linux-4.19",
+        "dma-write-seen-by-other lost-dma-write",
+        "told in order it is the lost read: the forking thread's store finds mapcount 2",
+    ),
+    expect(
+        "linux-5.8",
+        "dma-write-seen-by-other lost-dma-write",
+        "told in order it is the lost read: mapcount is 2",
+    ),
+    expect(
+        "linux-5.9",
+        "dma-write-seen-by-other lost-dma-write",
+        "told in order it is the lost read: page_count is 3",
+    ),
+    expect(
+        "linux-5.11",
+        "dma-write-seen-by-other lost-dma-write",
+        "told in order it is the lost read: O_DIRECT gets, and page_count is 3",
+    ),
+    expect(
+        "linux-5.19",
+        "dma-write-seen-by-other lost-dma-write",
+        "told in order it is the lost read: shared, and page_count is 3",
+    ),
+    expect(
+        "linux-6.5",
+        "",
+        "O_DIRECT pins since a7e689dd1c06, so fork copies for the child (70e806e4e645)",
+    ),
+    expect(
+        "piggin-2009-page:first",
+        "refcount-leak",
+        "the first form drops one of the two references of the page that the child leaves: a leak per"
+        " copy (03-14 04:46, decow_one_pte)",
+    ),
+)

@@ -1,0 +1,78 @@
+"""What is expected of ``lost-read``."""
+
+from uemu.expected.cell import expect
+
+EXPECTED = (
+    expect(
+        "linux-2.6.29",
+        "dma-write-seen-by-other lost-dma-write",
+        "mapcount is 2, so the parent's store copies; the child's store then finds mapcount 1"
+        " and takes over the frame the device writes (ground truth b3 on 4.19)",
+    ),
+    expect(
+        "redhat-2.6.18",
+        "",
+        "fork finds page_count above mapcount, under mmap_sem, and copies for the child (19:15)",
+    ),
+    expect(
+        "arcangeli-2009-v1",
+        "",
+        "fork finds PG_gup and more references than PTEs: it copies for the child (v1, 03-11)",
+    ),
+    expect(
+        "arcangeli-2009-page-multiple",
+        "",
+        "512 bytes are EINVAL, so no device is there; read() stores the bytes (03-11 18:37)",
+    ),
+    expect(
+        "arcangeli-2009-v2",
+        "",
+        "fork finds PG_gup and more references than PTEs: it copies for the child (v2, 03-16)",
+    ),
+    expect(
+        "piggin-2009-page",
+        "",
+        "gup marked the page PG_dontcow, so fork copies for the child; the parent reuses",
+    ),
+    expect(
+        "linux-4.19",
+        "dma-write-seen-by-other lost-dma-write",
+        "the rule of 2.6.29: the parent's store copies at mapcount 2, the child's takes over"
+        " the device's frame at mapcount 1 (ground truth b3 on 4.19)",
+    ),
+    expect(
+        "linux-5.8",
+        "dma-write-seen-by-other lost-dma-write",
+        "the reference came before fork, so nothing forced is left to do: mapcount 2 copies for"
+        " the parent, mapcount 1 gives the frame to the child",
+    ),
+    expect(
+        "linux-5.9",
+        "lost-dma-write",
+        "O_DIRECT only gets, so fork shares; page_count is 3 and then 2, so both stores copy"
+        " and nobody maps the frame any more (09854ba94c6a; ground truth b3 on 5.10)",
+    ),
+    expect(
+        "linux-5.11",
+        "lost-dma-write",
+        "O_DIRECT gets, which neither fork nor write_protect_seq asks after; page_count is 3"
+        " and then 2, so both stores copy (ground truth b3 on 5.10)",
+    ),
+    expect(
+        "linux-5.19",
+        "lost-dma-write",
+        "O_DIRECT only gets, so fork clears PG_anon_exclusive and shares; both stores find"
+        " page_count above 1 and copy (ground truth b3 on 6.1)",
+    ),
+    expect(
+        "linux-6.5",
+        "",
+        "O_DIRECT pins since a7e689dd1c06, so fork copies for the child (70e806e4e645)",
+    ),
+    expect(
+        "piggin-2009-page:first",
+        "refcount-leak",
+        "the first form drops one of the two references of the page that the child leaves: a leak per"
+        " copy (03-14 04:46, decow_one_pte)",
+    ),
+)

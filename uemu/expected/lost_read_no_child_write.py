@@ -1,0 +1,78 @@
+"""What is expected of ``lost-read-no-child-write``."""
+
+from uemu.expected.cell import expect
+
+EXPECTED = (
+    expect(
+        "linux-2.6.29",
+        "dma-write-seen-by-other lost-dma-write",
+        "the child's PTE counts although it touches nothing: mapcount is 2, the parent's store"
+        " copies (Arcangeli 03-11 18:37; ground truth a1 on 4.19)",
+    ),
+    expect(
+        "redhat-2.6.18",
+        "",
+        "fork finds page_count above mapcount, under mmap_sem, and copies for the child (19:15)",
+    ),
+    expect(
+        "arcangeli-2009-v1",
+        "",
+        "fork finds PG_gup and more references than PTEs: it copies for the child (v1, 03-11)",
+    ),
+    expect(
+        "arcangeli-2009-page-multiple",
+        "",
+        "512 bytes are EINVAL, so no device is there; read() stores the bytes (03-11 18:37)",
+    ),
+    expect(
+        "arcangeli-2009-v2",
+        "",
+        "fork finds PG_gup and more references than PTEs: it copies for the child (v2, 03-16)",
+    ),
+    expect(
+        "piggin-2009-page",
+        "",
+        "gup marked the page PG_dontcow, so fork copies for the child; the parent reuses",
+    ),
+    expect(
+        "linux-4.19",
+        "dma-write-seen-by-other lost-dma-write",
+        "mapcount is 2, so the parent's store copies and the child keeps the frame the device"
+        " writes (ground truth a1 on 4.19)",
+    ),
+    expect(
+        "linux-5.8",
+        "dma-write-seen-by-other lost-dma-write",
+        "fork shares, as before 70e806e4e645, and mapcount 2 makes the parent's store copy; the"
+        " child keeps the frame",
+    ),
+    expect(
+        "linux-5.9",
+        "dma-write-seen-by-other lost-dma-write",
+        "page_count is 3, so the parent's store copies and the child keeps mapping the frame"
+        " the device writes (ground truth a1 on 5.10)",
+    ),
+    expect(
+        "linux-5.11",
+        "dma-write-seen-by-other lost-dma-write",
+        "page_count is 3, so the parent's store copies; the child keeps the frame (ground truth"
+        " a1 on 5.10)",
+    ),
+    expect(
+        "linux-5.19",
+        "dma-write-seen-by-other lost-dma-write",
+        "a page with a get is shared and not exclusive, so the parent's store copies and the"
+        " child keeps the frame (ground truth a1 on 6.1)",
+    ),
+    expect(
+        "linux-6.5",
+        "",
+        "O_DIRECT pins since a7e689dd1c06, so fork copies for the child (70e806e4e645)",
+    ),
+    expect(
+        "piggin-2009-page:first",
+        "refcount-leak",
+        "the first form drops one of the two references of the page that the child leaves: a leak per"
+        " copy (03-14 04:46, decow_one_pte)",
+    ),
+)

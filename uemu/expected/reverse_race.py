@@ -1,0 +1,82 @@
+"""What is expected of ``reverse-race``."""
+
+from uemu.expected.cell import expect
+
+EXPECTED = (
+    expect(
+        "linux-2.6.29",
+        "foreign-dma-read",
+        "a read gup takes the shared frame, the parent's store leaves it, and the child's finds"
+        " mapcount 1 and reuses it (Piggin 03-14 04:59; ground truth d1 on 4.19)",
+    ),
+    expect(
+        "redhat-2.6.18",
+        "foreign-dma-read",
+        "nobody held the page when fork shared it; a read gup takes the shared frame, and"
+        " do_wp_page still asks the mapcount, as in 2.6.29",
+    ),
+    expect(
+        "arcangeli-2009-v1",
+        "foreign-dma-read",
+        "fork came first and shared; a read gup of v1 takes the read-only page and only marks"
+        " it, so it is 2.6.29's reverse race (Piggin 03-14 04:59)",
+    ),
+    expect(
+        "arcangeli-2009-page-multiple",
+        "foreign-dma-read",
+        "a whole page is taken as ever: the read gup takes the shared frame, the parent's store"
+        " leaves it and the child's reuses it, as in 2.6.29",
+    ),
+    expect(
+        "arcangeli-2009-v2",
+        "",
+        "gup breaks COW on a read-only anonymous page even to read (v2, follow_page), so the"
+        " parent holds a frame of its own",
+    ),
+    expect(
+        "piggin-2009-page",
+        "",
+        "gup breaks COW for a read too, so the parent holds a frame of its own (03-14 04:59)",
+    ),
+    expect(
+        "linux-4.19",
+        "foreign-dma-read",
+        "gup_pte_range takes a read-only entry to read; the parent's store leaves the frame,"
+        " the child's reuses it (ground truth d1 on 4.19)",
+    ),
+    expect(
+        "linux-5.8",
+        "",
+        "gup after fork: the read gup takes a write fault first, so the parent holds a copy of"
+        " its own (17839856fd58)",
+    ),
+    expect(
+        "linux-5.9",
+        "",
+        "do_wp_page copies while page_count is above 1, so both stores leave the frame and the"
+        " device reads old bytes (ground truth d1 on 5.10)",
+    ),
+    expect(
+        "linux-5.11",
+        "",
+        "page_count is above 1 at both stores, so both leave the frame (ground truth d1 on 5.10)",
+    ),
+    expect(
+        "linux-5.19",
+        "",
+        "a get does not unshare, but the page is not exclusive and page_count is above 1, so"
+        " both stores copy (ground truth d1 on 6.1)",
+    ),
+    expect(
+        "linux-6.5",
+        "",
+        "a read-only pin of a page that is not exclusive unshares it first (a7f226604170), so"
+        " the device reads the parent's bytes (ground truth d1 on 6.18)",
+    ),
+    expect(
+        "arcangeli-2009-v2:norecheck",
+        "foreign-dma-read",
+        "it is the second look at the entry that refuses a read-only one to a read gup (03-16 13:56,"
+        " gup_pte_range); without it gup-fast keeps the shared page",
+    ),
+)

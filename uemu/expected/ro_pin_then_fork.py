@@ -1,0 +1,75 @@
+"""What is expected of ``ro-pin-then-fork``."""
+
+from uemu.expected.cell import expect
+
+EXPECTED = (
+    expect(
+        "linux-2.6.29",
+        "foreign-dma-read",
+        "fork shares the held page, the parent's store copies, the child's reuses the frame"
+        " that the device reads (ground truth c2 on 4.19)",
+    ),
+    expect(
+        "redhat-2.6.18",
+        "",
+        "fork finds page_count above mapcount, under mmap_sem, and copies for the child (19:15)",
+    ),
+    expect(
+        "arcangeli-2009-v1",
+        "",
+        "PG_gup is set for reads too (19:59, no look at the direction), so fork copies for the"
+        " child",
+    ),
+    expect(
+        "arcangeli-2009-page-multiple",
+        "foreign-dma-read",
+        "a whole page is taken as ever, and fork shares it: the parent's store copies, the"
+        " child's reuses the frame that the device reads, as in 2.6.29",
+    ),
+    expect(
+        "arcangeli-2009-v2",
+        "",
+        "PG_gup is set for reads too, so fork copies for the child and the parent keeps its"
+        " frame (v2, 03-16 13:56)",
+    ),
+    expect(
+        "piggin-2009-page",
+        "",
+        "the mark is set for reads too, so fork copies for the child and the parent reuses",
+    ),
+    expect(
+        "linux-4.19",
+        "foreign-dma-read",
+        "fork shares the held page, the parent leaves it, the child finds mapcount 1 and reuses"
+        " it (ground truth c2 on 4.19)",
+    ),
+    expect(
+        "linux-5.8",
+        "foreign-dma-read",
+        "gup before fork finds a writable entry and breaks nothing; then fork shares, the"
+        " parent copies, the child reuses the frame the device reads",
+    ),
+    expect(
+        "linux-5.9 linux-5.11",
+        "",
+        "fork shares, but page_count keeps the child from reusing the frame (ground truth c2 on"
+        " 5.10)",
+    ),
+    expect(
+        "linux-5.19",
+        "",
+        "fork clears PG_anon_exclusive and shares, but page_count keeps the child from taking"
+        " the frame over (ground truth c2 on 6.1)",
+    ),
+    expect(
+        "linux-6.5",
+        "",
+        "O_DIRECT pins since a7e689dd1c06, so fork copies for the child (70e806e4e645)",
+    ),
+    expect(
+        "piggin-2009-page:first",
+        "refcount-leak",
+        "the first form drops one of the two references of the page that the child leaves: a leak per"
+        " copy (03-14 04:46, decow_one_pte)",
+    ),
+)

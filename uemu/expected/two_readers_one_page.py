@@ -1,0 +1,82 @@
+"""What is expected of ``two-readers-one-page``."""
+
+from uemu.expected.cell import expect
+
+EXPECTED = (
+    expect(
+        "linux-2.6.29",
+        "dma-write-seen-by-other lost-dma-write",
+        "the second reader's gup takes a write fault, mapcount is 2, the parent moves to a copy"
+        " and the child keeps the first reader's frame (dma_thread.c)",
+    ),
+    expect(
+        "redhat-2.6.18",
+        "",
+        "fork copied for the child and gave the parent's entry its write bit back, so the"
+        " second reader finds the same frame",
+    ),
+    expect(
+        "arcangeli-2009-v1",
+        "",
+        "the first reader's page was marked and held when fork came: copied for the child, and"
+        " made writable again before the second reader looks",
+    ),
+    expect(
+        "arcangeli-2009-page-multiple",
+        "",
+        "512 bytes are EINVAL, so no device is there; read() stores the bytes (03-11 18:37)",
+    ),
+    expect(
+        "arcangeli-2009-v2",
+        "",
+        "fork copied for the child and left the parent's entry writable, so the second reader"
+        " finds the same frame",
+    ),
+    expect(
+        "piggin-2009-page",
+        "",
+        "the child has its copy, so the second reader's write fault finds mapcount 1 and reuses"
+        " the frame that the first one holds",
+    ),
+    expect(
+        "linux-4.19",
+        "dma-write-seen-by-other lost-dma-write",
+        "the second reader's gup takes a write fault, mapcount is 2, and the parent moves to a"
+        " copy (dma_thread aborts on real 4.19)",
+    ),
+    expect(
+        "linux-5.8",
+        "dma-write-seen-by-other lost-dma-write",
+        "the second reader's gup was a write gup anyway: its fault finds mapcount 2 and copies"
+        " (dma_thread aborts on real 5.8)",
+    ),
+    expect(
+        "linux-5.9",
+        "dma-write-seen-by-other lost-dma-write",
+        "the second reader's write fault finds page_count 3 and copies; the child still maps"
+        " the first reader's frame (dma_thread aborts on real 5.9)",
+    ),
+    expect(
+        "linux-5.11",
+        "dma-write-seen-by-other lost-dma-write",
+        "the second reader's write fault finds page_count 3 and copies (dma_thread aborts on"
+        " real 5.10)",
+    ),
+    expect(
+        "linux-5.19",
+        "dma-write-seen-by-other lost-dma-write",
+        "the page was shared for a get is all there was, so the second reader's write fault"
+        " copies (dma_thread aborts on real 5.19)",
+    ),
+    expect(
+        "linux-6.5",
+        "",
+        "O_DIRECT pins since a7e689dd1c06, so fork copies for the child (70e806e4e645)",
+    ),
+    expect(
+        "piggin-2009-page:first",
+        "refcount-leak",
+        "the first form drops one of the two references of the page that the child leaves: a leak per"
+        " copy (03-14 04:46, decow_one_pte)",
+    ),
+)
