@@ -76,7 +76,7 @@ EXPECTED = (
     expect(
         "arcangeli-2009-v2:norecheck",
         "foreign-dma-read",
-        "it is the second look at the entry that refuses a read-only one to a read gup (03-16 13:56,"
-        " gup_pte_range); without it gup-fast keeps the shared page",
+        "it is the second look at the entry that refuses a read-only one to a read gup (03-16"
+        " 13:56, gup_pte_range); without it gup-fast keeps the shared page",
     ),
 )

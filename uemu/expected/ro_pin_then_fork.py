@@ -69,7 +69,7 @@ EXPECTED = (
     expect(
         "piggin-2009-page:first",
         "refcount-leak",
-        "the first form drops one of the two references of the page that the child leaves: a leak per"
-        " copy (03-14 04:46, decow_one_pte)",
+        "the first form drops one of the two references of the page that the child leaves: a leak"
+        " per copy (03-14 04:46, decow_one_pte)",
     ),
 )
