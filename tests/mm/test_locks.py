@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from uemu.mm.locks import RwSem, SpinLock
+from uemu.mm.locks import FairRwSem, RwSem, SpinLock
 from uemu.step import Access, Cpu, RecordingCpu
 
 CPU = Cpu("cpu")
@@ -75,3 +75,31 @@ def test_readers_do_not_conflict_and_a_writer_looks_at_them() -> None:
 def test_a_read_step_and_a_write_step_of_one_name_differ() -> None:
     sem = RwSem(("sem",))
     assert sem.read_step("f", "x") is not sem.write_step("f", "x")
+
+
+def test_a_writer_that_waits_stops_new_readers_of_a_fair_one_only() -> None:
+    for sem, goes_on in ((FairRwSem(("sem",)), False), (RwSem(("sem",)), True)):
+        sem.down_read(CPU)
+        writing = sem.write(CPU, "f", "write")
+        label = next(writing)
+        if isinstance(sem, FairRwSem):
+            label = next(writing)
+        assert not label.is_enabled()
+        assert sem.read_step("f", "read").is_enabled() is goes_on
+        sem.up_read(CPU)
+        assert label.is_enabled()
+        assert next(writing, None) is None
+        assert not sem.read_step("f", "read").is_enabled()
+        sem.up_write(CPU)
+        assert sem.read_step("f", "read").is_enabled()
+
+
+def test_a_writer_of_one_step_queues_too() -> None:
+    sem = FairRwSem(("sem",))
+    writing = sem.write_once(CPU, "f", "write")
+    next(writing)
+    next(writing)
+    assert not sem.read_step("f", "read").is_enabled()
+    assert next(writing, None) is None
+    assert sem.is_free()
+    assert sem.read_step("f", "read").is_enabled()

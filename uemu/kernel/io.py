@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from uemu.abi import PAGE_MASK, PAGE_SIZE, Direction, Foll, page_range
@@ -15,11 +15,15 @@ from uemu.kernel.cpus import CpuPort
 from uemu.kernel.touch import brief, touch_buffer
 from uemu.mm.gup import hold_user_pages, nr_refs, release_user_page
 from uemu.mm.hooks import APIS, GupCall
+from uemu.mm.lock_hooks import IoRequest
 from uemu.mm.mechanism import Mechanism
 from uemu.mm.mm_struct import MmStruct
 from uemu.mm.page import Page
 from uemu.mm.pte import Pte
 from uemu.step import Cpu, Op, Step
+
+DIO_PAGES = 64
+"""How many pages one call of get_user_pages takes. Linux: fs/direct-io.c."""
 
 Iov = Sequence[tuple[int, int]]
 """The pieces of a buffer: address and length, in bytes."""
@@ -34,7 +38,7 @@ class Holder:
         addrs: where each page's bytes are there now; mremap moves them.
         lengths: how many bytes of each page.
         call: the reference taken.
-        api: on whose behalf.
+        request: the call that took it.
         pages: one per segment.
     """
 
@@ -42,8 +46,13 @@ class Holder:
     addrs: list[int]
     lengths: tuple[int, ...]
     call: GupCall
-    api: str
+    request: IoRequest
     pages: tuple[Page, ...]
+
+    @property
+    def api(self) -> str:
+        """On whose behalf."""
+        return self.request.api
 
 
 class IoPaths:
@@ -70,9 +79,18 @@ class IoPaths:
                     holder.addrs[i] = addr - event.start + event.to
 
     def dio_submit(
-        self, cpu: Cpu, mm: MmStruct, iov: Iov, direction: Direction, api: str
+        self,
+        cpu: Cpu,
+        mm: MmStruct,
+        iov: Iov,
+        direction: Direction,
+        api: str,
+        *,
+        aio: bool = False,
     ) -> Op[Transfer]:
         """Hold the pages of a buffer in one or more pieces and start a transfer over them.
+
+        ``aio``: the call that submits it does not wait for its end.
 
         Raises:
             Fault: EFAULT, not mapped or not allowed; EINVAL, alignment.
@@ -87,7 +105,9 @@ class IoPaths:
         if from_device and APIS[api].process_reads:
             raise ValueError(f"{api} reads memory; a device cannot write through it")
         call = self._mech.hooks.gup_kind(api, write=from_device)
-        holder = yield from self._hold(cpu, mm, iov, call, api)
+        aio = aio or APIS[api].process_reads
+        request = IoRequest(mm, api, tuple(iov), from_device, aio)
+        holder = yield from self._hold(cpu, request, call)
         transfer = self.dma.start(_segments(holder), direction, holder)
         self._announce(cpu, transfer, from_device=from_device, to_device=not from_device)
         return transfer
@@ -101,28 +121,33 @@ class IoPaths:
             Fault: EFAULT, not mapped or not allowed.
         """
         call = self._mech.hooks.gup_kind(api, write=writable)
-        holder = yield from self._hold(cpu, mm, [(addr, length)], call, api)
+        request = IoRequest(mm, api, ((addr, length),), writable, aio=True)
+        holder = yield from self._hold(cpu, request, call)
         registration = self.dma.register(_segments(holder), writable, holder)
         self._announce(cpu, registration, from_device=writable, to_device=True)
         return registration
 
-    def _hold(self, cpu: Cpu, mm: MmStruct, iov: Iov, call: GupCall, api: str) -> Op[Holder]:
+    def _hold(self, cpu: Cpu, request: IoRequest, call: GupCall) -> Op[Holder]:
+        mm = request.mm
+        yield from self._mech.hooks.io_begin(cpu, request)
         pages: list[Page] = []
         addrs: list[int] = []
         lengths: list[int] = []
         try:
-            for addr, length in iov:
+            for addr, length in request.iov:
                 if length <= 0:
                     raise Fault(errno.EINVAL, addr, f"a buffer of {length} bytes")
-                pages += yield from hold_user_pages(self._mech, cpu, mm, addr, length, call)
+                for at, size in _batches(addr, length):
+                    pages += yield from hold_user_pages(self._mech, cpu, mm, at, size, call)
                 for base in page_range(addr, length):
                     addrs.append(max(addr, base))
                     lengths.append(min(addr + length, base + PAGE_SIZE) - addrs[-1])
         except (Fault, InvariantError):
             for page in pages:
                 release_user_page(self._mech, cpu, page, call.foll)
+            self._mech.hooks.io_end(cpu, request)
             raise
-        return Holder(mm, addrs, tuple(lengths), call, api, tuple(pages))
+        return Holder(mm, addrs, tuple(lengths), call, request, tuple(pages))
 
     def _announce(self, cpu: Cpu, io: Io, *, from_device: bool, to_device: bool) -> None:
         holder = _holder(io)
@@ -143,6 +168,8 @@ class IoPaths:
                 tuple(_held(io)),
             )
         )
+        if holder.request.aio:
+            self._mech.hooks.io_return(cpu, holder.request)
 
     def dma_write(self, cpu: Cpu, io: Io, start: int, data: bytes) -> Op[None]:
         """The device stores ``data`` at byte ``start`` of the buffer it holds."""
@@ -229,6 +256,7 @@ class IoPaths:
         for page in holder.pages:
             self._mech.note_in_hand(cpu, page, nr_refs(holder.call.foll))
             release_user_page(self._mech, cpu, page, holder.call.foll)
+        self._mech.hooks.io_end(cpu, holder.request)
 
     def holds(self) -> Counter[int]:
         """What devices hold: pfn to the references it adds to the page's count."""
@@ -262,6 +290,15 @@ def _holder(io: Io) -> Holder:
     if not isinstance(io.owner, Holder):
         raise TypeError(f"I/O {io.number} was not started by this kernel")
     return io.owner
+
+
+def _batches(addr: int, length: int) -> Iterator[tuple[int, int]]:
+    """Address and length of what one call of get_user_pages takes."""
+    end = addr + length
+    while addr < end:
+        stop = min(end, (addr & PAGE_MASK) + DIO_PAGES * PAGE_SIZE)
+        yield addr, stop - addr
+        addr = stop
 
 
 def _segments(holder: Holder) -> list[Segment]:

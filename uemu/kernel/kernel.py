@@ -111,8 +111,7 @@ class Kernel:
         Raises:
             Fault: EINVAL, the length is not positive; ENOMEM, there is no room.
         """
-        yield mm.mmap_lock.write_step("mmap", "a new VMA")
-        mm.mmap_lock.enter(cpu)
+        yield from mm.mmap_lock.write_once(cpu, "mmap", "a new VMA")
         if length <= 0:
             raise Fault(errno.EINVAL, 0, f"mmap of {length} bytes")
         size = (length + PAGE_SIZE - 1) & PAGE_MASK
@@ -168,8 +167,7 @@ class Kernel:
         is_new = advice in (MADV_WIPEONFORK, MADV_KEEPONFORK)
         if advice not in FORK_ADVICE or (is_new and not self.hooks.has_wipeonfork):
             raise Fault(errno.EINVAL, addr, f"madvise {advice} under {self.hooks.name}")
-        yield mm.mmap_lock.write_step("madvise_behavior", "new VMA flags")
-        mm.mmap_lock.enter(cpu)
+        yield from mm.mmap_lock.write_once(cpu, "madvise_behavior", "new VMA flags")
         if not mm.covers(start, end):
             raise Fault(errno.ENOMEM, addr, "madvise of what is not mapped")
         self.advised(mm, start, end, advice)

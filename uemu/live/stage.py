@@ -111,11 +111,19 @@ class Stage:
     # I/O ------------------------------------------------------------------------------
 
     def dio_submit(
-        self, thread: PuppetThread, addr: int, length: int, direction: Direction, api: str
+        self,
+        thread: PuppetThread,
+        addr: int,
+        length: int,
+        direction: Direction,
+        api: str,
+        *,
+        aio: bool = False,
     ) -> Op[Transfer]:
         """Hold pages and start a transfer; faults that gup took are applied."""
         mm = thread.process.mm
-        op = self.kernel.io.dio_submit(thread.cpu, mm, [(addr, length)], direction, api)
+        iov = [(addr, length)]
+        op = self.kernel.io.dio_submit(thread.cpu, mm, iov, direction, api, aio=aio)
         return (yield from self._applying(thread, op))
 
     def register(

@@ -119,6 +119,7 @@ class Dma:
         *,
         direction: Direction,
         api: str = "o_direct",
+        aio: bool = False,
     ) -> Transfer:
         """Start a transfer over a process's memory and leave it in flight.
 
@@ -128,6 +129,8 @@ class Dma:
             direction: DMA_FROM_DEVICE writes memory, DMA_TO_DEVICE reads it.
             api: ``o_direct`` or ``vmsplice``: who takes the reference, and so
                 which kind the policy gives.
+            aio: the call that submits it has returned: a policy may hold its
+                locks for that call only.
 
         Raises:
             Fault: EFAULT (not mapped, not allowed), EINVAL (alignment).
@@ -143,7 +146,7 @@ class Dma:
         io = self._machine.start(
             f"{api} transfer",
             puppet,
-            lambda s: s.dio_submit(puppet, addr, length, direction, api),
+            lambda s: s.dio_submit(puppet, addr, length, direction, api, aio=aio),
             _same,
         ).result()
         return Transfer(self._machine, caller, io)

@@ -28,6 +28,7 @@ def do_user_fault(mech: Mechanism, cpu: Cpu, mm: MmStruct, addr: int, *, write: 
     """
     lock = mm.mmap_lock
     hooks = mech.hooks
+    yield from hooks.fault_begin(cpu, mm, addr, write=write)
     yield lock.read_step(hooks.fault_fn, hooks.lock_name)
     lock.down_read(cpu)
     mech.publish(FaultTaken, cpu.name, mm.id, addr, write)

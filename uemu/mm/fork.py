@@ -17,8 +17,8 @@ def dup_mmap(mech: Mechanism, cpu: Cpu, src: MmStruct, name: str) -> Op[MmStruct
     released.
     """
     lock = src.mmap_lock
-    yield lock.write_step("dup_mmap", f"{mech.hooks.lock_name} for writing")
-    lock.down_write(cpu)
+    yield from mech.hooks.fork_begin(cpu, src)
+    yield from lock.write(cpu, "dup_mmap", f"{mech.hooks.lock_name} for writing")
     dst = mech.mm_alloc(name, src)
     for vma in src.vmas:
         if vma.vm_flags & Vm.DONTCOPY:
@@ -40,6 +40,7 @@ def dup_mmap(mech: Mechanism, cpu: Cpu, src: MmStruct, name: str) -> Op[MmStruct
         start, end = src.vmas[0].vm_start, src.vmas[-1].vm_end
         yield from mech.flush_tlb_range(cpu, src, start, end)
     lock.up_write(cpu)
+    mech.hooks.fork_end(cpu, src)
     mech.publish(Forked, cpu.name, src.id, dst.id)
     return dst
 

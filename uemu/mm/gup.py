@@ -67,8 +67,9 @@ def hold_user_pages(
     if len(pages) == len(bases):
         return pages
     lock = mm.mmap_lock
-    yield lock.read_step("get_user_pages", f"{mech.hooks.lock_name} for reading")
-    lock.down_read(cpu)
+    if not call.locked:
+        yield lock.read_step("get_user_pages", f"{mech.hooks.lock_name} for reading")
+        lock.down_read(cpu)
     mech.hooks.gup_mark_mm(cpu, mm, foll)
     try:
         for base in bases[len(pages) :]:
@@ -78,7 +79,8 @@ def hold_user_pages(
             gup_release(mech, cpu, page, foll)
         raise
     finally:
-        lock.up_read(cpu)
+        if not call.locked:
+            lock.up_read(cpu)
     return pages
 
 

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from uemu.abi import Foll
+from uemu.mm.lock_hooks import LockHooks
+from uemu.mm.locks import RwSem
 from uemu.mm.mechanism import SECTOR, Mechanism
 from uemu.mm.mm_struct import MmStruct
 from uemu.mm.page import Page
@@ -29,10 +31,12 @@ class GupCall:
     Attributes:
         foll: FOLL_GET or FOLL_PIN, with WRITE, FORCE, LONGTERM.
         fast: whether it tries get_user_pages_fast() first.
+        locked: whether the caller holds mmap_lock already.
     """
 
     foll: Foll
     fast: bool
+    locked: bool = False
 
 
 class NeedFault(enum.Enum):
@@ -77,7 +81,7 @@ have them yet are a thought experiment: a get, as everything was.
 """
 
 
-class PolicyHooks(ABC):
+class PolicyHooks(LockHooks, ABC):
     """The rules of one kernel.
 
     Attributes:
@@ -90,7 +94,10 @@ class PolicyHooks(ABC):
         has_wipeonfork: whether MADV_WIPEONFORK exists (since v4.14).
         dio_multiple: what addresses and lengths of O_DIRECT's buffers must be
             multiples of, in bytes.
+        makes_wait: whether I/O, fork or faults may wait for an I/O to end.
         lock_name: what mmap_lock was called then.
+        mmap_lock_type: whether a writer that waits for it stops new readers,
+            which matters where it is held for long.
         fault_fn, copy_fn, mprotect_fn: what that kernel calls the functions
             of `uemu.mm` that bear another year's name.
     """
@@ -102,7 +109,9 @@ class PolicyHooks(ABC):
     read_fault_maps_zero_page: ClassVar[bool] = True
     has_wipeonfork: ClassVar[bool] = True
     dio_multiple: ClassVar[int] = SECTOR
+    makes_wait: ClassVar[bool] = False
     lock_name: ClassVar[str] = "mmap_lock"
+    mmap_lock_type: ClassVar[type[RwSem]] = RwSem
     fault_fn: ClassVar[str] = "do_user_addr_fault"
     copy_fn: ClassVar[str] = "wp_page_copy"
     mprotect_fn: ClassVar[str] = "do_mprotect_pkey"

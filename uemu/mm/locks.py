@@ -9,7 +9,7 @@ runs nobody else does, and the step itself was enabled only when free.
 
 from __future__ import annotations
 
-from uemu.step import Cell, Cpu, Step
+from uemu.step import Cell, Cpu, Op, Step
 
 
 class SpinLock:
@@ -50,7 +50,7 @@ class RwSem:
 
     The kernel has one word for both; here readers count in a cell of their own,
     at which only writers look: who reads at the same time comes in no order.
-    Not modelled: fairness, a queued writer that stops new readers.
+    Not modelled: fairness; see `FairRwSem`.
 
     Attributes:
         writer: whether a writer has it.
@@ -87,6 +87,16 @@ class RwSem:
         cpu.read(self.readers)
         cpu.rmw(self.writer, lambda _: False)
 
+    def write_once(self, cpu: Cpu, fn: str, what: str) -> Op[None]:
+        """Wait until it is free, and be the writer for the rest of that step."""
+        yield self.write_step(fn, what)
+        self.enter(cpu)
+
+    def write(self, cpu: Cpu, fn: str, what: str) -> Op[None]:
+        """Wait until it is free, and be the writer until `up_write`."""
+        yield self.write_step(fn, what)
+        self.down_write(cpu)
+
     def down_read(self, cpu: Cpu) -> None:
         """Become a reader. Atomic: call inside a `read_step`."""
         cpu.count(self.readers, 1)
@@ -104,3 +114,45 @@ class RwSem:
     def up_write(self, cpu: Cpu) -> None:
         """Stop writing."""
         cpu.rmw(self.writer, lambda _: False)
+
+
+class FairRwSem(RwSem):
+    """An rwsem as it is: a writer that waits stops the readers that come after it.
+
+    So who reads already and asks once more waits for a writer that waits for it.
+    Several writers that wait are not ordered; readers go on when none is left.
+    Linux: lib/rwsem.c (v2.6.29), Documentation/locking of rwsems since.
+
+    Attributes:
+        waiting: how many writers wait.
+    """
+
+    __slots__ = ("waiting",)
+
+    def __init__(self, name: tuple[object, ...]) -> None:
+        super().__init__(name)
+        self.waiting: Cell[int] = Cell((*name, "waiting"), 0)
+
+    def _no_writer(self) -> bool:
+        return super()._no_writer() and self.waiting.value == 0
+
+    def write_once(self, cpu: Cpu, fn: str, what: str) -> Op[None]:
+        """As `write`, for one step."""
+        yield Step(fn, f"queue: {what}")
+        cpu.add(self.waiting, 1)
+        yield self.write_step(fn, what)
+        self.enter(cpu)
+        cpu.add(self.waiting, -1)
+
+    def write(self, cpu: Cpu, fn: str, what: str) -> Op[None]:
+        """Queue, wait until it is free, and be the writer until `up_write`."""
+        yield Step(fn, f"queue: {what}")
+        cpu.add(self.waiting, 1)
+        yield self.write_step(fn, what)
+        self.down_write(cpu)
+        cpu.add(self.waiting, -1)
+
+    def down_read(self, cpu: Cpu) -> None:
+        """Become a reader. Atomic: call inside a `read_step`."""
+        cpu.read(self.waiting)
+        super().down_read(cpu)

@@ -78,7 +78,7 @@ class Mechanism:
 
     def mm_alloc(self, name: str, parent: MmStruct | None = None) -> MmStruct:
         """Begin an address space; it maps nothing yet."""
-        mm = MmStruct(self._next_mm, name)
+        mm = MmStruct(self._next_mm, name, self.hooks.mmap_lock_type)
         self._next_mm += 1
         self.mms[mm.id] = mm
         if parent is not None:

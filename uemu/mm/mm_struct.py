@@ -6,7 +6,7 @@ import bisect
 
 from uemu.abi import PAGE_SIZE
 from uemu.events import MmId
-from uemu.mm.locks import RwSem, SpinLock
+from uemu.mm.locks import FairRwSem, RwSem, SpinLock
 from uemu.mm.pte import AnyPte
 from uemu.mm.vma import Vma
 from uemu.step import Cell
@@ -39,6 +39,7 @@ class MmStruct:
     __slots__ = (
         "_extra",
         "_last_vma",
+        "_sems",
         "gone",
         "has_pinned",
         "id",
@@ -50,18 +51,19 @@ class MmStruct:
         "vmas",
     )
 
-    def __init__(self, id: MmId, name: str) -> None:
+    def __init__(self, id: MmId, name: str, rwsem: type[RwSem] = RwSem) -> None:
         self.id = id
         self.name = name
         self.vmas: list[Vma] = []
         self._last_vma: Vma | None = None
         self.ptes: dict[int, Cell[AnyPte]] = {}
-        self.mmap_lock = RwSem(("mmap_lock", id))
+        self.mmap_lock = rwsem(("mmap_lock", id))
         self.page_table_lock = SpinLock(("page_table_lock", id))
         self.has_pinned: Cell[bool] = Cell(("has_pinned", id), False)
         self.next_addr = MMAP_BASE
         self.gone = False
         self._extra: dict[str, Cell[int]] = {}
+        self._sems: dict[str, FairRwSem] = {}
 
     def pte(self, base: int) -> Cell[AnyPte]:
         """The cell of the entry for ``base`` (page-aligned, bytes)."""
@@ -69,6 +71,13 @@ class MmStruct:
         if cell is None:
             cell = self.ptes[base] = Cell(("pte", self.id, base), None)
         return cell
+
+    def sem(self, name: str) -> FairRwSem:
+        """An rwsem that one policy adds to every mm (``"directio_sem"``)."""
+        sem = self._sems.get(name)
+        if sem is None:
+            sem = self._sems[name] = FairRwSem((name, self.id))
+        return sem
 
     def extra(self, name: str) -> Cell[int]:
         """A word that one policy adds to every mm (``"write_protect_seq"``), 0 at first."""

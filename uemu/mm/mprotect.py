@@ -19,8 +19,7 @@ def mprotect(mech: Mechanism, cpu: Cpu, mm: MmStruct, start: int, end: int, prot
         Fault: ENOMEM, part of the range is not mapped.
     """
     lock = mm.mmap_lock
-    yield lock.write_step(mech.hooks.mprotect_fn, f"{mech.hooks.lock_name} for writing")
-    lock.down_write(cpu)
+    yield from lock.write(cpu, mech.hooks.mprotect_fn, f"{mech.hooks.lock_name} for writing")
     if not mm.covers(start, end):
         lock.up_write(cpu)
         raise Fault(errno.ENOMEM, start, "mprotect of what is not mapped")

@@ -26,8 +26,7 @@ def mremap(
         Fault: EFAULT, the range is not inside one VMA.
     """
     lock = mm.mmap_lock
-    yield lock.write_step("mremap", f"{mech.hooks.lock_name} for writing")
-    lock.down_write(cpu)
+    yield from lock.write(cpu, "mremap", f"{mech.hooks.lock_name} for writing")
     vma = mm.find_vma(start)
     if vma is None or vma.vm_end < old_end:
         lock.up_write(cpu)

@@ -42,8 +42,7 @@ def zap_page_range(mech: Mechanism, cpu: Cpu, mm: MmStruct, start: int, end: int
 def munmap(mech: Mechanism, cpu: Cpu, mm: MmStruct, start: int, end: int) -> Op[None]:
     """Unmap ``[start, end)``; holes in it are no error, as in munmap(2)."""
     lock = mm.mmap_lock
-    yield lock.write_step("do_munmap", f"{mech.hooks.lock_name} for writing")
-    lock.down_write(cpu)
+    yield from lock.write(cpu, "do_munmap", f"{mech.hooks.lock_name} for writing")
     for vma in mm.vmas_in(start, end):
         yield from zap_page_range(mech, cpu, mm, vma.vm_start, vma.vm_end)
         mm.remove_vma(vma)

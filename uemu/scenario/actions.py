@@ -47,20 +47,28 @@ class Fork:
 
 @dataclass(frozen=True, slots=True)
 class DirectRead:
-    """Submit a read from a device into memory and go on; returns the I/O, to Complete."""
+    """Submit a read from a device into memory and go on; returns the I/O, to Complete.
+
+    Without ``aio`` the thread is in its read(2) until then.
+    """
 
     addr: int
     length: int
     api: str = "o_direct"
+    aio: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class DirectWrite:
-    """Submit a write from memory to a device and go on; returns the I/O, to Complete."""
+    """Submit a write from memory to a device and go on; returns the I/O, to Complete.
+
+    Without ``aio`` the thread is in its write(2) until then.
+    """
 
     addr: int
     length: int
     api: str = "o_direct"
+    aio: bool = False
 
 
 @dataclass(frozen=True, slots=True)

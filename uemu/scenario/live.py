@@ -131,10 +131,12 @@ class _Show:
                 return self._noted(actor, user.load(addr, length))
             case Mremap(addr, old_length, new_length):
                 return user.mremap(addr, old_length, new_length)
-            case DirectRead(addr, length, api):
-                return dma.start(user, addr, length, direction=Direction.FROM_DEVICE, api=api)
-            case DirectWrite(addr, length, api):
-                return dma.start(user, addr, length, direction=Direction.TO_DEVICE, api=api)
+            case DirectRead(addr, length, api, aio):
+                way = Direction.FROM_DEVICE
+                return dma.start(user, addr, length, direction=way, api=api, aio=aio)
+            case DirectWrite(addr, length, api, aio):
+                way = Direction.TO_DEVICE
+                return dma.start(user, addr, length, direction=way, api=api, aio=aio)
             case Complete(io, data):
                 return self._complete(actor, io, data)
             case Register(addr, length, writable, api):

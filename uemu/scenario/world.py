@@ -194,10 +194,12 @@ class SteppedWorld:
                 return self._noting(task, kernel.user.load(cpu, mm, addr, length))
             case Fork(child):
                 return self._fork(task, child)
-            case DirectRead(addr, length, api):
-                return kernel.io.dio_submit(cpu, mm, [(addr, length)], Direction.FROM_DEVICE, api)
-            case DirectWrite(addr, length, api):
-                return kernel.io.dio_submit(cpu, mm, [(addr, length)], Direction.TO_DEVICE, api)
+            case DirectRead(addr, length, api, aio):
+                way = Direction.FROM_DEVICE
+                return kernel.io.dio_submit(cpu, mm, [(addr, length)], way, api, aio=aio)
+            case DirectWrite(addr, length, api, aio):
+                way = Direction.TO_DEVICE
+                return kernel.io.dio_submit(cpu, mm, [(addr, length)], way, api, aio=aio)
             case Complete(io, data):
                 return self._complete(task, io, data)
             case Register(addr, length, writable, api):

@@ -169,7 +169,12 @@ class DirectIo:
             was_shared = self._schedule.any_shared(before.values())
             io = run(
                 self._kernel.io.dio_submit(
-                    task.cpu, mm.mm, request.buffers, request.direction, "o_direct"
+                    task.cpu,
+                    mm.mm,
+                    request.buffers,
+                    request.direction,
+                    "o_direct",
+                    aio=not waits,
                 )
             )
         except Fault as fault:
