@@ -15,6 +15,22 @@ from uemu.scenario.registry import SCENARIOS
 from uemu.scenario.simulate import simulate
 
 
+PLANNED = frozenset(
+    """
+    linux-2.4-dio-pglock linux-2.6.7 linux-2.6.7:gup-fast piggin-2009-vma piggin-2009-vma:wrprotect
+    piggin-2009-one-reader torvalds-2009-mmap-sem torvalds-2009-mmap-sem:direct-io-call
+    torvalds-2009-fork-lock torvalds-2009-fork-lock:lookup torvalds-2009-directed-cow
+    torvalds-2009-page-count torvalds-2009-page-count:no-swapcache
+    torvalds-2009-page-count:no-swapcache-fixed torvalds-2009-page-count:referenced
+    kosaki-2009-directio-sem kosaki-2009-pinned-sem kamezawa-2009-dio-lock kosaki-2009-dont-unmap
+    kosaki-2009-dont-unmap:one-check hubbard-2021-locked-pages hubbard-2021-locked-pages:fixed
+    kara-2021-unmap-if-not-pinned hildenbrand-2021-model1 hildenbrand-2021-model2
+    linux-5.11:clear-refs-seq
+    """.split()
+)
+"""Expectations may come before their policy."""
+
+
 def exists(scenario: str, policy: str) -> bool:
     """Whether there is such a cell."""
     return SCENARIOS[scenario].not_applicable(make_policy(policy)) is None
@@ -31,7 +47,7 @@ SHOWN_LIVE = [
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_every_cell_is_expected_and_has_a_reason(scenario: str) -> None:
-    assert set(POLICIES) <= set(expected_cells(scenario)) <= set(all_names())
+    assert set(POLICIES) <= set(expected_cells(scenario)) <= {*all_names(), *PLANNED}
     for policy, cell in expected_cells(scenario).items():
         assert cell.kinds <= KINDS.keys()
         assert cell.reason
