@@ -14,19 +14,35 @@ from uemu.scenario.live import run_live
 from uemu.scenario.registry import SCENARIOS
 from uemu.scenario.simulate import simulate
 
-
 PLANNED = frozenset(
-    """
-    linux-2.4-dio-pglock linux-2.6.7 linux-2.6.7:gup-fast piggin-2009-vma piggin-2009-vma:wrprotect
-    piggin-2009-one-reader torvalds-2009-mmap-sem torvalds-2009-mmap-sem:direct-io-call
-    torvalds-2009-fork-lock torvalds-2009-fork-lock:lookup torvalds-2009-directed-cow
-    torvalds-2009-page-count torvalds-2009-page-count:no-swapcache
-    torvalds-2009-page-count:no-swapcache-fixed torvalds-2009-page-count:referenced
-    kosaki-2009-directio-sem kosaki-2009-pinned-sem kamezawa-2009-dio-lock kosaki-2009-dont-unmap
-    kosaki-2009-dont-unmap:one-check hubbard-2021-locked-pages hubbard-2021-locked-pages:fixed
-    kara-2021-unmap-if-not-pinned hildenbrand-2021-model1 hildenbrand-2021-model2
-    linux-5.11:clear-refs-seq
-    """.split()
+    [
+        "linux-2.4-dio-pglock",
+        "linux-2.6.7",
+        "linux-2.6.7:gup-fast",
+        "piggin-2009-vma",
+        "piggin-2009-vma:wrprotect",
+        "piggin-2009-one-reader",
+        "torvalds-2009-mmap-sem",
+        "torvalds-2009-mmap-sem:direct-io-call",
+        "torvalds-2009-fork-lock",
+        "torvalds-2009-fork-lock:lookup",
+        "torvalds-2009-directed-cow",
+        "torvalds-2009-page-count",
+        "torvalds-2009-page-count:no-swapcache",
+        "torvalds-2009-page-count:no-swapcache-fixed",
+        "torvalds-2009-page-count:referenced",
+        "kosaki-2009-directio-sem",
+        "kosaki-2009-pinned-sem",
+        "kamezawa-2009-dio-lock",
+        "kosaki-2009-dont-unmap",
+        "kosaki-2009-dont-unmap:one-check",
+        "hubbard-2021-locked-pages",
+        "hubbard-2021-locked-pages:fixed",
+        "kara-2021-unmap-if-not-pinned",
+        "hildenbrand-2021-model1",
+        "hildenbrand-2021-model2",
+        "linux-5.11:clear-refs-seq",
+    ]
 )
 """Expectations may come before their policy."""
 
