@@ -31,6 +31,7 @@ ALL_POLICIES = (
     "arcangeli-2009-page-multiple",
     "arcangeli-2009-v2",
     "piggin-2009-page",
+    "kosaki-2009-dont-unmap",
     "linux-4.19",
     "linux-5.8",
     "linux-5.9",

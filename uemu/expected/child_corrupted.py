@@ -35,6 +35,11 @@ EXPECTED = (
         "gup marked the page PG_dontcow, so fork copies for the child; the parent reuses",
     ),
     expect(
+        "kosaki-2009-dont-unmap",
+        "dma-write-seen-by-other",
+        "the patch leaves fork alone, which shares whatever a device does; nobody stores",
+    ),
+    expect(
         "linux-4.19",
         "dma-write-seen-by-other",
         "copy_one_pte shares whatever a device does (ground truth a0 on 4.19)",

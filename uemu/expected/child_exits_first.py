@@ -35,6 +35,12 @@ EXPECTED = (
         "gup marked the page PG_dontcow, so fork copies for the child; the parent reuses",
     ),
     expect(
+        "kosaki-2009-dont-unmap",
+        "lost-dma-write",
+        "mapcount is 1 again when the parent stores, but the device's get makes page_count 2 and"
+        " the sum 3: the parent copies (004, count + page_count == 2)",
+    ),
+    expect(
         "linux-4.19",
         "",
         "mapcount is 1 again when the parent stores: reuse_swap_page() says yes (ground truth"

@@ -35,6 +35,11 @@ EXPECTED = (
         "the page is not marked, so gup takes mmap_sem, and fork sees all of it or nothing",
     ),
     expect(
+        "kosaki-2009-dont-unmap",
+        "dma-write-seen-by-other lost-dma-write",
+        "told in order it is the lost read: the forking thread's store finds mapcount 2",
+    ),
+    expect(
         "linux-4.19",
         "dma-write-seen-by-other lost-dma-write",
         "told in order it is the lost read: the forking thread's store finds mapcount 2",

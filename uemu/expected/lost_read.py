@@ -35,6 +35,12 @@ EXPECTED = (
         "gup marked the page PG_dontcow, so fork copies for the child; the parent reuses",
     ),
     expect(
+        "kosaki-2009-dont-unmap",
+        "lost-dma-write",
+        "fork shares what is held; the parent's store finds mapcount 2, the child's finds mapcount"
+        " 1 but page_count 2, so both copy and nobody maps the frame (004, reuse_swap_page)",
+    ),
+    expect(
         "linux-4.19",
         "dma-write-seen-by-other lost-dma-write",
         "the rule of 2.6.29: the parent's store copies at mapcount 2, the child's takes over"

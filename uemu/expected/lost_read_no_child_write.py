@@ -35,6 +35,12 @@ EXPECTED = (
         "gup marked the page PG_dontcow, so fork copies for the child; the parent reuses",
     ),
     expect(
+        "kosaki-2009-dont-unmap",
+        "dma-write-seen-by-other lost-dma-write",
+        "fork shares what is held and mapcount is 2, so the parent's store copies; the child keeps"
+        " the frame the device writes, as in 2.6.29",
+    ),
+    expect(
         "linux-4.19",
         "dma-write-seen-by-other lost-dma-write",
         "mapcount is 2, so the parent's store copies and the child keeps the frame the device"

@@ -39,6 +39,12 @@ EXPECTED = (
         "gup breaks COW for a read too, so the parent holds a frame of its own (03-14 04:59)",
     ),
     expect(
+        "kosaki-2009-dont-unmap",
+        "",
+        "the parent's store leaves the shared frame; the child's finds mapcount 1 and page_count 2,"
+        " and leaves it, too (004, count + page_count == 2)",
+    ),
+    expect(
         "linux-4.19",
         "foreign-dma-read",
         "gup_pte_range takes a read-only entry to read; the parent's store leaves the frame,"

@@ -38,6 +38,11 @@ EXPECTED = (
         "the mark is set for reads too, so fork copies for the child and the parent reuses",
     ),
     expect(
+        "kosaki-2009-dont-unmap",
+        "",
+        "fork shares the held page, but page_count keeps the child from reusing the frame (004)",
+    ),
+    expect(
         "linux-4.19",
         "foreign-dma-read",
         "fork shares the held page, the parent leaves it, the child finds mapcount 1 and reuses"

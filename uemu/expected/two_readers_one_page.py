@@ -39,6 +39,12 @@ EXPECTED = (
         " the frame that the first one holds",
     ),
     expect(
+        "kosaki-2009-dont-unmap",
+        "dma-write-seen-by-other lost-dma-write",
+        "the second reader's gup takes a write fault, mapcount is 2, the parent moves to a copy and"
+        " the child keeps the first reader's frame, as in 2.6.29",
+    ),
+    expect(
         "linux-4.19",
         "dma-write-seen-by-other lost-dma-write",
         "the second reader's gup takes a write fault, mapcount is 2, and the parent moves to a"

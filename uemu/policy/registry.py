@@ -9,6 +9,7 @@ from uemu.mm.hooks import PolicyHooks
 from uemu.policy.arcangeli_2009_page_multiple import Arcangeli2009PageMultiple
 from uemu.policy.arcangeli_2009_v1 import Arcangeli2009V1
 from uemu.policy.arcangeli_2009_v2 import Arcangeli2009V2
+from uemu.policy.kosaki_2009_dont_unmap import Kosaki2009DontUnmap
 from uemu.policy.linux_2_6_29 import Linux2_6_29
 from uemu.policy.linux_4_19 import Linux4_19
 from uemu.policy.linux_5_8 import Linux5_8
@@ -28,6 +29,7 @@ POLICIES: Final[dict[str, type[PolicyHooks]]] = {
         Arcangeli2009PageMultiple,
         Arcangeli2009V2,
         Piggin2009Page,
+        Kosaki2009DontUnmap,
         Linux4_19,
         Linux5_8,
         Linux5_9,
