@@ -110,7 +110,7 @@ REGISTRATION_VS_FORK = Scenario(
 class V1ForkIgnoresPgGup(Arcangeli2009V1):
     """fork shares as 2.6.29 did."""
 
-    copy_present_pte = Linux2_6_29.copy_present_pte
+    copy_writable_pte = Linux2_6_29.copy_writable_pte
 
 
 class V1SlowGupDoesNotMark(Arcangeli2009V1):
@@ -135,7 +135,7 @@ class V1FastGupLooksOnce(Arcangeli2009V1):
 class ForkIgnoresPgGup(Arcangeli2009V2):
     """fork shares as 2.6.29 did."""
 
-    copy_present_pte = Linux2_6_29.copy_present_pte
+    copy_writable_pte = Linux2_6_29.copy_writable_pte
 
 
 class ReadGupLeavesCow(Arcangeli2009V2):
@@ -148,7 +148,7 @@ class ReadGupLeavesCow(Arcangeli2009V2):
 class PigginForkIgnoresDontcow(Piggin2009Page):
     """fork shares as 2.6.29 did."""
 
-    copy_present_pte = Linux2_6_29.copy_present_pte
+    copy_readonly_pte = Linux2_6_29.copy_readonly_pte
 
 
 class PigginFastTakesUnmarked(Piggin2009Page):

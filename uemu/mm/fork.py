@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from uemu.events import Forked
+from uemu.mm.locks import SpinLock
 from uemu.mm.mechanism import Mechanism
 from uemu.mm.mm_struct import MmStruct
+from uemu.mm.page import Page
 from uemu.mm.pte import Pte, SwapEntry
 from uemu.mm.vma import Vm
 from uemu.step import Cpu, Op
@@ -55,3 +57,18 @@ def share_page(mech: Mechanism, cpu: Cpu, dst: MmStruct, base: int, pte: Pte) ->
         mech.get_page(cpu, page)
         mech.page_dup_rmap(cpu, page)
     mech.set_pte_at(cpu, dst, base, pte)
+
+
+def copy_unlocked(
+    mech: Mechanism, cpu: Cpu, dst: MmStruct, base: int, page: Page, lock: SpinLock, fn: str
+) -> Op[Page]:
+    """Copy a page for a child, and return the copy in the step that may map it under ``lock``.
+
+    Precondition: nobody holds ``lock`` for this fork, and ``page`` stays.
+    """
+    new = mech.alloc_page(cpu, base)
+    yield from mech.copy_page_for_fork(cpu, dst, base, new, page, fn)
+    yield lock.step(fn, "map the copy in the child")
+    lock.enter(cpu)
+    mech.page_add_new_anon_rmap(cpu, new)
+    return new

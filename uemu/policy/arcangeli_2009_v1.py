@@ -82,7 +82,7 @@ from typing import ClassVar
 
 from uemu.abi import PAGE_SIZE, Foll
 from uemu.errors import InvariantError
-from uemu.mm.fork import share_page
+from uemu.mm.fork import copy_unlocked
 from uemu.mm.gup import gup_grab, gup_release
 from uemu.mm.hooks import NeedFault
 from uemu.mm.mm_struct import MmStruct
@@ -100,6 +100,7 @@ class Arcangeli2009V1(Linux2_6_29):
 
     name = "arcangeli-2009-v1"
     summary = "PG_gup marks held pages; fork copies a marked page with extra references"
+    copy_looks = "wrprotect the parent"
     variants: ClassVar = {
         "norecheck": "gup-fast does not look at the entry again after SetPageGUP",
         "nomb": "neither side has its smp_mb()",
@@ -163,19 +164,11 @@ class Arcangeli2009V1(Linux2_6_29):
 
     # mm/memory.c:copy_one_pte, copy_pte_range, fork_pre_cow ---------------------------
 
-    def copy_present_pte(
-        self, cpu: Cpu, src: MmStruct, dst: MmStruct, vma: Vma, base: int
+    def copy_writable_pte(
+        self, cpu: Cpu, src: MmStruct, dst: MmStruct, vma: Vma, base: int, pte: Pte
     ) -> Op[None]:
         """Share, unless the page is marked and has references beyond its PTEs."""
         mech, lock = self.mech, src.page_table_lock
-        yield lock.step("copy_one_pte", "wrprotect the parent")
-        lock.enter(cpu)
-        pte = cpu.read(src.pte(base))
-        if not isinstance(pte, Pte):
-            return
-        if not (vma.is_cow_mapping() and pte.write):
-            share_page(mech, cpu, dst, base, pte)
-            return
         lock.acquire(cpu)
         mech.ptep_set_wrprotect(cpu, src, base, pte.wrprotect())
         # gup-fast takes no lock: it may hold the page after it read the entry
@@ -215,11 +208,7 @@ class Arcangeli2009V1(Linux2_6_29):
         mech, lock = self.mech, src.page_table_lock
         mech.get_page(cpu, page)
         lock.release(cpu)
-        new = mech.alloc_page(cpu, base)
-        yield from mech.copy_page_for_fork(cpu, dst, base, new, page, "fork_pre_cow")
-        yield lock.step("fork_pre_cow", "map the copy in the child")
-        lock.enter(cpu)
+        new = yield from copy_unlocked(mech, cpu, dst, base, page, lock, "fork_pre_cow")
         mech.page_remove_rmap(cpu, page)
         mech.put_page(cpu, page, 2)
-        mech.page_add_new_anon_rmap(cpu, new)
         mech.set_pte_at(cpu, dst, base, Pte(new.pfn, vma.writable(), True))

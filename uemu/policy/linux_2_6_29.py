@@ -55,6 +55,8 @@ State: the frame the parent maps, then count/mapcount of pfn 0, 1, ...
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from uemu.abi import Foll
 from uemu.mm.fault import wp_page_copy, wp_page_reuse
 from uemu.mm.fork import share_page
@@ -68,7 +70,11 @@ from uemu.step import Cpu, Op, Step
 
 
 class Linux2_6_29(PolicyHooks):
-    """W asks the mapcount; F shares; G is a plain get."""
+    """W asks the mapcount; F shares; G is a plain get.
+
+    Attributes:
+        copy_looks: what fork does in the step that looks at an entry, for drawings.
+    """
 
     name = "linux-2.6.29"
     year = 2009
@@ -79,20 +85,41 @@ class Linux2_6_29(PolicyHooks):
     fault_fn = "do_page_fault"
     copy_fn = "do_wp_page"
     mprotect_fn = "sys_mprotect"
+    copy_looks: ClassVar[str] = "share read-only"
 
     def copy_present_pte(
         self, cpu: Cpu, src: MmStruct, dst: MmStruct, vma: Vma, base: int
     ) -> Op[None]:
-        """Write-protect both, share. Linux: mm/memory.c:copy_one_pte."""
-        yield src.page_table_lock.step("copy_one_pte", "share read-only")
+        """Look at the entry under the page table lock. Linux: mm/memory.c:copy_one_pte."""
+        yield src.page_table_lock.step("copy_one_pte", self.copy_looks)
         src.page_table_lock.enter(cpu)
         pte = cpu.read(src.pte(base))
         if not isinstance(pte, Pte):
             return
         if vma.is_cow_mapping() and pte.write:
-            pte = pte.wrprotect()
-            self.mech.ptep_set_wrprotect(cpu, src, base, pte)
+            yield from self.copy_writable_pte(cpu, src, dst, vma, base, pte)
+        else:
+            yield from self.copy_readonly_pte(cpu, dst, vma, base, pte)
+
+    def copy_writable_pte(
+        self, cpu: Cpu, src: MmStruct, dst: MmStruct, vma: Vma, base: int, pte: Pte
+    ) -> Op[None]:
+        """Write-protect both, share.
+
+        Precondition: in the step that looked at ``pte``.
+        """
+        pte = pte.wrprotect()
+        self.mech.ptep_set_wrprotect(cpu, src, base, pte)
+        yield from self.copy_readonly_pte(cpu, dst, vma, base, pte)
+
+    def copy_readonly_pte(self, cpu: Cpu, dst: MmStruct, vma: Vma, base: int, pte: Pte) -> Op[None]:
+        """Share what is read-only by now.
+
+        Precondition: in the step that looked at the parent's entry.
+        """
         share_page(self.mech, cpu, dst, base, pte)
+        return
+        yield  # pragma: no cover
 
     def do_wp_page(
         self, cpu: Cpu, mm: MmStruct, vma: Vma, base: int, *, unshare: bool = False
@@ -139,20 +166,27 @@ class Linux2_6_29(PolicyHooks):
 
     def gup_fast_pte(self, cpu: Cpu, mm: MmStruct, base: int, foll: Foll) -> Op[Page | None]:
         """Read the entry, take the reference. Linux: arch/x86/mm/gup.c:gup_pte_range."""
+        pte = yield from self.gup_fast_look(cpu, mm, base, foll)
+        if pte is None:
+            return None
+        page = self.mech.page_of(pte)
+        if not (yield from self.gup_fast_may_hold(cpu, page)):
+            return None
+        yield Step("get_page", f"hold pfn {pte.pfn}")
+        gup_grab(self.mech, cpu, page, foll)
+        return page
+
+    def gup_fast_look(self, cpu: Cpu, mm: MmStruct, base: int, foll: Foll) -> Op[Pte | None]:
+        """The entry, if its flags allow what is asked for."""
         yield Step("gup_pte_range", "writable ?" if Foll.WRITE in foll else "present ?")
         pte = cpu.read(mm.pte(base))
         if not isinstance(pte, Pte) or not pte.user:
             return None
         if Foll.WRITE in foll and not pte.write:
             return None
-        page = self.mech.page_of(pte)
-        if page.reserved:  # _PAGE_SPECIAL
+        if self.mech.page_of(pte).reserved:  # _PAGE_SPECIAL, pte_special()
             return None
-        if not (yield from self.gup_fast_may_hold(cpu, page)):
-            return None
-        yield Step("get_page", f"hold pfn {pte.pfn}")
-        gup_grab(self.mech, cpu, page, foll)
-        return page
+        return pte
 
     def gup_fast_may_hold(self, cpu: Cpu, page: Page) -> Op[bool]:
         """Whether gup-fast may take the page it found: here, always."""

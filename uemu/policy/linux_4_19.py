@@ -82,15 +82,10 @@ class Linux4_19(Linux2_6_29):
 
     def gup_fast_pte(self, cpu: Cpu, mm: MmStruct, base: int, foll: Foll) -> Op[Page | None]:
         """Hold the page and see that the entry did not move. Linux: gup_pte_range."""
-        yield Step("gup_pte_range", "writable ?" if Foll.WRITE in foll else "present ?")
-        pte = cpu.read(mm.pte(base))
-        if not isinstance(pte, Pte) or not pte.user:
-            return None
-        if Foll.WRITE in foll and not pte.write:
+        pte = yield from self.gup_fast_look(cpu, mm, base, foll)
+        if pte is None:
             return None
         page = self.mech.page_of(pte)
-        if page.reserved:  # pte_special()
-            return None
         yield Step(self.try_grab_fn, f"hold pfn {pte.pfn}")
         if is_freed(cpu, page):
             # page_cache_get_speculative() adds unless zero.

@@ -39,7 +39,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from uemu.abi import Foll
-from uemu.mm.fork import share_page
+from uemu.mm.fork import copy_unlocked
 from uemu.mm.hooks import NeedFault
 from uemu.mm.mm_struct import MmStruct
 from uemu.mm.page import Page
@@ -56,6 +56,7 @@ class Piggin2009Page(Linux2_6_29):
 
     name = "piggin-2009-page"
     summary = "gup breaks COW and marks the page PG_dontcow; fork copies a marked page"
+    copy_looks = "share read-only, PageDontCOW ?"
     variants: ClassVar = {
         "first": "as of 2009-03-14: each copy at fork leaks a reference of its original"
     }
@@ -86,21 +87,11 @@ class Piggin2009Page(Linux2_6_29):
 
     # mm/memory.c:copy_one_pte, copy_pte_range, decow_one_pte ----------------------------
 
-    def copy_present_pte(
-        self, cpu: Cpu, src: MmStruct, dst: MmStruct, vma: Vma, base: int
-    ) -> Op[None]:
-        """Write-protect both and share; then break COW for the child of a marked page."""
-        yield src.page_table_lock.step("copy_one_pte", "share read-only, PageDontCOW ?")
-        src.page_table_lock.enter(cpu)
-        pte = cpu.read(src.pte(base))
-        if not isinstance(pte, Pte):
-            return
-        if vma.is_cow_mapping() and pte.write:
-            pte = pte.wrprotect()
-            self.mech.ptep_set_wrprotect(cpu, src, base, pte)
+    def copy_readonly_pte(self, cpu: Cpu, dst: MmStruct, vma: Vma, base: int, pte: Pte) -> Op[None]:
+        """Share; then break COW for the child of a marked page."""
         page = self.mech.page_of(pte)
         if not cpu.read(page.flag(PG_DONTCOW)):
-            share_page(self.mech, cpu, dst, base, pte)
+            yield from super().copy_readonly_pte(cpu, dst, vma, base, pte)
             return
         self.mech.get_page(cpu, page)
         self.mech.page_dup_rmap(cpu, page)
@@ -113,11 +104,8 @@ class Piggin2009Page(Linux2_6_29):
         """
         mech = self.mech
         mech.get_page(cpu, page)
-        new = mech.alloc_page(cpu, base)
-        yield from mech.copy_page_for_fork(cpu, mm, base, new, page, "decow_one_pte")
-        yield mm.page_table_lock.step("decow_one_pte", "map the copy in the child")
-        mm.page_table_lock.enter(cpu)
-        mech.page_add_new_anon_rmap(cpu, new)
+        lock = mm.page_table_lock
+        new = yield from copy_unlocked(mech, cpu, mm, base, page, lock, "decow_one_pte")
         user = vma.vm_flags & Vm.READ != 0
         mech.set_pte_at(cpu, mm, base, Pte(new.pfn, vma.writable(), True, user))
         mech.page_remove_rmap(cpu, page)

@@ -33,7 +33,7 @@ Not modelled: reclaim and swap, so that the count is compared with the
 from __future__ import annotations
 
 from uemu.abi import PAGE_SIZE, Foll
-from uemu.mm.fork import share_page
+from uemu.mm.fork import copy_unlocked
 from uemu.mm.mm_struct import MmStruct
 from uemu.mm.page import Page, page_count, page_mapcount
 from uemu.mm.pte import Pte
@@ -47,6 +47,7 @@ class Redhat2_6_18(Linux2_6_29):
 
     name = "redhat-2.6.18"
     summary = "fork copies a page with more references than PTEs; there is no gup-fast"
+    copy_looks = "count != mapcount ?"
 
     def gup_fast_begin(self, cpu: Cpu, mm: MmStruct, foll: Foll) -> Op[int | None]:
         """There is no get_user_pages_fast(): direct I/O takes mmap_sem. Since v2.6.27."""
@@ -55,28 +56,18 @@ class Redhat2_6_18(Linux2_6_29):
 
     # mm/memory.c:copy_one_pte -------------------------------------------------------
 
-    def copy_present_pte(
-        self, cpu: Cpu, src: MmStruct, dst: MmStruct, vma: Vma, base: int
+    def copy_writable_pte(
+        self, cpu: Cpu, src: MmStruct, dst: MmStruct, vma: Vma, base: int, pte: Pte
     ) -> Op[None]:
         """Share, unless somebody holds the page beside its PTEs."""
-        mech, lock = self.mech, src.page_table_lock
-        yield lock.step("copy_one_pte", "count != mapcount ?")
-        lock.enter(cpu)
-        pte = cpu.read(src.pte(base))
-        if not isinstance(pte, Pte):
-            return
-        if not (vma.is_cow_mapping() and pte.write):
-            share_page(mech, cpu, dst, base, pte)
-            return
-        page = mech.page_of(pte)
+        page = self.mech.page_of(pte)
         # Nobody can raise the count: that takes mmap_sem, and fork has it.
-        forcecow = self.has_other_references(cpu, page)
-        mech.ptep_set_wrprotect(cpu, src, base, pte.wrprotect())
-        if forcecow:
-            lock.acquire(cpu)
+        if self.has_other_references(cpu, page):
+            self.mech.ptep_set_wrprotect(cpu, src, base, pte.wrprotect())
+            src.page_table_lock.acquire(cpu)
             yield from self.copy_for_child(cpu, src, dst, base, pte, page)
         else:
-            share_page(mech, cpu, dst, base, pte.wrprotect())
+            yield from super().copy_writable_pte(cpu, src, dst, vma, base, pte)
 
     def has_other_references(self, cpu: Cpu, page: Page) -> bool:
         """Whether somebody holds an anonymous page who does not map it."""
@@ -95,10 +86,6 @@ class Redhat2_6_18(Linux2_6_29):
         # Stop the parent's other CPUs from storing, so that the copy is atomic.
         yield from mech.flush_tlb_range(cpu, src, base, base + PAGE_SIZE)
         lock.release(cpu)
-        new = mech.alloc_page(cpu, base)
-        yield from mech.copy_page_for_fork(cpu, dst, base, new, page, "copy_one_pte")
-        yield lock.step("copy_one_pte", "map the copy in the child")
-        lock.enter(cpu)
-        mech.page_add_new_anon_rmap(cpu, new)
+        new = yield from copy_unlocked(mech, cpu, dst, base, page, lock, "copy_one_pte")
         mech.set_pte_at(cpu, dst, base, Pte(new.pfn, True, True))
         mech.set_pte_at(cpu, src, base, pte)
