@@ -18,6 +18,7 @@ from uemu.mm.page import Page
 from uemu.mm.pte import Pte
 from uemu.oracle.judge import Oracle
 from uemu.policy.registry import make_policy
+from uemu.scenario.registry import find_scenario
 from uemu.scenario.script import Scenario, Script, Stage, map_and_fill
 from uemu.step import Cpu, Op, Step, run
 
@@ -43,6 +44,11 @@ ALL_POLICIES = (
 
 SECTOR_POLICIES = tuple(name for name in ALL_POLICIES if name != "arcangeli-2009-page-multiple")
 """Those whose O_DIRECT takes less than a page."""
+
+
+def exists(scenario: str, policy: str) -> bool:
+    """Whether a scenario can be under a policy, both by name."""
+    return find_scenario(scenario).not_applicable(make_policy(policy)) is None
 
 
 def run_steps(op: Op[T]) -> tuple[T, list[str]]:

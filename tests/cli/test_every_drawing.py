@@ -11,6 +11,7 @@ from functools import cache
 
 import pytest
 
+from tests.common import exists
 from tests.report import svg_reader, text_reader
 from uemu.cli.names import WorldMaker
 from uemu.cli.show import race_of
@@ -43,7 +44,7 @@ def found(scenario: str, policy: str) -> dict[str, Run]:
 def races(scenario: str) -> list[Race]:
     """The violations of a scenario, and how each kernel ends it under x86-TSO."""
     drawn = []
-    for policy in EVERY_POLICY:
+    for policy in (name for name in EVERY_POLICY if exists(scenario, name)):
         maker = WorldMaker(SCENARIOS[scenario], policy)
         drawn += [race_of(maker, run) for run in found(scenario, policy).values()]
         tso = WorldMaker(SCENARIOS[scenario], policy, memory_model="tso")
@@ -87,7 +88,7 @@ def _widest(picture: str) -> float:
 @pytest.mark.slow
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_nothing_that_shows_in_a_scenarios_own_order_is_left_out(scenario: str) -> None:
-    for policy in POLICIES:
+    for policy in (name for name in POLICIES if exists(scenario, name)):
         assert simulate(SCENARIOS[scenario], policy).kinds <= found(scenario, policy).keys()
 
 

@@ -58,6 +58,12 @@ def test_a_scenario_that_is_none_is_wrong_use() -> None:
         WorldMaker.from_args(asked("don-fork", "linux-6.5"))
 
 
+def test_what_a_kernel_does_not_have_cannot_be_asked_of_it() -> None:
+    WorldMaker.from_args(asked("wipeonfork", "linux-4.19"))
+    with pytest.raises(UsageError, match=r"wipeonfork cannot exist under linux-2\.6\.29: MADV"):
+        WorldMaker.from_args(asked("wipeonfork", "linux-2.6.29"))
+
+
 def test_a_schedule_that_is_none_is_wrong_use() -> None:
     assert read_schedule("uemu1:0a") == (0, 10)
     with pytest.raises(UsageError, match="does not begin with"):

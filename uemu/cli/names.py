@@ -62,13 +62,16 @@ class WorldMaker:
         """What ``SCENARIO``, ``--policy`` and ``--no-ipi-wait`` ask for.
 
         Raises:
-            UsageError: a name is unknown.
+            UsageError: a name is unknown, or there is no such scenario under that kernel.
         """
         try:
             scenario = find_scenario(args.scenario)
         except ValueError as error:
             raise UsageError(str(error)) from None
         policy = check_policy(args.policy)
+        why_not = scenario.not_applicable(make_policy(policy))
+        if why_not is not None:
+            raise UsageError(f"{scenario.name} cannot exist under {policy}: {why_not}")
         live = getattr(args, "live", False)
         return cls(scenario, policy, args.ipi_wait, args.memory_model, live)
 

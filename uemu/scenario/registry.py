@@ -8,13 +8,21 @@ from typing import Final
 from uemu.scenario import (
     child_corrupted,
     child_exits_first,
+    dofork_again,
     dontfork,
     gup_fast_vs_fork,
     lost_read,
     lost_read_no_child_write,
     reverse_race,
+    ro_longterm_pin,
     ro_pin_then_fork,
+    ro_pin_zero_page,
+    ro_vma_odirect_write,
     two_readers_one_page,
+    vmsplice_child_leak,
+    vmsplice_self_drain,
+    vmsplice_then_fork,
+    wipeonfork,
 )
 from uemu.scenario.script import Scenario
 
@@ -30,6 +38,14 @@ SCENARIOS: Final[dict[str, Scenario]] = {
         gup_fast_vs_fork,
         dontfork,
         child_exits_first,
+        ro_longterm_pin,
+        ro_pin_zero_page,
+        ro_vma_odirect_write,
+        vmsplice_child_leak,
+        vmsplice_then_fork,
+        vmsplice_self_drain,
+        dofork_again,
+        wipeonfork,
     )
 }
 
