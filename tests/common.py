@@ -32,6 +32,7 @@ ALL_POLICIES = (
     "arcangeli-2009-page-multiple",
     "arcangeli-2009-v2",
     "piggin-2009-page",
+    "torvalds-2009-directed-cow",
     "kosaki-2009-dont-unmap",
     "linux-4.19",
     "linux-5.8",

@@ -252,3 +252,13 @@ def test_a_trace_that_fills_the_disk_ends_no_program(uemu: Uemu, engine: MadeEng
     done = uemu("run", "--trace", "/dev/full", "sh")
     assert done.status == 0
     assert "cannot write /dev/full" in done.err
+
+
+def test_a_policy_that_is_not_for_programs_is_refused(uemu: Uemu, engine: MadeEngine) -> None:
+    done = uemu("run", "--policy", "torvalds-2009-directed-cow", "sh")
+    assert done.status == 2
+    assert error_of(done.err) == (
+        "uemu: error: torvalds-2009-directed-cow is not for programs: a store changes the page"
+        " tables of other processes, which run on"
+    )
+    assert engine.asked == []

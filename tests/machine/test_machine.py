@@ -76,7 +76,15 @@ def test_the_example_loses_its_read() -> None:
 @pytest.mark.parametrize("policy", SECTOR_POLICIES)
 def test_who_loses_the_read(policy: str) -> None:
     loaded, kinds, _ = run_example(policy)
-    protects = policy.startswith(("linux-6.5", "arcangeli-2009-v", "piggin-2009-", "redhat-2.6.18"))
+    protects = policy.startswith(
+        (
+            "linux-6.5",
+            "arcangeli-2009-v",
+            "piggin-2009-",
+            "redhat-2.6.18",
+            "torvalds-2009-directed-cow",
+        )
+    )
     assert loaded == (b"\xfa" if protects else b"\x2a") * 512
     assert ("lost-dma-write" in kinds) is not protects
 

@@ -27,7 +27,6 @@ PLANNED = frozenset(
         "torvalds-2009-mmap-sem:direct-io-call",
         "torvalds-2009-fork-lock",
         "torvalds-2009-fork-lock:lookup",
-        "torvalds-2009-directed-cow",
         "torvalds-2009-page-count",
         "torvalds-2009-page-count:no-swapcache",
         "torvalds-2009-page-count:no-swapcache-fixed",

@@ -28,6 +28,19 @@ def check_policy(name: str) -> str:
     return name
 
 
+def check_program_policy(name: str) -> str:
+    """The name, if programs that run freely can be under that policy.
+
+    Raises:
+        UsageError: there is none, or they cannot.
+    """
+    check_policy(name)
+    why = make_policy(name).not_for_programs
+    if why is not None:
+        raise UsageError(f"{name} is not for programs: {why}")
+    return name
+
+
 def read_schedule(text: str) -> Schedule:
     """A schedule from its text.
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from uemu.cli.deaf import Deaf
-from uemu.cli.names import check_policy
+from uemu.cli.names import check_program_policy
 from uemu.cli.output import JsonFile, LineFile
 from uemu.cli.parser import NotYet, UsageError, add_policy, error_text, number_from, positive
 from uemu.live.program.which import CannotRun, find_program
@@ -124,7 +124,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _run(args: argparse.Namespace, program: list[str], file: JsonFile | None) -> int:
-    check_policy(args.policy)
+    check_program_policy(args.policy)
     find_program(program[0])
     trace = LineFile(args.trace) if args.trace is not None else None
     runs = Runs(args, program, LineFile("-"), trace)

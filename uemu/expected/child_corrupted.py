@@ -10,6 +10,12 @@ EXPECTED = (
         " device's bytes (Arcangeli 03-11 18:37; ground truth a0 on 4.19)",
     ),
     expect(
+        "torvalds-2009-directed-cow",
+        "dma-write-seen-by-other",
+        "COW is never broken, in no direction, for nobody stores: fork shares whatever a device"
+        " does",
+    ),
+    expect(
         "redhat-2.6.18",
         "",
         "fork finds page_count above mapcount, under mmap_sem, and copies for the child (19:15)",

@@ -10,6 +10,11 @@ EXPECTED = (
         " 4.19)",
     ),
     expect(
+        "torvalds-2009-directed-cow",
+        "",
+        "mapcount is 1 again when the parent stores, so it reuses the frame, as in 2.6.29",
+    ),
+    expect(
         "redhat-2.6.18",
         "",
         "fork finds page_count above mapcount, under mmap_sem, and copies for the child (19:15)",

@@ -5,6 +5,7 @@ from uemu.expected.cell import expect
 EXPECTED = (
     expect(
         "linux-2.6.29 redhat-2.6.18 arcangeli-2009-v1 arcangeli-2009-v2 piggin-2009-page "
+        "torvalds-2009-directed-cow "
         "kosaki-2009-dont-unmap "
         "linux-4.19 linux-5.8 linux-5.9 linux-5.11 linux-5.19 linux-6.5",
         "",

@@ -9,6 +9,12 @@ EXPECTED = (
         "told in order it is the lost read: the forking thread's own store finds mapcount 2",
     ),
     expect(
+        "torvalds-2009-directed-cow",
+        "",
+        "told in order fork shares the held page, and the store of the first owner copies for the"
+        " child (03-11 19:01)",
+    ),
+    expect(
         "redhat-2.6.18",
         "",
         "there is no gup-fast: gup and fork exclude each other by mmap_sem, and told in order"

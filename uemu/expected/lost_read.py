@@ -10,6 +10,12 @@ EXPECTED = (
         " and takes over the frame the device writes (ground truth b3 on 4.19)",
     ),
     expect(
+        "torvalds-2009-directed-cow",
+        "",
+        "the parent is the first owner, so its store keeps the frame and copies for the child,"
+        " whose own store then finds mapcount 1 (03-11 19:01)",
+    ),
+    expect(
         "redhat-2.6.18",
         "",
         "fork finds page_count above mapcount, under mmap_sem, and copies for the child (19:15)",

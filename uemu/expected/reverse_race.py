@@ -10,6 +10,12 @@ EXPECTED = (
         " mapcount 1 and reuses it (Piggin 03-14 04:59; ground truth d1 on 4.19)",
     ),
     expect(
+        "torvalds-2009-directed-cow",
+        "",
+        "a read gup takes the shared frame, and the parent's store leaves it there: the child"
+        " moves to a copy, so the device reads the parent's bytes (03-11 19:01)",
+    ),
+    expect(
         "redhat-2.6.18",
         "foreign-dma-read",
         "nobody held the page when fork shared it; a read gup takes the shared frame, and"

@@ -10,6 +10,12 @@ EXPECTED = (
         " that the device reads (ground truth c2 on 4.19)",
     ),
     expect(
+        "torvalds-2009-directed-cow",
+        "",
+        "the parent is the first owner: its store copies for the child and stays in the frame that"
+        " the device reads (03-11 19:01)",
+    ),
+    expect(
         "redhat-2.6.18",
         "",
         "fork finds page_count above mapcount, under mmap_sem, and copies for the child (19:15)",

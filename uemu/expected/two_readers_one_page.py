@@ -10,6 +10,12 @@ EXPECTED = (
         " and the child keeps the first reader's frame (dma_thread.c)",
     ),
     expect(
+        "torvalds-2009-directed-cow",
+        "",
+        "the second reader's gup takes a write fault of the first owner: the child gets the copy"
+        " and both readers have one frame (03-11 19:01)",
+    ),
+    expect(
         "redhat-2.6.18",
         "",
         "fork copied for the child and gave the parent's entry its write bit back, so the"

@@ -128,17 +128,22 @@ class Accesses:
                     struct.count = 0
                     self._hands.must_work(thread, [call], [slot.result(0)])
                 return
-            ip = event.ip
+            ip, made = event.ip, thread.nr_calls
             for step in kernel.fault(cpu, mm, event.addr, write=write):
                 if step.enabled is not None and not step.enabled():
                     yield step
-            call = mmu.take_call(mm.id)
+            self._hands.sync_others(mm)
+            is_here = thread.nr_calls == made
+            call = mmu.take_call(mm.id) if is_here else None
             if call is not None:
                 err = go_call(tid, resume, struct, ip, *call, event)
                 idle = 0
             elif calls := mmu.take_calls(mm.id):
                 # More than the fault's own: some that failed before. From the start again.
                 self._hands.must_work(thread, calls, self._hands.make_calls(thread, calls, what))
+                err = go(tid, entry, 0, event)
+            elif not is_here:
+                # While it waited, another's fault changed its page table through it.
                 err = go(tid, entry, 0, event)
             elif idle < PATIENCE:
                 idle += 1

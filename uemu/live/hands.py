@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 
 from uemu.abi import SYS_MUNMAP
-from uemu.errors import HostError
+from uemu.errors import HostError, ProcessDied
+from uemu.events import MmId
 from uemu.host import native
 from uemu.host.syscalls import name_of
 from uemu.live.mmu import LiveMmu
 from uemu.live.puppet import PuppetThread
 from uemu.live.reports import Reports
+from uemu.mm.mm_struct import MmStruct
 
 
 def munmap_call(addr: int, length: int) -> native.Call:
@@ -41,6 +44,7 @@ class Hands:
             ProcessDied: the process died on the way.
         """
         reports, slot, results = self.reports, thread.slot, []
+        thread.nr_calls += 1
         for start in range(0, len(calls), native.MAX_CALLS):
             batch = calls[start : start + native.MAX_CALLS]
             slot.queue(batch)
@@ -60,9 +64,33 @@ class Hands:
         return results
 
     def sync(self, thread: PuppetThread) -> None:
-        """Make the thread's real process agree with its page table."""
-        if thread.process.death is not None:
-            return
+        """Make every real process agree with its page table, the thread's own last."""
+        self.sync_others(thread.process.mm)
+        if thread.process.death is None:
+            self._apply(thread)
+
+    def sync_others(self, mm: MmStruct) -> None:
+        """Make the real processes of all address spaces but ``mm`` agree with their page tables.
+
+        Each is stopped, so that a thread of its own can do it. Who is not born yet
+        is brought up to date at birth, and who dies meanwhile has nothing mapped.
+        """
+        for other in self.mmu.with_changes():
+            actor = self._actor(other) if other != mm.id else None
+            if actor is not None:
+                with contextlib.suppress(ProcessDied):
+                    self._apply(actor)
+
+    def _actor(self, mm: MmId) -> PuppetThread | None:
+        """A thread that can make calls in an address space; none waits in vfork(2)."""
+        for process in self.reports.processes.values():
+            if process.mm.id == mm and not process.is_dying:
+                for thread in process.threads.values():
+                    if thread.in_vfork is None:
+                        return thread
+        return None
+
+    def _apply(self, thread: PuppetThread) -> None:
         calls = self.mmu.take_calls(thread.process.mm.id)
         if calls:
             results = self.make_calls(thread, calls, "a change of its page table")

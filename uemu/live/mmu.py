@@ -108,6 +108,14 @@ class LiveMmu:
                 applied.placed[base] = UNKNOWN
                 applied.pending[base] = mm.ptes[base].peek() if base in mm.ptes else None
 
+    def with_changes(self) -> list[MmId]:
+        """The address spaces with something for `take_calls` that did not fail before."""
+        return [
+            mm
+            for mm, applied in self._mms.items()
+            if any(applied.placed.get(base) != UNKNOWN for base in applied.pending)
+        ]
+
     def take_calls(self, mm: MmId) -> list[Call]:
         """The system calls that make the real process agree with its page table."""
         applied = self._mms[mm]

@@ -21,6 +21,8 @@ class PuppetThread:
         cpu: what it is called in events, and where its kernel code runs.
         slot: its slot in the process's area.
         in_vfork: the child it waits for in vfork(2), if it does.
+        nr_calls: how often it was made to make system calls, which leaves its
+            registers and its place behind.
     """
 
     def __init__(self, tid: int, process: PuppetProcess, name: str, slot: Slot) -> None:
@@ -29,6 +31,7 @@ class PuppetThread:
         self.cpu = Cpu(name)
         self.slot = slot
         self.in_vfork: PuppetProcess | None = None
+        self.nr_calls = 0
 
 
 class PuppetProcess:

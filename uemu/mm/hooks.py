@@ -95,6 +95,8 @@ class PolicyHooks(LockHooks, ABC):
         dio_multiple: what addresses and lengths of O_DIRECT's buffers must be
             multiples of, in bytes.
         makes_wait: whether I/O, fork or faults may wait for an I/O to end.
+        not_for_programs: why programs that run freely cannot be under it, or None;
+            simulated, and where every process can be stopped, it has no limits.
         lock_name: what mmap_lock was called then.
         mmap_lock_type: whether a writer that waits for it stops new readers,
             which matters where it is held for long.
@@ -110,6 +112,7 @@ class PolicyHooks(LockHooks, ABC):
     has_wipeonfork: ClassVar[bool] = True
     dio_multiple: ClassVar[int] = SECTOR
     makes_wait: ClassVar[bool] = False
+    not_for_programs: ClassVar[str | None] = None
     lock_name: ClassVar[str] = "mmap_lock"
     mmap_lock_type: ClassVar[type[RwSem]] = RwSem
     fault_fn: ClassVar[str] = "do_user_addr_fault"

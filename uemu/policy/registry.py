@@ -19,6 +19,7 @@ from uemu.policy.linux_5_19 import Linux5_19
 from uemu.policy.linux_6_5 import Linux6_5
 from uemu.policy.piggin_2009_page import Piggin2009Page
 from uemu.policy.redhat_2_6_18 import Redhat2_6_18
+from uemu.policy.torvalds_2009_directed_cow import Torvalds2009DirectedCow
 
 POLICIES: Final[dict[str, type[PolicyHooks]]] = {
     policy.name: policy
@@ -29,6 +30,7 @@ POLICIES: Final[dict[str, type[PolicyHooks]]] = {
         Arcangeli2009PageMultiple,
         Arcangeli2009V2,
         Piggin2009Page,
+        Torvalds2009DirectedCow,
         Kosaki2009DontUnmap,
         Linux4_19,
         Linux5_8,

@@ -280,8 +280,11 @@ def run_program(
     Raises:
         CannotRun: there is no such program, or not one that can be traced.
         HostError: this machine cannot trace.
-        ValueError: no such policy.
+        ValueError: no such policy, or one that is not for programs.
     """
+    why = make_policy(policy).not_for_programs
+    if why is not None:
+        raise ValueError(f"{policy} is not for programs: {why}")
     path = find_program(argv[0])
     refused = ptrace_error()
     if refused is not None:
