@@ -92,6 +92,7 @@ class PolicyHooks(LockHooks, ABC):
         variant: the one chosen, or "".
         read_fault_maps_zero_page: what a read of untouched memory maps.
         has_wipeonfork: whether MADV_WIPEONFORK exists (since v4.14).
+        has_aio: whether io_submit(2) exists (since v2.6).
         dio_multiple: what addresses and lengths of O_DIRECT's buffers must be
             multiples of, in bytes.
         makes_wait: whether I/O, fork or faults may wait for an I/O to end.
@@ -110,6 +111,7 @@ class PolicyHooks(LockHooks, ABC):
     variants: ClassVar[dict[str, str]] = {}
     read_fault_maps_zero_page: ClassVar[bool] = True
     has_wipeonfork: ClassVar[bool] = True
+    has_aio: ClassVar[bool] = True
     dio_multiple: ClassVar[int] = SECTOR
     makes_wait: ClassVar[bool] = False
     not_for_programs: ClassVar[str | None] = None

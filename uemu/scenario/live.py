@@ -53,11 +53,16 @@ def run_live(scenario: Scenario, policy_name: str) -> Verdict:
 
 
 class _Actor:
-    """A script and the process or thread that carries it out."""
+    """A script and the process or thread that carries it out.
 
-    def __init__(self, name: str, user: Process | Thread, script: Script) -> None:
+    Attributes:
+        process: the one it is, or is a thread of.
+    """
+
+    def __init__(self, name: str, user: Process | Thread, script: Script, process: Process) -> None:
         self.name = name
         self.user = user
+        self.process = process
         self.script = script
         self.action: Action | None = None
         self.next_action(None, None)
@@ -94,11 +99,11 @@ class _Show:
 
     def _perform_all(self) -> None:
         parent = self.machine.spawn()
-        setup = _Actor("setup", parent, self.scenario.setup(self._stage))
+        setup = _Actor("setup", parent, self.scenario.setup(self._stage), parent)
         while setup.action is not None:
             self._act(setup)
         for name, script in self.scenario.threads.items():
-            self._actors[name] = _Actor(name, parent.thread(name), script(self._stage))
+            self._actors[name] = _Actor(name, parent.thread(name), script(self._stage), parent)
         for name in self.scenario.order.split():
             self._turn(self._actors[name])
             self.machine.check()
@@ -165,8 +170,8 @@ class _Show:
                 user.mprotect(addr, length, prot)
             case Munmap(addr, length):
                 user.munmap(addr, length)
-            case Exit() if isinstance(user, Process):
-                user.exit()
+            case Exit():
+                actor.process.exit()
             case Signal(name):
                 self._signals.add(name)
             case WaitFor(name) if name in self._signals:
@@ -186,4 +191,4 @@ class _Show:
         child = actor.user.fork(name)
         script = self.scenario.children.get(name)
         if script is not None:
-            self._actors[name] = _Actor(name, child, script(self._stage))
+            self._actors[name] = _Actor(name, child, script(self._stage), child)

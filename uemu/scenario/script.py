@@ -16,7 +16,7 @@ from typing import Any
 from uemu.abi import PAGE_SIZE
 from uemu.errors import Fault
 from uemu.mm.hooks import PolicyHooks
-from uemu.scenario.actions import Action, Complete, DirectRead, Mmap, Store
+from uemu.scenario.actions import Action, Complete, DirectRead, IoHandle, Mmap, Signal, Store
 
 Script = Generator[Action, Any, None]
 """What a thread does: yields actions, is sent their results."""
@@ -85,17 +85,30 @@ def map_and_fill(stage: Stage, nr_pages: int = 2) -> Script:
     yield Store(stage.buf, b"I" * (nr_pages * PAGE_SIZE))
 
 
-def read_disk(addr: int, data: bytes) -> Script:
+def read_disk(addr: int, data: bytes, *, aio: bool = False, submitted: str = "") -> Script:
     """Read ``data`` from a disk to ``addr``: submitted in one turn, complete in the next.
 
     Where O_DIRECT refuses the buffer (EINVAL), the program reads through the
-    page cache in the second turn: read(2) then stores the bytes with a CPU.
+    page cache in the second turn: read(2) then stores the bytes with a CPU,
+    or returns EFAULT if nothing is mapped there by then.
+
+    Args:
+        aio: the call that submits it returns at once.
+        submitted: what to signal in between, if anything.
     """
+    read: IoHandle = None
     try:
-        read = yield DirectRead(addr, len(data))
+        read = yield DirectRead(addr, len(data), aio=aio)
     except Fault as fault:
         if fault.errno != errno.EINVAL:
             raise
-        yield Store(addr, data)
-    else:
+    if submitted:
+        yield Signal(submitted)
+    if read is not None:
         yield Complete(read, data)
+        return
+    try:
+        yield Store(addr, data)
+    except Fault as fault:
+        if fault.errno != errno.EFAULT:
+            raise
