@@ -31,6 +31,7 @@ LAYERS = (
     ("live",),
     ("machine", "report", "expected"),
     ("scenario",),
+    ("matrix",),
     ("cli", "pytest_plugin"),
     ("__main__",),
 )

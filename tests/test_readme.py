@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import re
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from uemu.cli.main import main
 from uemu.explore import explore, shrink
 from uemu.oracle.violations import KINDS
 from uemu.policy.registry import POLICIES
@@ -71,7 +75,32 @@ def race() -> str:
     return f"```text\n{drawing.rstrip()}\n```"
 
 
-@pytest.mark.parametrize(("mark", "current"), [("verdicts", verdicts), ("race", race)])
+def typed(command: str) -> list[str]:
+    """What a command prints, in lines."""
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        assert main(command.split()[1:]) == 0
+    return out.getvalue().splitlines()
+
+
+def matrix() -> str:
+    """What ``uemu matrix`` prints of a few cells, without the line that says how long it took."""
+    policies = ("linux-2.6.29", "arcangeli-2009-v2", "linux-5.8", "linux-5.11", "linux-6.5")
+    scenarios = ("lost-read", "child-corrupted", "reverse-race", "ro-pin-then-fork")
+    words = [f"--policy_{name}" for name in policies]
+    words += [f"--scenario_{name}" for name in (*scenarios, "child-exits-first")]
+    command = textwrap.wrap(f"$ uemu matrix {' '.join(words)}", 90, break_on_hyphens=False)
+    command = [line.replace("_", " ") for line in command]
+    *lines, counts = typed(" ".join(command).removeprefix("$ "))
+    assert counts.endswith("none differ from what is expected")
+    typed_in = " \\\n    ".join(command)
+    return "\n".join(["```text", typed_in, *lines, "...", "```"])
+
+
+GENERATED = {"verdicts": verdicts, "race": race, "matrix": matrix}
+
+
+@pytest.mark.parametrize(("mark", "current"), GENERATED.items())
 def test_generated_part_is_current(mark: str, current: Callable[[], str]) -> None:
     now = current()
     assert section(mark) == now, f"paste this under the {mark} mark:\n{now}"
@@ -106,7 +135,7 @@ def test_nothing_in_a_paste_is_wider_than_100_columns() -> None:
 
 def rewrite() -> None:
     """Write the generated parts anew: ``python -m tests.test_readme``."""
-    for mark, current in (("verdicts", verdicts), ("race", race)):
+    for mark, current in GENERATED.items():
         README.write_text(README.read_text().replace(section(mark), current()))
 
 

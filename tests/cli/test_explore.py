@@ -14,6 +14,7 @@ from rich.progress import Progress
 from tests.cli.conftest import Done, Uemu
 from uemu.cli import explore as command
 from uemu.cli.main import make_parser
+from uemu.cli.output import progress_bar
 from uemu.explore import Exploration
 
 RACY = ("explore", "gup-fast-vs-fork", "--policy", "arcangeli-2009-v2:norecheck")
@@ -311,11 +312,10 @@ def test_a_terminal_sees_how_far_it_is(
 
     def progress(console: Console) -> Progress:
         terminal = Console(file=io.StringIO(), force_terminal=True, width=100)
-        shown.append(make_progress(terminal))
+        shown.append(progress_bar(terminal))
         return shown[0]
 
-    make_progress = command._progress
-    monkeypatch.setattr(command, "_progress", progress)
+    monkeypatch.setattr(command, "progress_bar", progress)
     assert uemu(*SOUND, *options, "--jobs", "1").status == 0
     (line,) = shown[0].tasks
     assert re.fullmatch(

@@ -22,7 +22,16 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 def test_help_names_every_command(uemu: Uemu) -> None:
     done = uemu("--help")
     assert done.status == 0
-    for command in ("run", "demo", "policies", "scenarios", "explore", "replay", "doctor"):
+    for command in (
+        "run",
+        "demo",
+        "policies",
+        "scenarios",
+        "explore",
+        "replay",
+        "matrix",
+        "doctor",
+    ):
         assert f"\n    {command}" in done.out
         assert uemu(command, "--help").out.startswith(f"usage: uemu {command}")
 

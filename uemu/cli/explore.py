@@ -7,12 +7,9 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
 from uemu.cli.coverage import Search, add_search, coverage
 from uemu.cli.names import WorldMaker
-from uemu.cli.output import envelope, make_console, print_lines
+from uemu.cli.output import envelope, make_console, print_lines, progress_bar
 from uemu.cli.parser import add_ipi_wait, add_memory_model, add_policy
 from uemu.cli.result_files import ResultFiles, add_result_files, verdict_json
 from uemu.cli.show import show_run
@@ -124,7 +121,7 @@ def explore(
 ) -> Explored:
     """Explore, and find a short run for each verdict; a terminal sees how it goes on."""
     start = monotonic()
-    with _progress(make_console(stderr=True)) as progress:
+    with progress_bar(make_console(stderr=True)) as progress:
         line = progress.add_task(f"{maker}: exploring", total=search.max_schedules)
         sampler = search.sampler(maker)
         found = search_all(
@@ -158,18 +155,6 @@ def _shrunk(maker: WorldMaker, run: Run, kind: str) -> Run:
         return shrink(maker, run, kind)
     except KeyboardInterrupt:
         return run
-
-
-def _progress(console: Console) -> Progress:
-    return Progress(
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=20),
-        TimeElapsedColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    )
 
 
 def as_json(maker: WorldMaker, search: Search, done: Explored) -> dict[str, Any]:

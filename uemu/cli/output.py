@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any, TextIO
 
 from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from uemu.cli.parser import WIDEST, UsageError, error_text
@@ -34,6 +35,19 @@ def print_table(console: Console, table: Table) -> None:
         console.print(table)
     lines = [line.rstrip() for line in capture.get().splitlines()]
     console.file.write("".join(f"{line}\n" for line in lines))
+
+
+def progress_bar(console: Console) -> Progress:
+    """How far a long command is, for a terminal."""
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=20),
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )
 
 
 def envelope(command: str, content: Mapping[str, Any]) -> dict[str, Any]:

@@ -41,13 +41,14 @@ class Parser(argparse.ArgumentParser):
 
 def error_text(message: str, *more: str) -> str:
     """An error as it goes to stderr; lines after the first are set off."""
-    lines = _wrap(f"uemu: error: {message}", "")
+    lines = wrapped(f"uemu: error: {message}")
     for line in more:
-        lines += _wrap(line, "  ")
+        lines += wrapped(line, "  ")
     return "\n".join(lines) + "\n"
 
 
-def _wrap(text: str, indent: str) -> list[str]:
+def wrapped(text: str, indent: str = "") -> list[str]:
+    """A paragraph in lines; those after the first are set off."""
     # What somebody typed, or may paste, stays in one piece.
     return textwrap.wrap(
         text,

@@ -93,6 +93,11 @@ class Processes(ProcessPoolExecutor):
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
+    def kill(self) -> None:
+        """End them, whatever they are at."""
+        for process in list((self._processes or {}).values()):
+            process.kill()
+
 
 def _cannot_start(number: int, error: Exception) -> HostError:
     return HostError(f"starting {number} processes", str(error), "--jobs 1 needs none.")

@@ -81,7 +81,7 @@ class SteppedWorld:
         ipi_waits_for_gup_fast: bool = True,
         tso: bool = False,
     ) -> None:
-        self.make_cpu: type[RecordingCpu] = TsoCpu if tso else RecordingCpu
+        self._tso = tso
         hooks = make_policy(policy) if isinstance(policy, str) else policy
         events = EventBus(keep=0)
         self.scenario = scenario
@@ -107,6 +107,10 @@ class SteppedWorld:
         for name, script in scenario.threads.items():
             self._add_task(name, self._parent, script(self.stage))
         self._set_up()
+
+    def make_cpu(self, name: str) -> RecordingCpu:
+        """A CPU of the memory model that is asked for."""
+        return TsoCpu(name) if self._tso else RecordingCpu(name)
 
     def _add_task(self, name: str, mm: MmStruct, script: Script) -> None:
         task = Task(self, name, mm, script)

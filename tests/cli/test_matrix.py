@@ -1,0 +1,280 @@
+"""``uemu matrix``: what it prints, what it writes, when it fails."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from rich.progress import Progress
+
+from tests.cli.conftest import Uemu
+from tests.cli.test_workers import DEADLINE_S, MAIN, members, wait_until
+from uemu.cli import matrix as command
+from uemu.cli.main import make_parser
+from uemu.cli.output import progress_bar
+from uemu.cli.workers import make_workers
+from uemu.expected.cell import Expected
+from uemu.explore import Workers
+from uemu.matrix import run
+from uemu.matrix.cells import CellName, How
+from uemu.matrix.costs import Costs
+from uemu.matrix.result import Cell, Live
+from uemu.policy.registry import POLICIES
+from uemu.scenario.registry import SCENARIOS
+
+SMALL = (
+    *("matrix", "--scenario", "lost-read", "--scenario", "gup-fast-vs-fork", "--jobs", "1"),
+    *("--policy", "linux-2.6.29", "--policy", "linux-6.5"),
+)
+
+
+def test_every_scenario_under_every_policy_is_as_expected_in_a_table_that_fits(uemu: Uemu) -> None:
+    done = uemu("matrix")
+    assert (done.status, done.err) == (0, "")
+    rows = [line.split()[0] for line in done.out.splitlines() if line]
+    assert all(rows.count(scenario) >= 1 for scenario in SCENARIOS)
+    assert f"\n{len(SCENARIOS) * len(POLICIES)} cells in " in done.out
+    assert done.out.rstrip().endswith("none differ from what is expected")
+
+
+def test_rows_columns_and_what_the_signs_mean(uemu: Uemu) -> None:
+    done = uemu(*SMALL)
+    assert done.status == 0
+    lines = done.out.splitlines()
+    assert lines[:-1] == [
+        " 1 linux-2.6.29   2 linux-6.5",
+        "",
+        "                  1  2",
+        "lost-read         LS -",
+        "gup-fast-vs-fork  LS -",
+        "",
+        "L lost-dma-write  S dma-write-seen-by-other  - nothing is violated",
+        "",
+    ]
+    assert re.fullmatch(
+        r"4 cells in \d\.\d s: 4 run; 0 not applicable; none differ from what is expected",
+        lines[-1],
+    )
+
+
+def test_a_variant_is_a_column_of_its_own_and_other_orders_are_small_letters(uemu: Uemu) -> None:
+    done = uemu(
+        *("matrix", "--explore", "--scenario", "gup-fast-vs-fork"),
+        *("--policy", "arcangeli-2009-v2", "--policy", "arcangeli-2009-v2:norecheck"),
+    )
+    assert (done.status, done.err) == (0, "")
+    assert "\ngup-fast-vs-fork  -  ls\n" in done.out
+    assert "a small letter: in other orders than the canonical one" in done.out
+    assert re.search(r"2 exhaustive; 90 schedules; none differ", " ".join(done.out.split()))
+
+
+def test_a_bound_on_schedules_shows(uemu: Uemu) -> None:
+    done = uemu(*SMALL, "--explore", "--max-schedules", "2")
+    assert done.status == 0
+    assert "\ngup-fast-vs-fork  LS~ -~\n" in done.out
+    assert "~ not every order was run" in done.out
+
+
+def test_json_has_a_cell_for_each(uemu: Uemu, tmp_path: Path) -> None:
+    path = tmp_path / "result.json"
+    assert uemu(*SMALL, "--json", str(path)).status == 0
+    result = json.loads(path.read_text())
+    cells = result.pop("cells")
+    assert 0 < result.pop("seconds") < 60
+    assert result == {"uemu": 1, "command": "matrix", "interrupted": False}
+    assert [(each["scenario"], each["policy"]) for each in cells] == [
+        (scenario, policy)
+        for scenario in ("lost-read", "gup-fast-vs-fork")
+        for policy in ("linux-2.6.29", "linux-6.5")
+    ]
+    costs = cells[0].pop("costs")
+    assert set(costs) == set(Costs().as_json())
+    assert costs["cow_copies"] == 1
+    kinds = ["lost-dma-write", "dma-write-seen-by-other"]
+    schedule = cells[0].pop("schedule")
+    assert cells[0] == {
+        "policy": "linux-2.6.29",
+        "scenario": "lost-read",
+        "status": "run",
+        "reason": None,
+        "verdicts": kinds,
+        "expected": kinds,
+        "schedules": 1,
+        "exhaustive": False,
+        "live": None,
+    }
+    again = uemu("replay", "lost-read", "--policy", "linux-2.6.29", schedule)
+    assert again.status == 1
+    assert cells[1]["schedule"] is None
+
+
+def test_json_is_written_though_nobody_reads_the_output(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def nobody(*args: object) -> None:
+        raise BrokenPipeError
+
+    path = tmp_path / "result.json"
+    monkeypatch.setattr(command, "print_table", nobody)
+    args = make_parser().parse_args([*SMALL, "--json", str(path)])
+    with pytest.raises(BrokenPipeError):
+        command.run(args)
+    assert len(json.loads(path.read_text())["cells"]) == 4
+
+
+def test_what_differs_is_told_with_the_reason_of_what_was_expected(
+    uemu: Uemu, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def find(scenario: str, policy: str) -> Expected:
+        return Expected(frozenset({"lost-store"}), "a mail of 2009")
+
+    monkeypatch.setattr(run, "find_expected", find)
+    done = uemu("matrix", "--scenario", "lost-read", "--policy", "linux-6.5", "--jobs", "1")
+    assert (done.status, done.err) == (1, "")
+    assert "\nlost-read  -!\n" in done.out
+    assert done.out.splitlines()[-2:] == [
+        "lost-read under linux-6.5: no violation, not lost-store",
+        "  expected: a mail of 2009",
+    ]
+    assert "1 differs from what is expected" in done.out
+
+
+# Real processes
+
+
+@pytest.mark.needs_ptrace
+def test_real_processes_show_the_same(uemu: Uemu, tmp_path: Path) -> None:
+    path = tmp_path / "result.json"
+    done = uemu(*SMALL, "--live", "--json", str(path))
+    assert (done.status, done.err) == (0, "")
+    assert "4 on real processes, 0 simulated only; 0 disagree" in " ".join(done.out.split())
+    for cell in json.loads(path.read_text())["cells"]:
+        assert cell["live"] == {"verdicts": cell["verdicts"], "differs": None}
+
+
+def test_a_disagreement_is_a_mistake_of_ours_and_told_on_stderr(
+    uemu: Uemu, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def differs(name: CellName, told: object) -> Live:
+        return Live(frozenset(), "violations: ['lost-dma-write'] simulated, [] on real processes")
+
+    monkeypatch.setattr(run, "_live", differs)
+    done = uemu(*SMALL, "--live")
+    assert done.status == 70
+    assert "\nlost-read         LS! -!\n" in done.out
+    assert "4 disagree" in done.out
+    assert done.err.startswith("uemu: error: real processes did something else than the model:")
+    assert "  lost-read under linux-2.6.29: violations: ['lost-dma-write'] simulated" in done.err
+
+
+# What is refused, and who interrupts
+
+
+@pytest.mark.parametrize(
+    ("argv", "error"),
+    [
+        (["--policy", "linux-6.6"], "unknown policy 'linux-6.6'; nearest: linux-6.5"),
+        (["--policy", "linux-6.5:x"], "linux-6.5 has no variant 'x'"),
+        (["--scenario", "lost-raed"], "unknown scenario 'lost-raed'; nearest: lost-read"),
+        (["--live", "--explore"], "argument --explore: not allowed with argument --live"),
+        (["--max-schedules", "9"], "--max-schedules means nothing without --explore"),
+        (["--html", "x.html"], "--html is not in this version of uemu"),
+        (["--jobs", "2", "--cluster", "tcp://x:1"], "--jobs and --cluster are two answers"),
+        (["--json", "/proc/none/x"], "cannot write /proc/none/x: No such file"),
+    ],
+)
+def test_what_cannot_be_is_refused(uemu: Uemu, argv: list[str], error: str) -> None:
+    done = uemu("matrix", *argv)
+    assert (done.status, done.out) == (2, "")
+    _, _, said = done.err.rpartition("uemu: error: ")
+    assert error in " ".join(said.split())
+
+
+def test_an_interrupted_pass_shows_what_there_is(
+    uemu: Uemu, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def interrupted(
+        names: list[CellName], how: How, report: Callable[[Cell], None], **options: object
+    ) -> None:
+        report(run.run_cell(names[0], how))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, "run_cells", interrupted)
+    path = tmp_path / "result.json"
+    done = uemu(*SMALL, "--json", str(path))
+    assert (done.status, done.err) == (130, "")
+    assert "\nlost-read         LS ?\n" in done.out
+    assert "? was not run" in done.out
+    assert "interrupted, 3 not run" in done.out
+    result = json.loads(path.read_text())
+    assert result["interrupted"]
+    assert len(result["cells"]) == 1
+
+
+def test_a_terminal_sees_how_far_it_is(uemu: Uemu, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[Progress] = []
+
+    def progress(console: Console) -> Progress:
+        terminal = Console(file=io.StringIO(), force_terminal=True, width=100)
+        shown.append(progress_bar(terminal))
+        return shown[0]
+
+    monkeypatch.setattr(command, "progress_bar", progress)
+    assert uemu(*SMALL).status == 0
+    (line,) = shown[0].tasks
+    assert (line.completed, line.total) == (4, 4)
+    assert line.description == "4 of 4 cells: gup-fast-vs-fork under linux-6.5"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "way", ["--explore", pytest.param("--live", marks=pytest.mark.needs_ptrace)]
+)
+def test_two_processes_find_what_one_finds(
+    uemu: Uemu, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, way: str
+) -> None:
+    monkeypatch.setattr(command, "make_workers", lambda args: _at_once(make_workers(args)))
+    found = []
+    for jobs in ("1", "2"):
+        path = tmp_path / f"{jobs}.json"
+        assert uemu(*SMALL[:-2], way, "--jobs", jobs, "--json", str(path)).status == 0
+        found.append(json.loads(path.read_text())["cells"])
+    assert found[0] == found[1]
+
+
+def _at_once(workers: Workers | None) -> Workers | None:
+    return workers and replace(workers, head_start_s=0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "way", ["--explore", pytest.param("--live", marks=pytest.mark.needs_ptrace)]
+)
+def test_ctrl_c_leaves_no_process(tmp_path: Path, way: str) -> None:
+    path = tmp_path / "result.json"
+    arguments = ["matrix", way, "--jobs", "2", "--json", str(path)]
+    with subprocess.Popen(
+        [sys.executable, "-c", MAIN, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+    ) as process:
+        wait_until(lambda: len(members(process.pid, "multiprocessing.spawn")) == 2)
+        os.killpg(process.pid, signal.SIGINT)
+        out, _ = process.communicate(timeout=DEADLINE_S)
+        wait_until(lambda: not members(process.pid))
+    assert process.returncode == 130, out
+    assert "interrupted, " in out
+    assert json.loads(path.read_text())["interrupted"]
