@@ -26,7 +26,7 @@ happens to run.
 from __future__ import annotations
 
 from uemu.abi import GUP_PIN_COUNTING_BIAS
-from uemu.step import Cell, Cpu
+from uemu.step import Cell, Cpu, Op, Step
 
 
 class Page:
@@ -109,6 +109,21 @@ def trylock_page(cpu: Cpu, page: Page) -> bool:
     return not cpu.rmw(page.locked, lambda _: True)
 
 
+def lock_page(cpu: Cpu, page: Page) -> Op[None]:
+    """Wait for PG_locked, and take it; the caller has a reference. Linux: lock_page()."""
+    yield Step("lock_page", f"pfn {page.pfn}", lambda: not page.locked.value, True)
+    cpu.rmw(page.locked, lambda _: True)
+
+
+def is_locked(cpu: Cpu, page: Page) -> bool:
+    """Whether somebody has PG_locked. Linux: PageLocked(). Atomic: call inside a step.
+
+    Who gives the lock back in the step that takes it only looks: a trylock_page()
+    fails if this is true, and nobody sees one that does not.
+    """
+    return cpu.read(page.locked)
+
+
 def unlock_page(cpu: Cpu, page: Page) -> None:
-    """Give PG_locked back. Linux: unlock_page(). Atomic: call inside a step."""
-    cpu.write(page.locked, False)
+    """Give PG_locked back, by a locked instruction. Linux: unlock_page(). Atomic: inside a step."""
+    cpu.rmw(page.locked, lambda _: False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uemu.mm.fault import wp_page_copy, wp_page_reuse
 from uemu.mm.mm_struct import MmStruct
-from uemu.mm.page import page_count
+from uemu.mm.page import page_count, trylock_page, unlock_page
 from uemu.mm.pte import Pte
 from uemu.mm.vma import Vma
 from uemu.policy.linux_2_6_29 import Linux2_6_29
@@ -29,12 +29,21 @@ class CountedReuse(Linux2_6_29):
         if not isinstance(pte, Pte) or pte.write:
             return
         page = self.mech.page_of(pte)
-        if page.reserved or not self.reuse_swap_page(cpu, page):
+        if page.reserved:
+            yield from wp_page_copy(self.mech, cpu, mm, vma, base, pte, page)
+            return
+        waits = not trylock_page(cpu, page)
+        if waits and not (yield from self.lock_page_and_look_again(cpu, mm, base, pte, page)):
+            return
+        if not self.reuse_swap_page(cpu, page):
+            unlock_page(cpu, page)
             yield from wp_page_copy(self.mech, cpu, mm, vma, base, pte, page)
             return
         lock.acquire(cpu)
-        yield Step("do_wp_page", "page_count == 1 ?")
-        if page_count(cpu, page) != 1:
+        yield Step("do_wp_page", "page_count == 1 ?", locked=True)
+        alone = page_count(cpu, page) == 1
+        unlock_page(cpu, page)
+        if not alone:
             lock.release(cpu)
             yield from wp_page_copy(self.mech, cpu, mm, vma, base, pte, page)
             return

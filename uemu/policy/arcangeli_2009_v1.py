@@ -26,9 +26,8 @@ Source:  the hunk of gup-fast and what is said of fork in document 003, mails of
          Message-ID <20090316135654.GA17949@random.random> (2009-03-16), whose
          author names one difference, that gup breaks COW for a read too.
 Not modelled: reclaim and swap, so a present entry cannot become anything else
-         while fork_pre_cow() copies; KSM, migration, huge pages; the page lock
-         (its trylock cannot fail here); smp_mb() orders nothing under sequential
-         consistency.
+         while fork_pre_cow() copies; KSM, migration, huge pages; smp_mb() orders
+         nothing under sequential consistency.
 Variants: norecheck, what L. Torvalds feared on 2009-03-11 19:01. nomb.
 
 Race: reverse-race uemu1:1111111100000022222222333300 -> foreign-dma-read
@@ -86,7 +85,7 @@ from uemu.mm.fork import copy_unlocked
 from uemu.mm.gup import gup_grab, gup_release
 from uemu.mm.hooks import NeedFault
 from uemu.mm.mm_struct import MmStruct
-from uemu.mm.page import Page, page_count, page_mapcount
+from uemu.mm.page import Page, is_locked, page_count, page_mapcount
 from uemu.mm.pte import AnyPte, Pte
 from uemu.mm.vma import Vma
 from uemu.policy.linux_2_6_29 import Linux2_6_29
@@ -182,9 +181,12 @@ class Arcangeli2009V1(Linux2_6_29):
         forcecow = False
         if page.anon and cpu.read(page.flag(PG_GUP)):
             yield Step("copy_one_pte", "count != mapcount ?")
-            if page_mapcount(cpu, page) != 2:
-                raise InvariantError("refcount-leak", f"BUG_ON(page_mapcount != 2): {page!r}")
-            forcecow = page_count(cpu, page) != page_mapcount(cpu, page)
+            # trylock_page() keeps reclaim out while the two are compared.
+            forcecow = is_locked(cpu, page)
+            if not forcecow:
+                if page_mapcount(cpu, page) != 2:
+                    raise InvariantError("refcount-leak", f"BUG_ON(page_mapcount != 2): {page!r}")
+                forcecow = page_count(cpu, page) != page_mapcount(cpu, page)
         if not forcecow:
             mech.set_pte_at(cpu, dst, base, pte.wrprotect())
             lock.release(cpu)

@@ -21,8 +21,8 @@ Relies:  fork writes the entry, then reads PG_gup and the count; gup-fast
 Source:  the patch in document 003, Message-ID
          <20090316135654.GA17949@random.random> (A. Arcangeli, 2009-03-16).
 Not modelled: swap, so a present entry cannot become anything else while
-         fork_pre_cow() copies; hugetlb; the page lock (its trylock cannot
-         fail here); smp_mb() orders nothing under sequential consistency.
+         fork_pre_cow() copies; hugetlb; smp_mb() orders nothing under
+         sequential consistency.
 Variants: norecheck, what L. Torvalds feared on 2009-03-11 19:01; it also
          leaves a read gup-fast with a page that is shared. nomb.
 

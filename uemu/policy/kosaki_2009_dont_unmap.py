@@ -26,7 +26,7 @@ Not modelled: reclaim and swap, and with them the half of the patch that names
          gives up if page_count is not mapcount + 2, clears the entry, looks
          again and puts the entry back. do_swap_page(), which asks
          reuse_swap_page() too. That mapcount and page_count are read in one
-         go where the sum cannot be 2; KSM, migration, huge pages; the page lock.
+         go where the sum cannot be 2; KSM, migration, huge pages.
 Variants: one-check, in reclaim alone: it does not look again. Until there is
          reclaim it shows what the patch shows.
 """

@@ -16,8 +16,8 @@ Source:  Linux v2.6.29, mm/memory.c:copy_one_pte, do_wp_page, follow_page;
          mm/swapfile.c:reuse_swap_page; arch/x86/mm/gup.c:gup_pte_range.
          The race: Message-ID <20090311183748.GK27823@random.random>
          (A. Arcangeli, 2009-03-11), document 003.
-Not modelled: swap, so reuse_swap_page() is page_mapcount() == 1; the page
-         lock is taken and given back inside one step, nobody else uses it.
+Not modelled: swap, so reuse_swap_page() is page_mapcount() == 1. The page lock
+         is given back in the step that takes it: who finds it taken waits.
 
 Race: lost-read uemu1:0001111122222222003333 -> lost-dma-write, dma-write-seen-by-other
 
@@ -63,7 +63,7 @@ from uemu.mm.fork import share_page
 from uemu.mm.gup import gup_grab
 from uemu.mm.hooks import NeedFault, PolicyHooks
 from uemu.mm.mm_struct import MmStruct
-from uemu.mm.page import Page, page_mapcount
+from uemu.mm.page import Page, is_locked, lock_page, page_mapcount, unlock_page
 from uemu.mm.pte import Pte
 from uemu.mm.vma import Vma
 from uemu.step import Cpu, Op, Step
@@ -132,10 +132,35 @@ class Linux2_6_29(PolicyHooks):
         if not isinstance(pte, Pte) or pte.write:
             return
         page = self.mech.page_of(pte)
-        if not page.reserved and self.reuse_swap_page(cpu, page):
+        waits = not page.reserved and is_locked(cpu, page)
+        if waits and not (yield from self.lock_page_and_look_again(cpu, mm, base, pte, page)):
+            return
+        reuse = not page.reserved and self.reuse_swap_page(cpu, page)
+        if waits:
+            unlock_page(cpu, page)
+        if reuse:
             wp_page_reuse(self.mech, cpu, mm, vma, base, pte)
         else:
             yield from wp_page_copy(self.mech, cpu, mm, vma, base, pte, page)
+
+    def lock_page_and_look_again(
+        self, cpu: Cpu, mm: MmStruct, base: int, orig_pte: Pte, page: Page
+    ) -> Op[bool]:
+        """Wait for the page lock without the page table lock; whether the entry is still the same.
+
+        Precondition: in the step in which trylock_page() failed. If it is the
+        same the caller has the page lock, and the page table lock in this step.
+        """
+        lock = mm.page_table_lock
+        self.mech.get_page(cpu, page)
+        yield from lock_page(cpu, page)
+        yield lock.step("do_wp_page", "locked: pte_same ?")
+        lock.enter(cpu)
+        same = cpu.read(mm.pte(base)) == orig_pte
+        if not same:
+            unlock_page(cpu, page)
+        self.mech.put_page(cpu, page)
+        return same
 
     def reuse_swap_page(self, cpu: Cpu, page: Page) -> bool:
         """Whether no other PTE maps the page. Linux: mm/swapfile.c:reuse_swap_page."""

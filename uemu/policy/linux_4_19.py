@@ -24,9 +24,8 @@ Source:  Linux v4.19, mm/memory.c:copy_one_pte, do_wp_page; mm/swapfile.c:
          19be0eaffa3a ("mm: remove gup_flags FOLL_WRITE games from
          __get_user_pages()").
 Not modelled: swap, so reuse_swap_page() is page_mapcount() == 1; KSM,
-         migration, huge pages, soft-dirty; the page lock, which a write fault
-         waits for here, is taken and given back inside one step; that RDMA,
-         io_uring and VFIO came later or asked otherwise: they get.
+         migration, huge pages, soft-dirty; that RDMA, io_uring and VFIO came
+         later or asked otherwise: they get.
 """
 
 from __future__ import annotations

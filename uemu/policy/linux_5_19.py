@@ -22,8 +22,7 @@ Source:  Linux v5.19, mm/memory.c, mm/gup.c, include/linux/rmap.h; document
          ("mm/gup: trigger FAULT_FLAG_UNSHARE when R/O-pinning a possibly
          shared anonymous page"), 57efa1fe5957 ("mm/gup: prevent gup_fast
          from racing with COW during fork").
-Not modelled: swap, KSM, migration, huge pages; pages in LRU pagevecs; the
-         page lock (its trylock cannot fail here).
+Not modelled: swap, KSM, migration, huge pages; pages in LRU pagevecs.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ from uemu.mm.fork import share_page
 from uemu.mm.gup import gup_grab
 from uemu.mm.hooks import NeedFault
 from uemu.mm.mm_struct import MmStruct
-from uemu.mm.page import Page, page_count
+from uemu.mm.page import Page, page_count, trylock_page, unlock_page
 from uemu.mm.pte import Pte
 from uemu.mm.vma import Vma
 from uemu.policy.linux_5_11 import Linux5_11
@@ -109,12 +108,15 @@ class Linux5_19(Linux5_11):
             if not unshare:
                 wp_page_reuse(self.mech, cpu, mm, vma, base, pte)
             return
-        if page.reserved or self.has_other_references(cpu, page):
+        # The kernel asks for the count twice, before it takes the page lock and
+        # under it: whoever came in between might as well have come before.
+        if page.reserved or self.has_other_references(cpu, page) or not trylock_page(cpu, page):
             yield from wp_page_copy(self.mech, cpu, mm, vma, base, pte, page, writable=not unshare)
             return
         lock.acquire(cpu)
-        yield Step("page_move_anon_rmap", "exclusive from now on")
+        yield Step("page_move_anon_rmap", "exclusive from now on", locked=True)
         self.set_anon_exclusive(cpu, page, True)
+        unlock_page(cpu, page)
         if not unshare:
             wp_page_reuse(self.mech, cpu, mm, vma, base, pte)
         lock.release(cpu)

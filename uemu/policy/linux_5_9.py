@@ -21,10 +21,10 @@ Source:  Linux v5.9, mm/memory.c:do_wp_page, copy_present_page; mm/gup.c.
          simplification"), a308c71bf1e6 ("mm/gup: Remove enfornced COW
          mechanism"), 008cfe4418b3 ("mm: Introduce mm_struct.has_pinned"), 70e806e4e645 ("mm: Do
          early cow for pinned pages during fork() for ptes"), f3c64eda3e50
-         ("mm: avoid early COW write protect games during fork()").
+         ("mm: avoid early COW write protect games during fork()"),
+         be068f29034f ("mm: fix misplaced unlock_page in do_wp_page()").
 Not modelled: KSM; swap and the LRU pagevecs, which hold references too; the
-         page lock (its trylock cannot fail here); the preallocated page and
-         the -EAGAIN turn it needs; huge pages.
+         preallocated page and the -EAGAIN turn it needs; huge pages.
 """
 
 from __future__ import annotations
@@ -33,7 +33,14 @@ from uemu.abi import Foll
 from uemu.mm.fault import wp_page_copy, wp_page_reuse
 from uemu.mm.fork import share_page
 from uemu.mm.mm_struct import MmStruct
-from uemu.mm.page import Page, page_count, page_mapcount, page_maybe_dma_pinned
+from uemu.mm.page import (
+    Page,
+    page_count,
+    page_mapcount,
+    page_maybe_dma_pinned,
+    trylock_page,
+    unlock_page,
+)
 from uemu.mm.pte import Pte
 from uemu.mm.vma import Vm, Vma
 from uemu.policy.linux_5_8 import Linux5_8
@@ -108,11 +115,19 @@ class Linux5_9(Linux5_8):
         if not isinstance(pte, Pte) or pte.write:
             return
         page = self.mech.page_of(pte)
-        if page.reserved or page_count(cpu, page) != 1 or page_mapcount(cpu, page) != 1:
+        if page.reserved or page_count(cpu, page) != 1 or not trylock_page(cpu, page):
             yield from wp_page_copy(self.mech, cpu, mm, vma, base, pte, page)
             return
-        # "the only map reference, and the only page count reference"
         lock.acquire(cpu)
+        # "the only map reference, and the only page count reference": gup-fast,
+        # which takes neither lock, may have come in between.
+        yield Step("do_wp_page", "locked: alone still ?", locked=True)
+        alone = page_mapcount(cpu, page) == 1 and page_count(cpu, page) == 1
+        unlock_page(cpu, page)
+        if not alone:
+            lock.release(cpu)
+            yield from wp_page_copy(self.mech, cpu, mm, vma, base, pte, page)
+            return
         yield Step("wp_page_reuse", "make it writable")
         wp_page_reuse(self.mech, cpu, mm, vma, base, pte)
         lock.release(cpu)

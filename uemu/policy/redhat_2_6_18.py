@@ -25,7 +25,7 @@ Source:  document 003, A. Arcangeli, 2009-03-11 19:15 ("there is also a patch
          of the patch for mainline (19:15, 19:59).
          Linux v2.6.29, mm/memory.c:do_wp_page, for the rest.
 Not modelled: reclaim and swap, so that the count is compared with the
-         mapcount alone, KSM, migration, huge pages; the page lock; what else
+         mapcount alone, KSM, migration, huge pages; what else
          2.6.18 had not yet or had then, the zero page of a read fault
          included.
 """
