@@ -14,8 +14,9 @@ from uemu.mm.hooks import GupCall
 from uemu.step import run
 
 every_policy = pytest.mark.parametrize("policy", ALL_POLICIES)
+SLOW = ("linux-2.4-dio-pglock", "linux-2.6.7", "redhat-2.6.18")
 has_gup_fast = pytest.mark.parametrize(
-    "policy", [name for name in ALL_POLICIES if name != "redhat-2.6.18"]
+    "policy", [name for name in ALL_POLICIES if name not in SLOW]
 )
 WRITE = Foll.GET | Foll.WRITE
 

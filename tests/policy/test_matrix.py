@@ -18,8 +18,6 @@ from uemu.scenario.simulate import simulate
 PLANNED = frozenset(
     [
         "linux-2.4-dio-pglock",
-        "linux-2.6.7",
-        "linux-2.6.7:gup-fast",
         "piggin-2009-vma",
         "piggin-2009-vma:wrprotect",
         "piggin-2009-one-reader",

@@ -10,6 +10,11 @@ EXPECTED = (
         " 4.19)",
     ),
     expect(
+        "linux-2.6.7",
+        "lost-dma-write",
+        "page_count is 2 although nobody shares: the device's get makes the parent copy",
+    ),
+    expect(
         "torvalds-2009-directed-cow",
         "",
         "mapcount is 1 again when the parent stores, so it reuses the frame, as in 2.6.29",

@@ -9,6 +9,11 @@ EXPECTED = (
         "told in order it is the lost read: the forking thread's own store finds mapcount 2",
     ),
     expect(
+        "linux-2.6.7",
+        "dma-write-seen-by-other lost-dma-write",
+        "there is no gup-fast, and told in order it is the lost read: page_count is 3",
+    ),
+    expect(
         "torvalds-2009-directed-cow",
         "",
         "told in order fork shares the held page, and the store of the first owner copies for the"

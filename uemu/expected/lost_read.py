@@ -10,6 +10,12 @@ EXPECTED = (
         " and takes over the frame the device writes (ground truth b3 on 4.19)",
     ),
     expect(
+        "linux-2.6.7",
+        "lost-dma-write",
+        "page_count is 3 and then 2 (can_share_swap_page), so both stores copy and nobody maps the"
+        " frame that the device writes",
+    ),
+    expect(
         "torvalds-2009-directed-cow",
         "",
         "the parent is the first owner, so its store keeps the frame and copies for the child,"

@@ -10,6 +10,11 @@ EXPECTED = (
         " copies (Arcangeli 03-11 18:37; ground truth a1 on 4.19)",
     ),
     expect(
+        "linux-2.6.7",
+        "dma-write-seen-by-other lost-dma-write",
+        "page_count is 3, so the parent's store copies and the child keeps the frame",
+    ),
+    expect(
         "torvalds-2009-directed-cow",
         "",
         "the parent is the first owner: its store copies for the child, which touches nothing"

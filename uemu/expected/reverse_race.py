@@ -10,6 +10,13 @@ EXPECTED = (
         " mapcount 1 and reuses it (Piggin 03-14 04:59; ground truth d1 on 4.19)",
     ),
     expect(
+        "linux-2.6.7",
+        "",
+        "a read gup takes the shared frame, but it is counted: page_count is above 1 at both"
+        ' stores, so both leave it (Torvalds 03-16 17:42, "go back to also looking at page'
+        ' counts")',
+    ),
+    expect(
         "torvalds-2009-directed-cow",
         "",
         "a read gup takes the shared frame, and the parent's store leaves it there: the child"

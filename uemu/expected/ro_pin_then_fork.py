@@ -10,6 +10,11 @@ EXPECTED = (
         " that the device reads (ground truth c2 on 4.19)",
     ),
     expect(
+        "linux-2.6.7",
+        "",
+        "fork shares, but page_count keeps the child from reusing the frame that the device reads",
+    ),
+    expect(
         "torvalds-2009-directed-cow",
         "",
         "the parent is the first owner: its store copies for the child and stays in the frame that"

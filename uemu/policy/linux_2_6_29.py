@@ -74,6 +74,9 @@ class Linux2_6_29(PolicyHooks):
 
     Attributes:
         copy_looks: what fork does in the step that looks at an entry, for drawings.
+        copy_one_fn: what that step's function was called.
+        foll_anon: whether a read gup of untouched memory takes the zero page and
+            maps nothing, instead of a fault.
     """
 
     name = "linux-2.6.29"
@@ -86,12 +89,14 @@ class Linux2_6_29(PolicyHooks):
     copy_fn = "do_wp_page"
     mprotect_fn = "sys_mprotect"
     copy_looks: ClassVar[str] = "share read-only"
+    copy_one_fn: ClassVar[str] = "copy_one_pte"
+    foll_anon: ClassVar[bool] = True
 
     def copy_present_pte(
         self, cpu: Cpu, src: MmStruct, dst: MmStruct, vma: Vma, base: int
     ) -> Op[None]:
         """Look at the entry under the page table lock. Linux: mm/memory.c:copy_one_pte."""
-        yield src.page_table_lock.step("copy_one_pte", self.copy_looks)
+        yield src.page_table_lock.step(self.copy_one_fn, self.copy_looks)
         src.page_table_lock.enter(cpu)
         pte = cpu.read(src.pte(base))
         if not isinstance(pte, Pte):
@@ -175,7 +180,7 @@ class Linux2_6_29(PolicyHooks):
         lock.enter(cpu)
         pte = cpu.read(mm.pte(base))
         write = Foll.WRITE in foll
-        if pte is None and not write:
+        if pte is None and not write and self.foll_anon:
             return self.hold_zero_page(cpu, foll)
         if not isinstance(pte, Pte) or (write and not pte.write):
             return NeedFault.WRITE if write else NeedFault.READ

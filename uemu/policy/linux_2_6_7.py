@@ -1,0 +1,96 @@
+"""Linux 2.6.7, up to 2.6.12: do_wp_page asks page_count, and reclaim leaves held pages mapped.
+
+fork write-protects both entries and shares the page, as ever. On a write fault
+the page is reused if there is one reference to it in all, else the writer gets
+a copy: who holds a page is counted like a sharer. So that reclaim does not bring
+such a fault about where nobody shares anything, it unmaps no page that somebody
+holds; A. Arcangeli asks for that again on 2009-03-16 18:28. There is no get_user_pages_fast().
+
+Holds:   a device never receives another process's bytes: whoever stores to a
+         page that somebody holds leaves it.
+Breaks:  a device write in flight over fork is lost by the process that
+         started it when it stores (lost-dma-write), even when the child is
+         gone already, and seen by a child that stores nothing
+         (dma-write-seen-by-other); mprotect to read-only and back does the
+         first with no fork at all.
+Costs:   a COW copy wherever anybody holds a reference; every get_user_pages
+         takes mmap_sem.
+Relies:  the count of a page that one PTE maps rises only under the page table
+         lock of its mm, which do_wp_page holds; variant gup-fast takes that away.
+Source:  Linux v2.6.7, mm/memory.c:copy_page_range, do_wp_page, get_user_pages;
+         mm/swapfile.c:can_share_swap_page; mm/rmap.c:try_to_unmap_one. Gone
+         since Linux kernel commit c475a8ab625d (in v2.6.13).
+         A. Arcangeli, 2009-03-16 18:28 and 2009-03-17 18:46, document 003.
+Not modelled: reclaim and swap: try_to_unmap_one() lets a page of the swap cache
+         be whose page_count is not mapcount + 2, and can_share_swap_page() asks
+         exclusive_swap_page() of one that has 2 references.
+         get_user_pages() takes the zero page for memory that has not even a
+         page table (untouched_anonymous_page); here it always faults it in.
+         break_cow() sets the new entry before it flushes the old one; KSM,
+         migration, huge pages. MADV_DONTFORK came with 2.6.16 and works here.
+Variants: gup-fast, the question of 2009-03-17 18:46, whether it can come back:
+         2.6.29's get_user_pages_fast() on top. What that endangers is reclaim,
+         so until there is some it shows what 2.6.7 shows.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from uemu.abi import Foll
+from uemu.mm.fault import wp_page_copy, wp_page_reuse
+from uemu.mm.mm_struct import MmStruct
+from uemu.mm.page import Page, page_count, trylock_page, unlock_page
+from uemu.mm.pte import Pte
+from uemu.mm.vma import Vma
+from uemu.policy.linux_2_6_29 import Linux2_6_29
+from uemu.step import Cpu, Op, Step
+
+
+class Linux2_6_7(Linux2_6_29):
+    """W asks page_count; F shares; G is a get under mmap_sem."""
+
+    name = "linux-2.6.7"
+    year = 2004
+    summary = "a write fault asks page_count, there is no gup-fast; reclaim leaves held pages"
+    variants: ClassVar = {"gup-fast": "with the get_user_pages_fast() of 2.6.29"}
+    read_fault_maps_zero_page = True
+    foll_anon = False
+    copy_fn = "do_wp_page"
+    copy_one_fn = "copy_page_range"
+
+    def gup_fast_begin(self, cpu: Cpu, mm: MmStruct, foll: Foll) -> Op[int | None]:
+        """There is no get_user_pages_fast(): direct I/O takes mmap_sem. Since v2.6.27."""
+        return 0 if self.variant == "gup-fast" else None
+        yield  # pragma: no cover
+
+    def do_wp_page(
+        self, cpu: Cpu, mm: MmStruct, vma: Vma, base: int, *, unshare: bool = False
+    ) -> Op[None]:
+        """Reuse what has no other reference, else copy. Linux: mm/memory.c:do_wp_page."""
+        lock = mm.page_table_lock
+        yield lock.step("do_wp_page", "page_count == 1 ?")
+        lock.enter(cpu)
+        pte = cpu.read(mm.pte(base))
+        if not isinstance(pte, Pte) or pte.write:
+            return
+        page = self.mech.page_of(pte)
+        if not self.may_reuse(cpu, page):
+            yield from wp_page_copy(self.mech, cpu, mm, vma, base, pte, page)
+            return
+        lock.acquire(cpu)
+        yield Step("do_wp_page", "make it writable")
+        wp_page_reuse(self.mech, cpu, mm, vma, base, pte)
+        lock.release(cpu)
+
+    def may_reuse(self, cpu: Cpu, page: Page) -> bool:
+        """Ask under PG_locked; who cannot have that copies. Atomic: call inside a step."""
+        if not trylock_page(cpu, page):
+            return False
+        reuse = self.can_share_swap_page(cpu, page)
+        unlock_page(cpu, page)
+        return reuse
+
+    def can_share_swap_page(self, cpu: Cpu, page: Page) -> bool:
+        """Whether the entry's is the only reference. Linux: mm/swapfile.c:can_share_swap_page."""
+        return not page.reserved and page_count(cpu, page) == 1
