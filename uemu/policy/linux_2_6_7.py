@@ -4,7 +4,8 @@ fork write-protects both entries and shares the page, as ever. On a write fault
 the page is reused if there is one reference to it in all, else the writer gets
 a copy: who holds a page is counted like a sharer. So that reclaim does not bring
 such a fault about where nobody shares anything, it unmaps no page that somebody
-holds; A. Arcangeli asks for that again on 2009-03-16 18:28. There is no get_user_pages_fast().
+holds; A. Arcangeli asks for that again on 2009-03-16 18:28. There is no
+get_user_pages_fast().
 
 Holds:   a device never receives another process's bytes: whoever stores to a
          page that somebody holds leaves it.
