@@ -32,6 +32,7 @@ LAYERS = (
     ("machine", "report", "expected"),
     ("scenario",),
     ("matrix",),
+    ("claims",),
     ("cli", "pytest_plugin"),
     ("__main__",),
 )

@@ -12,6 +12,7 @@ kernel                      all of them joined
 live                        real processes
 machine, report             the library · what people read
 scenario                    stories that run simulated, explored and live
+claims                      what was claimed, decided by runs
 cli, pytest_plugin          the tools
 """
 

@@ -1,0 +1,56 @@
+"""Each thing a watch names is seen where it happens, and not where it does not."""
+
+from __future__ import annotations
+
+import pytest
+
+from uemu.claims.watches import WATCHES
+from uemu.claims.where import Where
+from uemu.explore import explore
+from uemu.oracle.violations import KINDS
+
+
+def seen(scenario: str, policy: str, watch: str) -> set[str]:
+    """What a watch names in some order."""
+    found = explore(Where(scenario, policy, watch=watch))
+    assert found.exhaustive
+    return set(found.verdicts) & WATCHES[watch].names.keys()
+
+
+def test_names_are_not_those_of_violations() -> None:
+    names = [name for watch in WATCHES.values() for name in watch.names]
+    assert len(set(names)) == len(names)
+    assert not KINDS.keys() & set(names)
+
+
+@pytest.mark.parametrize(
+    ("scenario", "policy", "names"),
+    [
+        ("lost-read", "linux-2.6.29", {"both-left"}),
+        ("lost-read-no-child-write", "linux-2.6.29", set()),  # the child stays
+        ("child-corrupted", "linux-2.6.29", set()),  # nobody leaves
+        ("lost-read", "arcangeli-2009-v1", {"both-left"}),  # where fork came before gup
+        ("dontfork", "linux-2.6.29", set()),  # nothing is shared
+    ],
+)
+def test_leavers(scenario: str, policy: str, names: set[str]) -> None:
+    assert seen(scenario, policy, "leavers") == names
+
+
+@pytest.mark.parametrize(
+    ("scenario", "policy", "names"),
+    [
+        ("reverse-race", "linux-2.6.29", {"unsafe-reuse"}),  # the child, of what is written out
+        ("reverse-race", "linux-5.9", set()),
+        ("lost-read", "linux-2.6.29", {"unsafe-reuse"}),  # the child, of what is read into
+        ("child-exits-first", "linux-2.6.29", set()),  # the holder itself
+        ("lost-read-no-child-write", "linux-2.6.29", set()),
+    ],
+)
+def test_reuses(scenario: str, policy: str, names: set[str]) -> None:
+    assert seen(scenario, policy, "reuses") == names
+
+
+def test_half_updates() -> None:
+    assert seen("fork-mid-update", "linux-2.6.29", "half-updates") == {"half-an-update"}
+    assert seen("child-corrupted", "linux-2.6.29", "half-updates") == set()

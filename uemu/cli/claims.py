@@ -1,0 +1,205 @@
+"""``uemu claims``: what was claimed in the debate, and what runs say of it.
+
+``--json`` writes one object, ``claims`` its claims, each with
+
+id, claim, sources      what was said, and where: ``author``, ``when`` (UTC),
+                        ``message_id``, ``document``
+verdict                 confirmed, refuted or undecidable (as worded)
+reading                 under which reading that is so
+why                     what was found
+scenario, policy,       a run that shows it; ``schedule`` is null where what was
+  schedule              found is that there is none
+schedules, exhaustive   orders that ran for it; whether those were all
+expected, because       what was expected before anything was run, and why
+readings                objects of ``reading``, ``holds`` and ``evidence``: each
+                        question with its answer and, where there is a run, the
+                        command that replays it
+"""
+
+from __future__ import annotations
+
+import argparse
+import textwrap
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.text import Text
+
+from uemu.claims.claim import CONFIRMED, REFUTED, UNDECIDABLE, Claim, Verdict
+from uemu.claims.question import Answer
+from uemu.claims.registry import CLAIMS, find_claim
+from uemu.claims.survey import Progress as Told
+from uemu.claims.survey import survey
+from uemu.cli.names import WorldMaker, read_schedule
+from uemu.cli.output import JsonFile, envelope, make_console, print_lines, print_table
+from uemu.cli.parser import UsageError, positive
+from uemu.cli.show import show_run
+from uemu.cli.workers import Processes, usable_cpus
+from uemu.explore import replay
+from uemu.report.tables import grid
+from uemu.scenario.registry import find_scenario
+
+if TYPE_CHECKING:
+    from uemu.cli.parser import Subparsers
+
+STYLES = {CONFIRMED: "bold green", REFUTED: "bold red", UNDECIDABLE: "bold yellow"}
+
+WIDTH = 99
+
+
+def add_parser(subparsers: Subparsers) -> None:
+    """Add the command."""
+    parser = subparsers.add_parser(
+        "claims",
+        help="decide what was claimed about fork, COW and get_user_pages",
+        description="Decide, by runs, what was claimed on the mailing lists about fork, COW and"
+        " get_user_pages. Without ID: all of them, in a table; with one: what it rests on, and the"
+        " race drawn. Exit status 1 if a verdict is not the one that was expected.",
+    )
+    parser.add_argument("ids", nargs="*", metavar="ID", help="C01, C02, ...")
+    parser.add_argument("--json", metavar="FILE", help="write the verdicts there, as one object")
+    parser.add_argument(
+        "--jobs",
+        type=positive,
+        metavar="N",
+        help="search in N processes (default: as many as there are CPUs to use)",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Decide them and show the verdicts."""
+    try:
+        wanted = [find_claim(each) for each in dict.fromkeys(args.ids)] or list(CLAIMS.values())
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    file = None if args.json is None else JsonFile(args.json)
+    start = monotonic()
+    verdicts = decide_all(wanted, args.jobs or usable_cpus())
+    seconds = monotonic() - start
+    if file is not None:
+        told = [verdict.as_json() for verdict in verdicts]
+        file.write(envelope("claims", {"seconds": round(seconds, 3), "claims": told}))
+    console = make_console()
+    if args.ids:
+        for verdict in verdicts:
+            _show(console, verdict)
+    else:
+        _show_table(console, verdicts)
+    _show_sum(console, verdicts, seconds)
+    return 0 if all(verdict.is_expected for verdict in verdicts) else 1
+
+
+def decide_all(claims: Sequence[Claim], jobs: int) -> list[Verdict]:
+    """Decide claims in so many processes; a terminal sees how it goes on."""
+    with _progress(make_console(stderr=True)) as told:
+        if jobs == 1:
+            return survey(claims, progress=told)
+        with Processes(jobs) as pool:
+            return survey(claims, executor=pool, progress=told)
+
+
+@contextmanager
+def _progress(console: Console) -> Iterator[Told]:
+    with Progress(
+        TextColumn("{task.completed}/{task.total} questions"),
+        BarColumn(bar_width=20),
+        TimeElapsedColumn(),
+        TextColumn("{task.description}"),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    ) as progress:
+        line = progress.add_task("")
+
+        def told(done: int, total: int, text: str) -> None:
+            shown = textwrap.shorten(text, 60, placeholder="...")
+            progress.update(line, completed=done, total=total, description=shown)
+
+        yield told
+
+
+def _show_table(console: Console, verdicts: Sequence[Verdict]) -> None:
+    table = grid()
+    for verdict in verdicts:
+        claim = verdict.claim
+        said = Text(f"{claim.text} ({claim.sources[0]})")
+        if len(claim.readings) > 1:
+            said.append(f"\n{verdict.reading}", style="dim")
+        table.add_row(
+            Text(claim.id, style="bold cyan", no_wrap=True),
+            Text(_word(verdict), style=STYLES[verdict.verdict], no_wrap=True),
+            said,
+        )
+    print_table(console, table)
+
+
+def _show(console: Console, verdict: Verdict) -> None:
+    """Everything about one claim, and the race that shows it."""
+    claim = verdict.claim
+    print_lines(console, *_wrap(f"{claim.id}: {claim.text}"), style="bold")
+    for source in claim.sources:
+        print_lines(
+            console, f"     {source}, document {source.document}", f"     <{source.message_id}>"
+        )
+    print_lines(
+        console, "", *_wrap(f"{_word(verdict)}: {verdict.why}"), style=STYLES[verdict.verdict]
+    )
+    for reading, holds, answers in zip(claim.readings, verdict.held, verdict.answers, strict=True):
+        print_lines(console, "", *_wrap(f"{'holds' if holds else 'fails'}: {reading.name}"))
+        for answer in answers:
+            sign = "+" if answer.holds else "-"
+            print_lines(console, *_wrap(f"{sign} {answer.text}", "  ", "    "))
+    print_lines(console, "", *_wrap(f"expected: {claim.expected}; {claim.because}"))
+    _show_race(console, verdict)
+    print_lines(console, "")
+
+
+def _show_race(console: Console, verdict: Verdict) -> None:
+    evidence = verdict.evidence
+    if evidence.schedule is None:
+        return
+    where = evidence.where
+    maker = WorldMaker(
+        find_scenario(where.scenario), where.policy, where.ipi_wait, where.memory_model
+    )
+    print_lines(console, "", *_wrap(f"shown by: {evidence.text}"), "")
+    show_run(console, maker, replay(maker, read_schedule(evidence.schedule)))
+
+
+def _show_sum(console: Console, verdicts: Sequence[Verdict], seconds: float) -> None:
+    counts = [
+        f"{sum(verdict.verdict == kind for verdict in verdicts)} {kind}"
+        for kind in STYLES
+        if any(verdict.verdict == kind for verdict in verdicts)
+    ]
+    schedules = sum(answer.schedules for answer in _all_answers(verdicts))
+    print_lines(console, f"{', '.join(counts)}; {schedules} orders in {seconds:.1f} s")
+    for verdict in verdicts:
+        if not verdict.is_expected:
+            claim = verdict.claim
+            text = f"{claim.id} is {verdict.verdict}, and {claim.expected} was expected"
+            print_lines(console, *_wrap(f"{text}: {claim.because}"), style="bold red")
+
+
+def _all_answers(verdicts: Sequence[Verdict]) -> set[Answer]:
+    return {answer for verdict in verdicts for answers in verdict.answers for answer in answers}
+
+
+def _word(verdict: Verdict) -> str:
+    return "undecidable as worded" if verdict.verdict == UNDECIDABLE else verdict.verdict
+
+
+def _wrap(text: str, first: str = "", then: str = "  ") -> list[str]:
+    return textwrap.wrap(
+        text,
+        WIDTH,
+        initial_indent=first,
+        subsequent_indent=then,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
