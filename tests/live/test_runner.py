@@ -70,8 +70,31 @@ def test_it_goes_on_when_it_is_looked_at_and_can() -> None:
     bench.runner.wake()
     assert task.result() == "a"
     assert task.step is None
-    assert bench.events[1:] == [Waited("cpu", 0, "a call", "went on", True)]
+    assert bench.events[1:] == [Waited("cpu", 0, "gate", "wait for it", True)]
     assert not bench.runner.is_waiting
+
+
+def test_one_that_waits_twice_tells_of_both_waits() -> None:
+    bench = Bench()
+
+    def waits_twice() -> Op[str]:
+        yield from bench.passes("a")
+        yield Step("second gate", "wait again", lambda: len(bench.done) > 2)
+        return "b"
+
+    task = bench.start(waits_twice())
+    bench.open = True
+    bench.runner.wake()
+    assert not task.done
+    assert [(event.fn, event.done) for event in bench.events] == [
+        ("gate", False),
+        ("gate", True),
+        ("second gate", False),
+    ]
+    bench.done.append("somebody else's")
+    bench.runner.wake()
+    assert task.result() == "b"
+    assert bench.events[-1] == Waited("cpu", 0, "second gate", "wait again", True)
 
 
 def test_one_that_goes_on_may_let_another_go_on() -> None:

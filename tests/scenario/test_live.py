@@ -87,19 +87,3 @@ def test_a_livelock_ends_a_live_run_too() -> None:
     live = run_live(told, "arcangeli-2009-v2")
     assert [violation.kind for violation in live.violations] == ["livelock"]
     assert run_live(told, "linux-2.6.29").violations == ()
-
-
-def test_an_order_that_does_not_fit_is_refused() -> None:
-    def cpu(stage: Stage) -> Script:
-        yield Store(stage.buf, b"P")
-
-    with pytest.raises(ValueError, match="cpu has no turn left"):
-        run_live(made_up("cpu cpu", cpu=cpu), "linux-6.5")
-
-
-def test_a_wait_that_is_not_over_is_refused() -> None:
-    def cpu(stage: Stage) -> Script:
-        yield WaitFor("godot")
-
-    with pytest.raises(ValueError, match="godot"):
-        run_live(made_up("cpu", cpu=cpu), "linux-6.5")

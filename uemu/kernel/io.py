@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from uemu.abi import PAGE_MASK, PAGE_SIZE, Direction, Foll, page_range
 from uemu.dma.engine import DmaEngine, Io, Registration, Segment, Transfer
-from uemu.errors import Fault, InvariantError
+from uemu.errors import Fault, InvariantError, ProcessDied
 from uemu.events import DeviceRead, DeviceWrote, EventBus, Held, IoChecked, IoStarted, Moved
 from uemu.kernel.cpus import CpuPort
 from uemu.kernel.touch import brief, touch_buffer
@@ -142,7 +142,7 @@ class IoPaths:
                 for base in page_range(addr, length):
                     addrs.append(max(addr, base))
                     lengths.append(min(addr + length, base + PAGE_SIZE) - addrs[-1])
-        except (Fault, InvariantError):
+        except (Fault, InvariantError, ProcessDied):
             for page in pages:
                 release_user_page(self._mech, cpu, page, call.foll)
             self._mech.hooks.io_end(cpu, request)

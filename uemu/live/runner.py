@@ -39,34 +39,35 @@ class Task(Generic[T]):
         self._result: T | None = None
         self._error: Exception | None = None
 
-    def advance(self) -> bool:
-        """Run to the end, or to the first disabled step; whether anything ran."""
+    def advance(self) -> None:
+        """Run to the end, or to the first disabled step."""
+        self._resume(lambda: next(self.op))
+
+    def abandon(self, died: ProcessDied) -> None:
+        """There is nobody left to go on with: give back what it holds, and no further."""
+        self._resume(lambda: self.op.throw(died))
+
+    def _resume(self, resume: Callable[[], Step]) -> None:
+        self.step = None
         try:
-            if self.step is not None:
-                self._look()
-                if not self.step.is_enabled():
-                    return False
-                self.step = None
-            while True:
+            step = resume()
+            while step.enabled is None or step.enabled():
                 step = next(self.op)
-                if step.enabled is not None and not step.enabled():
-                    self.step = step
-                    return True
+            self.step = step
+            return
         except StopIteration as stop:
             self._result = stop.value
         except Exception as error:
             self._error = error
-        self.step = None
         self.done = True
-        return True
 
-    def _look(self) -> None:
-        """Raise ProcessDied if there is nobody left to go on with."""
+    def death(self) -> ProcessDied | None:
+        """Why nobody is left to go on with, if so."""
         try:
             self._check_alive()
         except ProcessDied as died:
-            # It goes no further, but gives back what it holds.
-            self.op.throw(died)
+            return died
+        return None
 
     @property
     def error(self) -> Exception | None:
@@ -97,9 +98,9 @@ class Runner:
         """
         task = Task(label, cpu, mm, op, check_alive)
         task.advance()
-        if not task.done:
+        if task.step is not None:
             self._parked.append(task)  # type: ignore[arg-type]
-            self._report(task, done=False)
+            self._report(task, task.step, done=False)
         self.wake()
         return task
 
@@ -118,14 +119,25 @@ class Runner:
         while progress and self._parked:
             progress = False
             for task in list(self._parked):
-                if task.advance():
-                    progress = True
-                    if task.done:
-                        self._parked.remove(task)
-                        if not isinstance(task.error, ProcessDied):
-                            self._report(task, done=True)
+                progress |= self._look_at(task)
 
-    def _report(self, task: Task[T], *, done: bool) -> None:
-        step = task.step
-        fn, what = (step.fn, step.what) if step is not None else (task.label, "went on")
-        self._emit(Waited(task.cpu.name, task.mm, fn, what, done))
+    def _look_at(self, task: Task[object]) -> bool:
+        """Let a parked operation go on if it can; whether it did."""
+        step, died = task.step, task.death()
+        if died is not None:
+            task.abandon(died)
+        elif step is not None and step.is_enabled():
+            task.advance()
+        else:
+            return False
+        # Whoever dies does not go on: there is no wait to tell of that came to its end.
+        if step is not None and not isinstance(task.error, ProcessDied):
+            self._report(task, step, done=True)
+        if task.step is None:
+            self._parked.remove(task)
+        else:
+            self._report(task, task.step, done=False)
+        return True
+
+    def _report(self, task: Task[T], step: Step, *, done: bool) -> None:
+        self._emit(Waited(task.cpu.name, task.mm, step.fn, step.what, done))

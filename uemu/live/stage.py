@@ -11,8 +11,8 @@ import os
 from typing import TypeVar
 
 from uemu.abi import PAGE_SIZE, SYS_MMAP, Direction
-from uemu.dma.engine import Io, Registration, Transfer
-from uemu.errors import Fault
+from uemu.dma.engine import Registration, Transfer
+from uemu.errors import Fault, ProcessDied
 from uemu.kernel import Kernel
 from uemu.live.access import Accesses
 from uemu.live.area import Areas
@@ -26,7 +26,7 @@ from uemu.live.reports import Reports
 from uemu.mm.mm_struct import MMAP_BASE
 from uemu.step import Op
 
-_IoT = TypeVar("_IoT", bound=Io)
+_T = TypeVar("_T")
 
 NO_FD = (1 << 64) - 1
 
@@ -103,10 +103,7 @@ class Stage:
 
     def change(self, thread: PuppetThread, op: Op[None]) -> Op[None]:
         """Run an operation on the thread's mm (mprotect, madvise) and apply it."""
-        try:
-            yield from op
-        finally:
-            self.hands.sync(thread)
+        yield from self._applying(thread, op)
 
     # I/O ------------------------------------------------------------------------------
 
@@ -134,9 +131,21 @@ class Stage:
         op = self.kernel.io.register(thread.cpu, mm, addr, length, writable, api)
         return (yield from self._applying(thread, op))
 
-    def _applying(self, thread: PuppetThread, op: Op[_IoT]) -> Op[_IoT]:
+    def _applying(self, thread: PuppetThread, op: Op[_T]) -> Op[_T]:
+        """Apply what an operation changes, at its end and whenever it waits on the way."""
         try:
-            return (yield from op)
+            while True:
+                step = next(op)
+                if step.is_enabled():
+                    continue
+                self.hands.sync(thread)
+                try:
+                    yield step
+                except ProcessDied as died:
+                    op.throw(died)
+        except StopIteration as stop:
+            result: _T = stop.value
+            return result
         finally:
             self.hands.sync(thread)
 

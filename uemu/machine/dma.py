@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from uemu.abi import Direction
 from uemu.dma import engine
-from uemu.machine.process import Caller, _same
+from uemu.machine.process import Call, Caller
 from uemu.mm.hooks import APIS
 from uemu.step import run
 
@@ -136,6 +136,21 @@ class Dma:
             Fault: EFAULT (not mapped, not allowed), EINVAL (alignment).
             ValueError: no such api, or it does not start transfers.
         """
+        return self.begin_start(
+            caller, addr, length, direction=direction, api=api, aio=aio
+        ).result()
+
+    def begin_start(
+        self,
+        caller: Caller,
+        addr: int,
+        length: int,
+        *,
+        direction: Direction,
+        api: str = "o_direct",
+        aio: bool = False,
+    ) -> Call[Transfer]:
+        """Begin what `start` does: a policy may make it wait."""
         check_api(api)
         if not isinstance(direction, Direction):
             raise TypeError(
@@ -143,13 +158,12 @@ class Dma:
             )
         self._machine.check_own(caller)
         puppet = caller._puppet
-        io = self._machine.start(
+        return self._machine.start(
             f"{api} transfer",
             puppet,
             lambda s: s.dio_submit(puppet, addr, length, direction, api, aio=aio),
-            _same,
-        ).result()
-        return Transfer(self._machine, caller, io)
+            lambda io: Transfer(self._machine, caller, io),
+        )
 
     def register(
         self, caller: Caller, addr: int, length: int, writable: bool = True, api: str = "rdma"
@@ -166,16 +180,21 @@ class Dma:
             Fault: EFAULT, not mapped or not allowed.
             ValueError: no such api.
         """
+        return self.begin_register(caller, addr, length, writable, api).result()
+
+    def begin_register(
+        self, caller: Caller, addr: int, length: int, writable: bool = True, api: str = "rdma"
+    ) -> Call[Registration]:
+        """Begin what `register` does: a policy may make it wait."""
         check_api(api)
         self._machine.check_own(caller)
         puppet = caller._puppet
-        io = self._machine.start(
+        return self._machine.start(
             f"{api} registration",
             puppet,
             lambda s: s.register(puppet, addr, length, writable, api),
-            _same,
-        ).result()
-        return Registration(self._machine, caller, io)
+            lambda io: Registration(self._machine, caller, io),
+        )
 
 
 def check_api(api: str) -> None:

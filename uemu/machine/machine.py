@@ -6,7 +6,7 @@ import weakref
 from collections.abc import Callable
 from dataclasses import replace
 from types import TracebackType
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 from uemu.abi import PAGE_MASK
 from uemu.errors import Blocked, HostError, InvariantError, OutOfFrames
@@ -22,6 +22,7 @@ from uemu.live.stage import Stage
 from uemu.live.tracer import Tracer
 from uemu.machine.dma import Dma
 from uemu.machine.process import Call, Caller, Process
+from uemu.mm.hooks import PolicyHooks
 from uemu.mm.pte import Pte
 from uemu.oracle.judge import Oracle
 from uemu.oracle.violations import Violation
@@ -61,7 +62,8 @@ class Machine:
     program, however that ends.
 
     Args:
-        policy: ``NAME`` or ``NAME:VARIANT``, as `uemu policies` lists them.
+        policy: ``NAME`` or ``NAME:VARIANT``, as `uemu policies` lists them, or
+            one made by the caller, not used before.
 
     Raises:
         ValueError: no such policy.
@@ -72,9 +74,9 @@ class Machine:
         dma: the devices.
     """
 
-    def __init__(self, policy: str = NEWEST) -> None:
-        hooks = make_policy(policy)
-        self.policy = policy
+    def __init__(self, policy: str | PolicyHooks = NEWEST) -> None:
+        hooks = make_policy(policy) if isinstance(policy, str) else policy
+        self.policy = policy if isinstance(policy, str) else policy.name
         self._events = EventBus()
         self._oracle = Oracle(self._events)
         refused = ptrace_error()
@@ -248,7 +250,7 @@ class Machine:
         self.close()
 
 
-def _build(hooks: Any, frames: MemfdFrames, events: EventBus) -> Stage:
+def _build(hooks: PolicyHooks, frames: MemfdFrames, events: EventBus) -> Stage:
     mmu = LiveMmu(frames, FRAMES_FD)
     return Stage(Kernel(hooks, frames, mmu, events), mmu, frames.fd)
 

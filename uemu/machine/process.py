@@ -28,6 +28,7 @@ class Call(Generic[R]):
 
     Attributes:
         done: whether it is over.
+        waits_for: what for, while it does.
     """
 
     def __init__(self, machine: Machine, task: Task[T], wrap: Callable[[T], R]) -> None:
@@ -40,6 +41,15 @@ class Call(Generic[R]):
         """Whether it is over."""
         return self._machine.tracer.call(lambda: self._task.done)
 
+    @property
+    def waits_for(self) -> str | None:
+        """The step it stands before, in the kernel's words; None if it is over."""
+        return self._machine.tracer.call(self._step)
+
+    def _step(self) -> str | None:
+        step = self._task.step
+        return f"{step.fn}: {step.what}" if step is not None else None
+
     def result(self) -> R:
         """What the call returns, or raises.
 
@@ -51,8 +61,7 @@ class Call(Generic[R]):
     def _collect(self) -> R:
         self._machine.runner.wake()
         if not self._task.done:
-            step = self._task.step
-            raise Blocked(self._task.label, f"{step.fn}: {step.what}" if step else "?")
+            raise Blocked(self._task.label, str(self._step()))
         return self._wrap(self._task.result())
 
 
@@ -76,6 +85,11 @@ class Caller:
     def tid(self) -> int:
         """The thread id."""
         return self._puppet.tid
+
+    @property
+    def mm(self) -> int:
+        """The number of its address space, as events and violations have it."""
+        return self._puppet.process.mm.id
 
     @property
     def begin(self) -> Begin:
@@ -133,30 +147,23 @@ class Caller:
 
     def mmap(self, length: int, prot: int = PROT_READ | PROT_WRITE) -> int:
         """Map private anonymous memory; return its address."""
-        return self._start("mmap", lambda s: s.mmap(self._puppet, length, prot), _same).result()
+        return self.begin.mmap(length, prot).result()
 
     def mremap(self, addr: int, old_length: int, new_length: int) -> int:
         """mremap(2) with MREMAP_MAYMOVE; return the new address, always another one."""
-        return self._start(
-            "mremap", lambda s: s.mremap(self._puppet, addr, old_length, new_length), _same
-        ).result()
+        return self.begin.mremap(addr, old_length, new_length).result()
 
     def munmap(self, addr: int, length: int) -> None:
         """munmap(2)."""
-        self._start("munmap", lambda s: s.munmap(self._puppet, addr, length), _same).result()
+        self.begin.munmap(addr, length).result()
 
     def mprotect(self, addr: int, length: int, prot: int) -> None:
         """mprotect(2)."""
-        self._change("mprotect", lambda k, cpu, mm: k.mprotect(cpu, mm, addr, length, prot))
+        self.begin.mprotect(addr, length, prot).result()
 
     def madvise(self, addr: int, length: int, advice: int) -> None:
         """madvise(2): MADV_DONTFORK, DOFORK, WIPEONFORK, KEEPONFORK, DONTNEED."""
-        self._change("madvise", lambda k, cpu, mm: k.madvise(cpu, mm, addr, length, advice))
-
-    def _change(self, label: str, op: Callable[[Kernel, Cpu, MmStruct], Op[None]]) -> None:
-        puppet = self._puppet
-        mm = puppet.process.mm
-        self._start(label, lambda s: s.change(puppet, op(s.kernel, puppet.cpu, mm)), _same).result()
+        self.begin.madvise(addr, length, advice).result()
 
     def _start(self, label: str, op: Callable[[Stage], Op[T]], wrap: Callable[[T], R]) -> Call[R]:
         return self._machine.start(label, self._puppet, op, wrap)
@@ -192,6 +199,36 @@ class Begin:
         return caller._start(
             "fork", lambda s: s.births.fork(caller._puppet, name), lambda p: Process(machine, p)
         )
+
+    def mmap(self, length: int, prot: int = PROT_READ | PROT_WRITE) -> Call[int]:
+        """Begin an mmap(2)."""
+        caller = self._caller
+        return caller._start("mmap", lambda s: s.mmap(caller._puppet, length, prot), _same)
+
+    def mremap(self, addr: int, old_length: int, new_length: int) -> Call[int]:
+        """Begin an mremap(2)."""
+        caller = self._caller
+        return caller._start(
+            "mremap", lambda s: s.mremap(caller._puppet, addr, old_length, new_length), _same
+        )
+
+    def munmap(self, addr: int, length: int) -> Call[None]:
+        """Begin a munmap(2)."""
+        caller = self._caller
+        return caller._start("munmap", lambda s: s.munmap(caller._puppet, addr, length), _same)
+
+    def mprotect(self, addr: int, length: int, prot: int) -> Call[None]:
+        """Begin an mprotect(2)."""
+        return self._change("mprotect", lambda k, cpu, mm: k.mprotect(cpu, mm, addr, length, prot))
+
+    def madvise(self, addr: int, length: int, advice: int) -> Call[None]:
+        """Begin a madvise(2)."""
+        return self._change("madvise", lambda k, cpu, mm: k.madvise(cpu, mm, addr, length, advice))
+
+    def _change(self, label: str, op: Callable[[Kernel, Cpu, MmStruct], Op[None]]) -> Call[None]:
+        caller, puppet = self._caller, self._caller._puppet
+        mm = puppet.process.mm
+        return caller._start(label, lambda s: s.change(puppet, op(s.kernel, puppet.cpu, mm)), _same)
 
 
 class Thread(Caller):

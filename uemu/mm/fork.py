@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from uemu.errors import ProcessDied
 from uemu.events import Forked
 from uemu.mm.locks import SpinLock
 from uemu.mm.mechanism import Mechanism
@@ -20,7 +21,11 @@ def dup_mmap(mech: Mechanism, cpu: Cpu, src: MmStruct, name: str) -> Op[MmStruct
     """
     lock = src.mmap_lock
     yield from mech.hooks.fork_begin(cpu, src)
-    yield from lock.write(cpu, "dup_mmap", f"{mech.hooks.lock_name} for writing")
+    try:
+        yield from lock.write(cpu, "dup_mmap", f"{mech.hooks.lock_name} for writing")
+    except ProcessDied:
+        mech.hooks.fork_end(cpu, src)
+        raise
     dst = mech.mm_alloc(name, src)
     for vma in src.vmas:
         if vma.vm_flags & Vm.DONTCOPY:

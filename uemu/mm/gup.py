@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 
 from uemu.abi import GUP_PIN_COUNTING_BIAS, Foll, page_range
-from uemu.errors import Fault, InvariantError
+from uemu.errors import Fault, InvariantError, ProcessDied
 from uemu.mm.fault import handle_mm_fault
 from uemu.mm.hooks import GupCall, NeedFault
 from uemu.mm.mechanism import Mechanism
@@ -66,22 +66,30 @@ def hold_user_pages(
         pages = yield from lockless_pages_from_mm(mech, cpu, mm, bases, foll)
     if len(pages) == len(bases):
         return pages
+    try:
+        yield from _get_user_pages(mech, cpu, mm, bases, call, pages)
+    except (Fault, InvariantError, ProcessDied):
+        for page in pages:
+            gup_release(mech, cpu, page, foll)
+        raise
+    return pages
+
+
+def _get_user_pages(
+    mech: Mechanism, cpu: Cpu, mm: MmStruct, bases: list[int], call: GupCall, pages: list[Page]
+) -> Op[None]:
+    """The slow path: append to ``pages`` until there is one for each of ``bases``."""
     lock = mm.mmap_lock
     if not call.locked:
         yield lock.read_step("get_user_pages", f"{mech.hooks.lock_name} for reading")
         lock.down_read(cpu)
-    mech.hooks.gup_mark_mm(cpu, mm, foll)
+    mech.hooks.gup_mark_mm(cpu, mm, call.foll)
     try:
         for base in bases[len(pages) :]:
-            pages.append((yield from _get_user_page(mech, cpu, mm, base, foll)))
-    except (Fault, InvariantError):
-        for page in pages:
-            gup_release(mech, cpu, page, foll)
-        raise
+            pages.append((yield from _get_user_page(mech, cpu, mm, base, call.foll)))
     finally:
         if not call.locked:
             lock.up_read(cpu)
-    return pages
 
 
 def _get_user_page(mech: Mechanism, cpu: Cpu, mm: MmStruct, base: int, foll: Foll) -> Op[Page]:

@@ -138,19 +138,22 @@ class FairRwSem(RwSem):
 
     def write_once(self, cpu: Cpu, fn: str, what: str) -> Op[None]:
         """As `write`, for one step."""
-        yield Step(fn, f"queue: {what}")
-        cpu.add(self.waiting, 1)
-        yield self.write_step(fn, what)
+        yield from self._queue(cpu, fn, what)
         self.enter(cpu)
-        cpu.add(self.waiting, -1)
 
     def write(self, cpu: Cpu, fn: str, what: str) -> Op[None]:
         """Queue, wait until it is free, and be the writer until `up_write`."""
+        yield from self._queue(cpu, fn, what)
+        self.down_write(cpu)
+
+    def _queue(self, cpu: Cpu, fn: str, what: str) -> Op[None]:
+        """Wait until it is free; whoever dies meanwhile stops nobody any more."""
         yield Step(fn, f"queue: {what}")
         cpu.add(self.waiting, 1)
-        yield self.write_step(fn, what)
-        self.down_write(cpu)
-        cpu.add(self.waiting, -1)
+        try:
+            yield self.write_step(fn, what)
+        finally:
+            cpu.add(self.waiting, -1)
 
     def down_read(self, cpu: Cpu) -> None:
         """Become a reader. Atomic: call inside a `read_step`."""

@@ -11,7 +11,8 @@ from typing import Any
 
 from uemu.abi import Direction
 from uemu.errors import Fault, InvariantError
-from uemu.machine import Machine, Process, Thread, Transfer
+from uemu.machine import Call, Machine, Process, Thread
+from uemu.mm.hooks import PolicyHooks
 from uemu.oracle.violations import Violation
 from uemu.scenario.actions import (
     Action,
@@ -35,160 +36,197 @@ from uemu.scenario.actions import (
     WaitFor,
 )
 from uemu.scenario.script import Scenario, Script, Stage
+from uemu.scenario.turns import Turns, Went
 from uemu.scenario.verdict import Verdict
 
 
-def run_live(scenario: Scenario, policy_name: str) -> Verdict:
-    """Run a scenario once on real processes.
+def run_live(scenario: Scenario, policy: str | PolicyHooks) -> Verdict:
+    """Run a scenario once on real processes, under a policy by name or made by the caller.
 
     Raises:
         HostError: this machine cannot.
-        Blocked: the policy makes an action wait, and nothing else can run.
-        ValueError: the order names a thread that has no turn left.
+        ValueError: the order names a thread too often, or leaves one unfinished.
     """
-    with Machine(policy=policy_name) as machine:
+    with Machine(policy) as machine:
         show = _Show(scenario, machine)
         violations = show.run()
         return Verdict(tuple(violations), tuple(show.seen))
 
 
-class _Actor:
-    """A script and the process or thread that carries it out.
+class _Show:
+    """A machine, and who acts on it.
 
     Attributes:
-        process: the one it is, or is a thread of.
+        actors: by name, in the order of their births.
+        seen: as in a `Verdict`.
     """
-
-    def __init__(self, name: str, user: Process | Thread, script: Script, process: Process) -> None:
-        self.name = name
-        self.user = user
-        self.process = process
-        self.script = script
-        self.action: Action | None = None
-        self.next_action(None, None)
-
-    def next_action(self, result: Any, fault: Fault | None) -> None:
-        """Go on to the action that comes next; None at the end."""
-        try:
-            self.action = self.script.throw(fault) if fault else self.script.send(result)
-        except StopIteration:
-            self.action = None
-
-
-class _Show:
-    """A machine, and who acts on it."""
 
     def __init__(self, scenario: Scenario, machine: Machine) -> None:
         self.scenario = scenario
         self.machine = machine
+        self.stage = Stage()
+        self.signals: set[str] = set()
+        self.actors: dict[str, _Actor] = {}
         self.seen: list[tuple[str, bytes]] = []
-        self._stage = Stage()
-        self._signals: set[str] = set()
-        self._actors: dict[str, _Actor] = {}
 
     def run(self) -> list[Violation]:
         """Set up, give every turn of the order; what was violated."""
         try:
-            self._perform_all()
+            deadlocks = self._perform_all()
         except InvariantError as error:
             violations = self.machine.violations
             if error.kind in {violation.kind for violation in violations}:
                 return violations
             return [*violations, Violation(error.kind, 0, 0, 0, None, str(error), ())]
-        return self.machine.violations
+        return [*self.machine.violations, *deadlocks]
 
-    def _perform_all(self) -> None:
+    def _perform_all(self) -> tuple[Violation, ...]:
         parent = self.machine.spawn()
-        setup = _Actor("setup", parent, self.scenario.setup(self._stage), parent)
-        while setup.action is not None:
-            self._act(setup)
+        setup = _Actor(self, "setup", self.scenario.setup(self.stage), parent)
+        while not setup.over:
+            if setup.go_on() is not Went.THROUGH:
+                raise ValueError(f"{self.scenario.name}: the setup waits: {setup.waits_for}")
         for name, script in self.scenario.threads.items():
-            self._actors[name] = _Actor(name, parent.thread(name), script(self._stage), parent)
+            self.actors[name] = _Actor(self, name, script(self.stage), parent, parent.thread(name))
+        turns = Turns(self.scenario, self.actors)
         for name in self.scenario.order.split():
-            self._turn(self._actors[name])
+            turns.give(name)
             self.machine.check()
+        return turns.deadlocks()
 
-    def _turn(self, actor: _Actor) -> None:
-        while isinstance(actor.action, WaitFor):
-            self._act(actor)
-        self._act(actor)
-        while isinstance(actor.action, Signal):
-            self._act(actor)
-
-    def _act(self, actor: _Actor) -> None:
-        if actor.action is None:
-            raise ValueError(f"{self.scenario.name}: {actor.name} has no turn left")
-        result: Any = None
-        fault: Fault | None = None
-        try:
-            result = self._perform(actor, actor.action)
-        except Fault as refused:
-            fault = refused
-        actor.next_action(result, fault)
-
-    def _perform(self, actor: _Actor, action: Action) -> Any:
-        """Carry an action out; what it returns."""
-        user, dma = actor.user, self.machine.dma
-        match action:
-            case Mmap(length):
-                return user.mmap(length)
-            case Load(addr, length):
-                return self._noted(actor, user.load(addr, length))
-            case Mremap(addr, old_length, new_length):
-                return user.mremap(addr, old_length, new_length)
-            case DirectRead(addr, length, api, aio):
-                way = Direction.FROM_DEVICE
-                return dma.start(user, addr, length, direction=way, api=api, aio=aio)
-            case DirectWrite(addr, length, api, aio):
-                way = Direction.TO_DEVICE
-                return dma.start(user, addr, length, direction=way, api=api, aio=aio)
-            case Complete(io, data):
-                return self._complete(actor, io, data)
-            case Register(addr, length, writable, api):
-                return dma.register(user, addr, length, writable=writable, api=api)
-            case DeviceLoads(io, offset, length):
-                return self._noted(actor, io.dma_read(offset, length))
-            case _:
-                self._do(actor, action)
-                return None
-
-    def _do(self, actor: _Actor, action: Action) -> None:
-        """Carry out an action that returns nothing."""
-        user = actor.user
-        match action:
-            case Store(addr, data):
-                user.store(addr, data)
-            case Fork(child):
-                self._fork(actor, child)
-            case DeviceStores(io, offset, data):
-                io.dma_write(offset, data)
-            case Release(io):
-                io.release()
-            case Madvise(addr, length, advice):
-                user.madvise(addr, length, advice)
-            case Mprotect(addr, length, prot):
-                user.mprotect(addr, length, prot)
-            case Munmap(addr, length):
-                user.munmap(addr, length)
-            case Exit():
-                actor.process.exit()
-            case Signal(name):
-                self._signals.add(name)
-            case WaitFor(name) if name in self._signals:
-                pass
-            case _:
-                raise ValueError(f"{self.scenario.name}: {actor.name} cannot {action!r} here")
-
-    def _noted(self, actor: _Actor, data: bytes) -> bytes:
-        self.seen.append((actor.name, data))
-        return data
-
-    def _complete(self, actor: _Actor, io: Transfer, data: bytes) -> bytes:
-        read = io.complete(data)
-        return self._noted(actor, read) if read else read
-
-    def _fork(self, actor: _Actor, name: str) -> None:
-        child = actor.user.fork(name)
+    def born(self, name: str, child: Process) -> None:
+        """Let a child act that has a script."""
         script = self.scenario.children.get(name)
         if script is not None:
-            self._actors[name] = _Actor(name, child, script(self._stage), child)
+            self.actors[name] = _Actor(self, name, script(self.stage), child)
+
+
+class _Actor:
+    """A script and who carries it out: a process, or a thread of one."""
+
+    def __init__(
+        self, show: _Show, name: str, script: Script, process: Process, thread: Thread | None = None
+    ) -> None:
+        self._show = show
+        self._name = name
+        self._process = process
+        self._user = thread or process
+        self._script = script
+        self._action: Action | None = None
+        self._call: Call[Any] | None = None
+        self._next_action(None, None)
+
+    @property
+    def mm(self) -> int:
+        """Its address space."""
+        return self._user.mm
+
+    @property
+    def over(self) -> bool:
+        """Whether its script has come to its end."""
+        return self._action is None
+
+    @property
+    def waits_for(self) -> str | None:
+        """What it stands before: a step of the kernel, or a signal."""
+        if self._call is not None:
+            return self._call.waits_for
+        if isinstance(self._action, WaitFor) and self._action.name not in self._show.signals:
+            return f"wait_for: {self._action.name}"
+        return None
+
+    def go_on(self) -> Went:
+        """Act until the turn is over, or something has to wait."""
+        went, acted = Went.NOWHERE, False
+        while (action := self._action) is not None:
+            if acted and not isinstance(action, Signal):
+                break
+            result: Any = None
+            fault: Fault | None = None
+            try:
+                if self._call is None:
+                    if self.waits_for is not None:
+                        return went
+                    result = self._begin(action)
+                    self._call = result if isinstance(result, Call) else None
+                    went = Went.SOME_WAY
+                if self._call is not None:
+                    if not self._call.done:
+                        return went
+                    result = self._call.result()
+            except Fault as refused:
+                fault = refused
+            went, self._call = Went.SOME_WAY, None
+            if fault is None:
+                self._note(action, result)
+            acted = acted or not isinstance(action, Signal | WaitFor)
+            self._next_action(result, fault)
+        return Went.THROUGH
+
+    def _next_action(self, result: Any, fault: Fault | None) -> None:
+        """Go on to the action that comes next; None at the end."""
+        try:
+            self._action = self._script.throw(fault) if fault else self._script.send(result)
+        except StopIteration:
+            self._action = None
+
+    def _begin(self, action: Action) -> Any:
+        """Begin an action: a call that may have to wait, or at once what it returns."""
+        user, begin, dma = self._user, self._user.begin, self._show.machine.dma
+        match action:
+            case Mmap(length):
+                return begin.mmap(length)
+            case Store(addr, data):
+                return begin.store(addr, data)
+            case Load(addr, length):
+                return begin.load(addr, length)
+            case Fork(child):
+                return begin.fork(child)
+            case Mremap(addr, old_length, new_length):
+                return begin.mremap(addr, old_length, new_length)
+            case Madvise(addr, length, advice):
+                return begin.madvise(addr, length, advice)
+            case Mprotect(addr, length, prot):
+                return begin.mprotect(addr, length, prot)
+            case Munmap(addr, length):
+                return begin.munmap(addr, length)
+            case DirectRead(addr, length, api, aio):
+                way = Direction.FROM_DEVICE
+                return dma.begin_start(user, addr, length, direction=way, api=api, aio=aio)
+            case DirectWrite(addr, length, api, aio):
+                way = Direction.TO_DEVICE
+                return dma.begin_start(user, addr, length, direction=way, api=api, aio=aio)
+            case Register(addr, length, writable, api):
+                return dma.begin_register(user, addr, length, writable=writable, api=api)
+            case _:
+                return self._do(action)
+
+    def _do(self, action: Action) -> Any:
+        """Carry out an action that no policy makes wait; what it returns."""
+        match action:
+            case Complete(io, data):
+                return io.complete(data)
+            case DeviceLoads(io, offset, length):
+                return io.dma_read(offset, length)
+            case DeviceStores(io, offset, data):
+                return io.dma_write(offset, data)
+            case Release(io):
+                return io.release()
+            case Exit():
+                return self._process.exit()
+            case Signal(name):
+                return self._show.signals.add(name)
+            case WaitFor():
+                return None
+            case _:
+                raise ValueError(f"{self._show.scenario.name}: {self._name} cannot {action!r} here")
+
+    def _note(self, action: Action, result: Any) -> None:
+        """Remember what was seen, and who was born."""
+        match action:
+            case Load() | DeviceLoads():
+                self._show.seen.append((self._name, result))
+            case Complete() if result:
+                self._show.seen.append((self._name, result))
+            case Fork(child):
+                self._show.born(child, result)

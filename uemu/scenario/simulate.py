@@ -1,10 +1,4 @@
-"""One run on the simulated MMU, in the canonical order.
-
-A turn is the next action of a thread, run to its end with nothing in between,
-with the waits before it and the signals after it. An action that stands
-before a step it cannot take is parked and looked at again after every turn:
-if it goes on in the end, that is ``fork-blocked``; if not, ``deadlock``.
-"""
+"""One run on the simulated MMU, in the canonical order: see `uemu.scenario.turns`."""
 
 from __future__ import annotations
 
@@ -15,6 +9,7 @@ from uemu.oracle.violations import Violation
 from uemu.scenario.actions import Signal, WaitFor
 from uemu.scenario.script import Scenario
 from uemu.scenario.tasks import Task
+from uemu.scenario.turns import Turns, Went
 from uemu.scenario.verdict import Verdict
 from uemu.scenario.world import SimulatedWorld
 from uemu.step import Step
@@ -38,9 +33,11 @@ def tell(world: SimulatedWorld) -> Verdict:
     Raises:
         ValueError: the order names a thread too often, or leaves one unfinished.
     """
-    turns = _Turns(world)
+    actors: dict[str, _Actor] = {}
+    turns = Turns(world.scenario, actors)
     ended: tuple[Violation, ...] = ()
     try:
+        _enter(world, actors)
         for name in world.scenario.order.split():
             turns.give(name)
         ended = turns.deadlocks()
@@ -50,82 +47,82 @@ def tell(world: SimulatedWorld) -> Verdict:
     return Verdict((*world.oracle.violations, *ended), tuple(world.seen))
 
 
-class _Turns:
-    """Who stands where, and who is owed a turn."""
+def _enter(world: SimulatedWorld, actors: dict[str, _Actor]) -> None:
+    """Let the tasks act that are new."""
+    for task in world.threads():
+        if task.name not in actors:
+            actors[task.name] = _Actor(world, task, actors)
 
-    def __init__(self, world: SimulatedWorld) -> None:
-        self.world = world
-        self._owed: dict[str, int] = {}
-        self._labels: dict[Task, Step | None] = {}
-        self._parked: dict[Task, Step] = {}
 
-    def give(self, name: str) -> None:
-        """Give a thread a turn, and then those who were parked before."""
-        self._owed[name] = self._owed.get(name, 0) + 1
-        if not self._take(name):
-            return
-        while any(self._take(other) for other in list(self._owed)):
-            pass
+class _Actor:
+    """A task, and where it stands."""
 
-    def deadlocks(self) -> tuple[Violation, ...]:
-        """What is still parked when the order is told."""
-        unfinished = [task.name for task in self.world.threads() if not task.over]
-        if unfinished and not any(self._owed.values()):
-            raise ValueError(f"{self._told()} leaves {', '.join(unfinished)} unfinished")
-        return tuple(
-            Violation("deadlock", task.mm.id, 0, 0, None,
-                      f"{task.name} waits for ever in {step.fn}: {step.what}", ())
-            for task, step in self._parked.items()
-        )  # fmt: skip
+    def __init__(self, world: SimulatedWorld, task: Task, actors: dict[str, _Actor]) -> None:
+        self._world = world
+        self._task = task
+        self._actors = actors
+        self._label: Step | None = next(task.op, None)
+        self._parked: Step | None = None
+        self._waited: Step | None = None
 
-    def _told(self) -> str:
-        return f"the order {self.world.scenario.order!r} of {self.world.scenario.name}"
+    @property
+    def mm(self) -> int:
+        """Its address space."""
+        return self._task.mm.id
 
-    def _take(self, name: str) -> bool:
-        """Take a turn that is owed; False if none is, or it cannot be taken to its end."""
-        if not self._owed[name]:
-            return False
-        task = next((task for task in self.world.threads() if task.name == name), None)
-        if task is None:
-            if self._parked:
-                return False  # a fork that has to happen first
-            raise ValueError(f"{self._told()} has {name!r} before it is there")
-        if task not in self._labels:
-            self._labels[task] = next(task.op, None)
-        if task.over:
-            raise ValueError(f"{self._told()} has {name!r} once too often")
-        if not self._run(task):
-            return False
-        self._owed[name] -= 1
-        return True
+    @property
+    def over(self) -> bool:
+        """Whether its script has come to its end."""
+        return self._label is None
 
-    def _run(self, task: Task) -> bool:
+    @property
+    def waits_for(self) -> str | None:
+        """The step it stands before and cannot take."""
+        return f"{self._parked.fn}: {self._parked.what}" if self._parked is not None else None
+
+    def go_on(self) -> Went:
+        """Take steps until the turn is over, or one is not enabled."""
+        went, task = Went.NOWHERE, self._task
         acted = task.busy
-        while (step := self._labels[task]) is not None:
+        while (step := self._label) is not None:
             if not task.busy:
                 if acted and not isinstance(task.action, Signal):
-                    return True
+                    break
                 acted = acted or not isinstance(task.action, Signal | WaitFor)
             if not step.is_enabled():
-                self._park(task, step)
-                return False
-            self._unpark(task)
-            self._labels[task] = next(task.op, None)
-            self.world.check()
-        return True
+                self._park(step)
+                return went
+            self._take_step()
+            went = Went.SOME_WAY
+        _enter(self._world, self._actors)
+        return Went.THROUGH
 
-    def _park(self, task: Task, step: Step) -> None:
-        if self._parked.get(task) is not step:
-            self._parked[task] = step
-            self._announce(task, step, done=False)
+    def _take_step(self) -> None:
+        if self._parked is not None:
+            self._waited, self._parked = self._parked, None
+        try:
+            self._label = next(self._task.op, None)
+            self._world.check()
+        except InvariantError:
+            self._tell_of_wait()
+            raise
+        if not self._task.busy:
+            self._tell_of_wait()
 
-    def _unpark(self, task: Task) -> None:
-        step = self._parked.pop(task, None)
+    def _park(self, step: Step) -> None:
+        self._tell_of_wait()
+        if self._parked is not step:
+            self._parked = step
+            self._announce(step, done=False)
+
+    def _tell_of_wait(self) -> None:
+        """An operation that waited has come to its end, or to where it waits again."""
+        step, self._waited = self._waited, None
         if step is not None:
-            self._announce(task, step, done=True)
+            self._announce(step, done=True)
 
-    def _announce(self, task: Task, step: Step, *, done: bool) -> None:
+    def _announce(self, step: Step, *, done: bool) -> None:
         """Tell of a wait inside the kernel; scripts that wait for each other are no news."""
-        if not isinstance(task.action, WaitFor):
-            event = Waited(task.cpu.name, task.mm.id, step.fn, step.what, done)
-            self.world.kernel.events.emit(event)
+        if step.fn != "wait_for":
+            event = Waited(self._task.cpu.name, self._task.mm.id, step.fn, step.what, done)
+            self._world.kernel.events.emit(event)
