@@ -26,12 +26,10 @@ from uemu.mm.page import Page, is_freed
 from uemu.scenario.actions import (
     Complete,
     DirectRead,
-    Fork,
     Load,
     Madvise,
     Mremap,
     Munmap,
-    Register,
     Store,
 )
 from uemu.scenario.registry import SCENARIOS
@@ -389,53 +387,3 @@ def test_who_lists_the_entries_reads_those_that_are_not_there(policy: str) -> No
     assert found_ends == ends
     # Never there; stored and dropped once, twice, or not at all.
     assert len(ends) == 3
-
-
-# fork's copy ---------------------------------------------------------------------------------
-
-
-def _pin_and_fork(stage: Stage) -> Script:
-    yield Register(stage.buf, PAGE_SIZE, True, "rdma")
-    yield Fork("child")
-
-
-def _store_both_ends(stage: Stage) -> Script:
-    yield Store(stage.buf, b"1")
-    yield Store(stage.buf + PAGE_SIZE - 1, b"2")
-
-
-@pytest.mark.parametrize(
-    ("policy", "verdicts"),
-    [
-        ("linux-2.6.29", set()),
-        ("redhat-2.6.18", set()),
-        ("arcangeli-2009-v2", set()),
-        ("linux-5.9", {"torn-fork-copy"}),
-        ("linux-6.5", {"torn-fork-copy"}),
-    ],
-)
-def test_a_pinned_page_is_copied_while_its_owner_stores(policy: str, verdicts: set[str]) -> None:
-    """2.6.29 copies nothing; 2009 write-protects and flushes first; since 5.9 nobody does."""
-    world = made_up("fork cpu cpu", fork=_pin_and_fork, cpu=_store_both_ends)
-    found = explore(lambda: SimulatedWorld(world, policy))
-    assert found.exhaustive
-    assert set(found.verdicts) == verdicts
-
-
-def _store_three_times(stage: Stage) -> Script:
-    yield Store(stage.buf + 8, b"0")  # a translation that stays
-    yield from _store_both_ends(stage)
-
-
-@pytest.mark.parametrize("flushed", [True, False])
-@pytest.mark.parametrize("policy", ["redhat-2.6.18", "arcangeli-2009-v2"])
-def test_what_flushes_before_it_copies_tears_without(policy: str, flushed: bool) -> None:
-    world = made_up("cpu fork cpu cpu", fork=_pin_and_fork, cpu=_store_three_times)
-
-    def made() -> SimulatedWorld:
-        made = SimulatedWorld(world, policy)
-        if not flushed:
-            made.kernel.mech.flush_tlb_range = lambda *_: iter(())  # type: ignore[assignment, method-assign]
-        return made
-
-    assert ("torn-fork-copy" in explore(made).verdicts) is not flushed

@@ -36,7 +36,7 @@ from __future__ import annotations
 from uemu.abi import PAGE_SIZE
 from uemu.mm.fault import wp_page_copy, wp_page_reuse
 from uemu.mm.mm_struct import MmStruct
-from uemu.mm.page import Page
+from uemu.mm.page import Page, page_mapcount
 from uemu.mm.pte import Pte
 from uemu.mm.vma import Vma
 from uemu.policy.linux_2_6_29 import Linux2_6_29
@@ -71,6 +71,13 @@ class Torvalds2009DirectedCow(Linux2_6_29):
         if not self.is_first_owner(mm, chain):
             yield from wp_page_copy(mech, cpu, mm, vma, base, pte, page)
             return
+        if len(chain) == 1:
+            # Somebody is about to leave the page: the walk takes his page table
+            # lock, which he holds until he is counted no more.
+            yield Step("page_check_address", "wait for who leaves", lambda: self.all_found(page))
+            page_mapcount(cpu, page)
+            self.rmap_chain(cpu, page)
+            return
         mech.get_page(cpu, page)
         for other, at in chain:
             if (other, at) != (mm, base):
@@ -89,6 +96,14 @@ class Torvalds2009DirectedCow(Linux2_6_29):
     def rmap_chain(self, cpu: Cpu, page: Page) -> list[tuple[MmStruct, int]]:
         """Who maps a page, and where, the oldest first. Atomic: call inside a step."""
         cpu.touch(("rmap", page.pfn), write=False)
+        return self.mappings(page)
+
+    def all_found(self, page: Page) -> bool:
+        """Whether each mapping that is counted is there, for ``enabled``."""
+        return len(self.mappings(page)) == page.mapcount.peek()
+
+    def mappings(self, page: Page) -> list[tuple[MmStruct, int]]:
+        """The entries that name a page."""
         chain = []
         for mm in self.mech.mms.values():
             for base, cell in mm.ptes.items():
