@@ -65,7 +65,15 @@ def agreed(maker: WorldMaker) -> set[str]:
     return shown
 
 
-ALWAYS_SAFE = ("dontfork", "ro-vma-odirect-write", "vmsplice-self-drain", "wipeonfork")
+ALWAYS_SAFE = (
+    "dontfork",
+    "ro-vma-odirect-write",
+    "vmsplice-self-drain",
+    "wipeonfork",
+    "dontfork-collateral",
+    "vfork-exec",
+    "posix-spawn",
+)
 
 SAFE_NOWHERE_BUT_NOW = ("ro-pin-zero-page", "ro-vma-odirect-write")
 """Where arcangeli-2009-v2 has no answer, or a worse one."""

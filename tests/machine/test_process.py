@@ -445,6 +445,35 @@ def test_a_vfork_child_that_is_killed_lets_its_parent_go(machine: uemu.Machine) 
     assert parent.load(buf, 1) == b"I"
 
 
+@pytest.mark.parametrize(("script", "status"), [("exit 0", 0), ("exit 7", 7), ("kill -9 $$", -9)])
+def test_a_vfork_child_execs_and_lets_its_parent_go(
+    machine: uemu.Machine, script: str, status: int
+) -> None:
+    parent, buf = filled(machine)
+    child = parent.vfork()
+    child.store(buf, b"C")
+    assert child.exec(["sh", "-c", script]) == status
+    assert not child.alive
+    assert parent.load(buf, 2) == b"CI"
+
+
+def test_a_vfork_child_goes_on_when_it_cannot_exec(machine: uemu.Machine) -> None:
+    parent, buf = filled(machine)
+    child = parent.vfork()
+    with pytest.raises(uemu.Fault, match=r"execve /no/such/program"):
+        child.exec(["/no/such/program"])
+    assert child.load(buf, 1) == b"I"
+    child.exit()
+    assert parent.load(buf, 1) == b"I"
+
+
+def test_who_has_memory_of_its_own_does_not_exec(machine: uemu.Machine) -> None:
+    parent, buf = filled(machine)
+    with pytest.raises(ValueError, match="only vfork children exec"):
+        parent.exec(["true"])
+    assert parent.load(buf, 1) == b"I"
+
+
 def test_a_read_in_flight_survives_vfork_under_every_kernel(machine: uemu.Machine) -> None:
     """Torvalds, 2009-03-11 22:06: vfork and exec have none of these problems."""
     parent, buf = filled(machine)

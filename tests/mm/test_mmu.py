@@ -78,6 +78,18 @@ def test_a_load_through_the_tlb_does_not_look_at_the_page_table(mm: MmStruct) ->
     assert cpu.take_accesses() == Access(frozenset({("tlb", "cpu", 0, BASE)}))
 
 
+def test_a_cpu_that_leaves_an_mm_takes_its_translations_along(mm: MmStruct) -> None:
+    mmu, one, two = SimulatedMmu(), Cpu("one"), Cpu("two")
+    for cpu in (one, two):
+        mmu.run_on(cpu, 0)
+        mmu.translate(cpu, mm, BASE, write=False)
+    mmu.leave(one, 0)
+    assert mmu.cpus_of(0) == (two,)
+    mm.pte(BASE).value = None
+    assert mmu.translate(one, mm, BASE, write=False) == PageFault(BASE, False)
+    assert mmu.translate(two, mm, BASE, write=False) == 5
+
+
 def test_cpus_of_an_mm_are_those_that_run_it_until_it_is_gone() -> None:
     mmu, one, two = SimulatedMmu(), Cpu("one"), Cpu("two")
     mmu.run_on(one, 0)

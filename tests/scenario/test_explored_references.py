@@ -96,6 +96,19 @@ def test_wipeonfork_is_safe_in_every_order(policy: str) -> None:
     assert shown("wipeonfork", policy) == set()
 
 
+@pytest.mark.parametrize("policy", ["linux-2.6.29", "arcangeli-2009-v1", "linux-5.9", "linux-5.19"])
+@pytest.mark.parametrize("scenario", ["dontfork-collateral", "vfork-exec", "posix-spawn"])
+def test_so_are_the_other_remedies(scenario: str, policy: str) -> None:
+    assert shown(scenario, policy) == set()
+
+
+@pytest.mark.parametrize("policy", ["linux-2.6.29", "linux-6.5"])
+def test_vfork_and_exec_are_safe_with_store_buffers(policy: str) -> None:
+    found = explore(lambda: SimulatedWorld(SCENARIOS["vfork-exec"], policy, tso=True))
+    assert found.exhaustive
+    assert found.verdicts == {}
+
+
 @pytest.mark.parametrize("policy", ["linux-4.19", "linux-5.9"])
 def test_after_dofork_the_read_is_lost_as_before(policy: str) -> None:
     assert shown("dofork-again", policy) == LOST

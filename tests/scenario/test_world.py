@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.common import exists, made_up
+from tests.explore.toys import explore_ends
 from uemu.abi import MADV_DONTFORK, PAGE_SIZE, PROT_READ
 from uemu.errors import Fault, InvariantError
 from uemu.explore import Execution, check_deterministic, replay
@@ -14,6 +15,7 @@ from uemu.scenario.actions import (
     DeviceLoads,
     DeviceStores,
     DirectRead,
+    Exec,
     Exit,
     Fork,
     Load,
@@ -24,7 +26,9 @@ from uemu.scenario.actions import (
     Register,
     Release,
     Signal,
+    Spawn,
     Store,
+    Vfork,
     WaitFor,
 )
 from uemu.scenario.registry import SCENARIOS
@@ -309,7 +313,8 @@ def test_every_action_does_what_it_says() -> None:
     made = made_up("cpu " * 14 + "child child", cpu=cpu, child=child)
     verdict = simulate(made, "linux-6.5")
     assert got == [b"IabcI", b"IabcI", b"x", b""]
-    assert verdict.seen == (("cpu", b"IabcI"), ("cpu", b"IabcI"), ("cpu", b"x"))
+    seen = (("cpu", b"IabcI"), ("cpu", b"IabcI"), ("cpu", b"x"), ("child", None))
+    assert verdict.seen == seen
     assert verdict.kinds == frozenset()
 
 
@@ -320,3 +325,95 @@ def test_only_a_transfer_is_completed() -> None:
 
     with pytest.raises(TypeError, match="which is no transfer"):
         simulate(made_up("cpu cpu", cpu=cpu), "linux-6.5")
+
+
+# vfork -----------------------------------------------------------------------------------
+
+
+def _vfork(stage: Stage) -> Script:
+    yield Vfork("child")
+
+
+def _load(stage: Stage) -> Script:
+    yield Load(stage.buf, 1)
+
+
+def _store_and_exec(stage: Stage) -> Script:
+    yield Store(stage.buf, b"C")
+    yield Exec()
+
+
+def test_a_vfork_child_is_a_task_in_its_parents_mm_as_long_as_it_likes() -> None:
+    world = SimulatedWorld(made_up("", fork=_vfork, cpu=_load, child=_store_and_exec), "linux-6.5")
+    fork = world.threads()[0]
+    start(fork)
+    next(fork.op)
+    child = world.threads()[2]
+    assert (child.name, child.mm is fork.mm) == ("child", True)
+    cpus = world.kernel.mmu.cpus_of(fork.mm.id)
+    assert [cpu.name for cpu in cpus] == ["fork", "cpu", "child"]
+    start(child)
+    one_turn(child)
+    one_turn(child)
+    assert child.over
+    assert [cpu.name for cpu in world.kernel.mmu.cpus_of(fork.mm.id)] == ["fork", "cpu"]
+    assert len(world.kernel.mech.mms) == 1
+
+
+@pytest.mark.parametrize("end", [Exec(), Exit()])
+def test_the_parent_waits_in_vfork_and_that_is_no_violation(end: Exec | Exit) -> None:
+    def fork(stage: Stage) -> Script:
+        yield Vfork("child")
+        yield Load(stage.buf, 1)
+
+    def child(stage: Stage) -> Script:
+        yield Store(stage.buf, b"C")
+        yield end
+
+    verdict = simulate(made_up("fork fork child child", fork=fork, child=child), "linux-6.5")
+    assert verdict.seen == (("fork", b"C"),)
+    assert verdict.kinds == frozenset()
+
+
+def test_a_vfork_child_that_never_ends_is_a_deadlock() -> None:
+    def child(stage: Stage) -> Script:
+        yield WaitFor("godot")
+        yield Exec()
+
+    verdict = simulate(made_up("fork child", fork=_vfork, child=child), "linux-6.5")
+    assert verdict.kinds == {"deadlock"}
+
+
+def test_only_a_vfork_child_leaves_its_parents_memory() -> None:
+    def child(stage: Stage) -> Script:
+        yield Exec()
+
+    def fork(stage: Stage) -> Script:
+        yield Fork("child")
+
+    with pytest.raises(ValueError, match="child is no child of vfork"):
+        simulate(made_up("fork child", fork=fork, child=child), "linux-6.5")
+
+
+def test_posix_spawn_takes_one_turn_and_touches_no_page() -> None:
+    def cpu(stage: Stage) -> Script:
+        yield Spawn()
+        yield Load(stage.buf, 1)
+
+    assert simulate(made_up("cpu cpu", cpu=cpu), "linux-2.6.29").seen == (("cpu", b"I"),)
+
+
+def test_reduction_leaves_out_no_end_of_vfork_and_exec_beside_a_fork() -> None:
+    """The child's CPU comes and goes, and a fork asks which CPUs to flush."""
+
+    def fork(stage: Stage) -> Script:
+        yield Fork("other")
+
+    world = made_up("", vfork=_vfork, fork=fork, child=_store_and_exec)
+    every, all_ends = explore_ends(lambda: SimulatedWorld(world, "linux-2.6.29"), reduction=False)
+    found, ends = explore_ends(lambda: SimulatedWorld(world, "linux-2.6.29"), reduction=True)
+    assert every.exhaustive
+    assert found.exhaustive
+    assert every.verdicts == found.verdicts == {}
+    assert ends == all_ends
+    assert found.schedules < every.schedules

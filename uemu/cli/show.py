@@ -12,7 +12,7 @@ from uemu.report.drawing import WIDTH, draw_steps, title
 from uemu.report.race import Race
 from uemu.report.story import in_order, told_together, verdict_lines
 from uemu.report.way_back import way_back
-from uemu.scenario.world import FLAG_LETTERS
+from uemu.scenario.state import FLAG_LETTERS
 
 LEGEND = (
     "State: the frame that the parent maps at the buffer, then count/mapcount of pfn 0, 1, ...",

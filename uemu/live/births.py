@@ -138,7 +138,35 @@ class Births:
             ValueError: arguments and environment take more than a page.
         """
         block = ExecBlock(argv, env)
-        child = self.vfork(thread, argv[0])
+        child, reports = self.vfork(thread, argv[0]), self._reports
+        try:
+            self._execute(child, block)
+        except Fault:
+            end_process(reports, child)
+            reports.await_vfork(thread)
+            raise
+        reports.await_vfork(thread)
+        return child.status
+
+    def execute(self, child: PuppetProcess, argv: Sequence[str], env: dict[str, str]) -> int:
+        """execve(2) of a vfork child, and wait for the program's end; as `run_program`.
+
+        Returns:
+            Its exit status, or the negative of the signal that killed it.
+
+        Raises:
+            Fault: it cannot be executed (ENOENT, EACCES ...); the child is as before.
+            ValueError: it is no vfork child; arguments and environment take more than a page.
+        """
+        if not any(other.mm is child.mm for other in self._others(child)):
+            raise ValueError(f"process {child.pid} has its own memory: only vfork children exec")
+        self._execute(child, ExecBlock(argv, env))
+        return child.status
+
+    def _others(self, process: PuppetProcess) -> list[PuppetProcess]:
+        return [other for other in self._reports.processes.values() if other is not process]
+
+    def _execute(self, child: PuppetProcess, block: ExecBlock) -> None:
         leader, reports = child.leader, self._reports
         slot = leader.slot
         slot.put(block.laid_out_at(slot.buffer))
@@ -148,17 +176,13 @@ class Births:
         )
         if event.kind != native.EVENT:
             error = -slot.result(len(block.calls(slot.buffer)) - 1)
-            end_process(reports, child)
-            reports.await_vfork(thread)
-            raise Fault(error, 0, f"execve {argv[0]}: {os.strerror(error)}")
+            raise Fault(error, 0, f"execve {block.program}: {os.strerror(error)}")
         native.alone(child.pid)
         native.cont(child.pid, 0, 0)
         while not child.is_gone():
             reports.take(reports.event, reports.wait())
             if reports.event.tid == child.pid and not child.is_gone():
                 self._keep_running(child.pid)
-        reports.await_vfork(thread)
-        return child.status
 
     def _keep_running(self, pid: int) -> None:
         """Let a program go on that stopped for a reason of its own."""

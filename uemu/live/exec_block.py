@@ -25,6 +25,9 @@ class ExecBlock:
 
     First a zeroed sigaction, which puts SIGCHLD back to its default (puppets
     ignore it), then a mask of all CPUs, then the pointers, then the strings.
+
+    Attributes:
+        program: what was asked for.
     """
 
     def __init__(self, argv: Sequence[str], env: Mapping[str, str]) -> None:
@@ -32,6 +35,7 @@ class ExecBlock:
             raise TypeError(f"argv is a list of arguments, not a string: {argv!r}")
         if not argv:
             raise ValueError("a program is needed: argv is empty")
+        self.program = argv[0]
         path = shutil.which(argv[0]) or argv[0]
         texts = [path, *argv, *(f"{name}={value}" for name, value in env.items())]
         if any("\0" in text for text in texts):

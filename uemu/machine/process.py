@@ -137,7 +137,7 @@ class Caller:
             Fault: it cannot be executed.
         """
         machine, puppet = self._machine, self._puppet
-        given = {"PATH": os.environ.get("PATH", os.defpath)} if env is None else dict(env)
+        given = _environment(env)
 
         def run() -> int:
             machine.check_ready("posix_spawn", puppet)
@@ -167,6 +167,10 @@ class Caller:
 
     def _start(self, label: str, op: Callable[[Stage], Op[T]], wrap: Callable[[T], R]) -> Call[R]:
         return self._machine.start(label, self._puppet, op, wrap)
+
+
+def _environment(env: Mapping[str, str] | None) -> dict[str, str]:
+    return {"PATH": os.environ.get("PATH", os.defpath)} if env is None else dict(env)
 
 
 class Begin:
@@ -288,6 +292,27 @@ class Process(Caller):
             return Thread(machine, machine.stage.births.clone_thread(self._puppet, label))
 
         return machine.tracer.call(clone)
+
+    def exec(self, argv: Sequence[str], env: Mapping[str, str] | None = None) -> int:
+        """Become a real program, as a vfork child does, and wait for its end; as `spawn`.
+
+        Returns:
+            Its exit status, or the negative of the signal that killed it.
+
+        Raises:
+            Fault: it cannot be executed; this process goes on.
+            ValueError: this process is no child of vfork.
+        """
+        machine, process = self._machine, self._process
+        given = _environment(env)
+
+        def run() -> int:
+            machine.check_ready("execve", self._puppet)
+            status = machine.stage.births.execute(process, argv, given)
+            machine.runner.wake()
+            return status
+
+        return machine.tracer.call(run)
 
     def exit(self, status: int = 0) -> None:
         """exit_group(2): it and its threads end; what devices hold stays held."""

@@ -262,6 +262,7 @@ class Mechanism:
         Not modelled: that the IPIs go out together; here one waits for the
         other. Linux: arch/x86/mm/tlb.c:flush_tlb_others.
         """
+        cpu.touch(("mm_cpumask", mm.id), write=False)
         targets = self.mmu.cpus_of(mm.id)
         if not targets:
             return

@@ -66,6 +66,11 @@ class SimulatedMmu:
         """Let ``cpu`` run threads of ``mm``. Linux: cpumask_set_cpu(cpu, mm_cpumask(mm))."""
         self._cpus[mm] = (*self._cpus.get(mm, ()), cpu)
 
+    def leave(self, cpu: Cpu, mm: MmId) -> None:
+        """``cpu`` runs another mm from now on. Linux: cpumask_clear_cpu, in switch_mm()."""
+        self._cpus[mm] = tuple(other for other in self._cpus[mm] if other is not cpu)
+        self._tlbs.pop((cpu.name, mm), None)
+
     def mm_created(self, mm: MmId, parent: MmId | None) -> None:
         """Nothing to do: no CPU has run it yet."""
 

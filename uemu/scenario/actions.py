@@ -46,6 +46,26 @@ class Fork:
 
 
 @dataclass(frozen=True, slots=True)
+class Vfork:
+    """vfork(2): ``child`` runs in the same memory, and the thread waits for its Exec or Exit."""
+
+    child: str
+
+
+@dataclass(frozen=True, slots=True)
+class Exec:
+    """A vfork child becomes another program, which has memory of its own and does nothing here.
+
+    Only a Signal may follow.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class Spawn:
+    """posix_spawn(3) of such a program: vfork and exec in one."""
+
+
+@dataclass(frozen=True, slots=True)
 class DirectRead:
     """Submit a read from a device into memory and go on; returns the I/O, to Complete.
 
@@ -177,6 +197,9 @@ Action = (
     | Store
     | Load
     | Fork
+    | Vfork
+    | Exec
+    | Spawn
     | DirectRead
     | DirectWrite
     | Complete

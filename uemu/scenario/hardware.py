@@ -35,6 +35,10 @@ class Hardware(Protocol):
         """Let ``cpu`` run threads of ``mm``."""
         ...
 
+    def leave(self, cpu: Cpu, mm: MmStruct) -> None:
+        """``cpu`` runs nothing of ``mm`` any more."""
+        ...
+
 
 class SimulatedHardware:
     """Frames as byte arrays, and a TLB per CPU."""
@@ -50,3 +54,7 @@ class SimulatedHardware:
     def run_on(self, cpu: Cpu, mm: MmStruct) -> None:
         """Let ``cpu`` run threads of ``mm``."""
         self.mmu.run_on(cpu, mm.id)
+
+    def leave(self, cpu: Cpu, mm: MmStruct) -> None:
+        """Forget what ``cpu`` has of ``mm``."""
+        self.mmu.leave(cpu, mm.id)

@@ -21,6 +21,7 @@ from uemu.scenario.actions import (
     DeviceStores,
     DirectRead,
     DirectWrite,
+    Exec,
     Exit,
     Fork,
     Load,
@@ -32,12 +33,17 @@ from uemu.scenario.actions import (
     Register,
     Release,
     Signal,
+    Spawn,
     Store,
+    Vfork,
     WaitFor,
 )
 from uemu.scenario.script import Scenario, Script, Stage
 from uemu.scenario.turns import Turns, Went
 from uemu.scenario.verdict import Verdict
+
+PROGRAM = ["true"]
+"""What an Exec or a Spawn becomes."""
 
 
 def run_live(scenario: Scenario, policy: str | PolicyHooks) -> Verdict:
@@ -67,7 +73,7 @@ class _Show:
         self.stage = Stage()
         self.signals: set[str] = set()
         self.actors: dict[str, _Actor] = {}
-        self.seen: list[tuple[str, bytes]] = []
+        self.seen: list[tuple[str, bytes | None]] = []
 
     def run(self) -> list[Violation]:
         """Set up, give every turn of the order; what was violated."""
@@ -114,6 +120,7 @@ class _Actor:
         self._script = script
         self._action: Action | None = None
         self._call: Call[Any] | None = None
+        self._borrower: Process | None = None
         self._next_action(None, None)
 
     @property
@@ -131,6 +138,8 @@ class _Actor:
         """What it stands before: a step of the kernel, or a signal."""
         if self._call is not None:
             return self._call.waits_for
+        if self._borrower is not None and self._borrower.alive:
+            return f"wait_for_vfork_done: {self._borrower.name}"
         if isinstance(self._action, WaitFor) and self._action.name not in self._show.signals:
             return f"wait_for: {self._action.name}"
         return None
@@ -157,8 +166,7 @@ class _Actor:
             except Fault as refused:
                 fault = refused
             went, self._call = Went.SOME_WAY, None
-            if fault is None:
-                self._note(action, result)
+            self._note(action, result if fault is None else None)
             acted = acted or not isinstance(action, Signal | WaitFor)
             self._next_action(result, fault)
         return Went.THROUGH
@@ -212,6 +220,13 @@ class _Actor:
                 return io.dma_write(offset, data)
             case Release(io):
                 return io.release()
+            case Vfork(child):
+                self._borrower = self._user.vfork(child)
+                return self._borrower
+            case Exec():
+                return self._process.exec(PROGRAM)
+            case Spawn():
+                return self._user.spawn(PROGRAM)
             case Exit():
                 return self._process.exit()
             case Signal(name):
@@ -222,11 +237,11 @@ class _Actor:
                 raise ValueError(f"{self._show.scenario.name}: {self._name} cannot {action!r} here")
 
     def _note(self, action: Action, result: Any) -> None:
-        """Remember what was seen, and who was born."""
+        """Remember what was seen, and who was born; None: the action was refused."""
         match action:
             case Load() | DeviceLoads():
                 self._show.seen.append((self._name, result))
             case Complete() if result:
                 self._show.seen.append((self._name, result))
-            case Fork(child):
+            case Fork(child) | Vfork(child) if result is not None:
                 self._show.born(child, result)

@@ -11,6 +11,7 @@ from uemu.scenario import (
     child_exits_first,
     dofork_again,
     dontfork,
+    dontfork_collateral,
     exit_in_flight,
     fork_copy_tearing,
     fork_mid_update,
@@ -26,6 +27,7 @@ from uemu.scenario import (
     mprotect_toggle_while_pinned,
     mremap_in_flight,
     munmap_in_flight,
+    posix_spawn,
     refork,
     reverse_race,
     ro_longterm_pin,
@@ -33,6 +35,7 @@ from uemu.scenario import (
     ro_pin_zero_page,
     ro_vma_odirect_write,
     two_readers_one_page,
+    vfork_exec,
     vmsplice_child_leak,
     vmsplice_self_drain,
     vmsplice_then_fork,
@@ -74,6 +77,9 @@ SCENARIOS: Final[dict[str, Scenario]] = {
         vmsplice_self_drain,
         dofork_again,
         wipeonfork,
+        dontfork_collateral,
+        vfork_exec,
+        posix_spawn,
     )
 }
 

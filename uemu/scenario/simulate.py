@@ -91,11 +91,11 @@ class _Actor:
                 acted = acted or not isinstance(task.action, Signal | WaitFor)
             if not step.is_enabled():
                 self._park(step)
-                return went
+                break
             self._take_step()
             went = Went.SOME_WAY
         _enter(self._world, self._actors)
-        return Went.THROUGH
+        return went if self._parked is not None else Went.THROUGH
 
     def _take_step(self) -> None:
         if self._parked is not None:
@@ -123,6 +123,6 @@ class _Actor:
 
     def _announce(self, step: Step, *, done: bool) -> None:
         """Tell of a wait inside the kernel; scripts that wait for each other are no news."""
-        if step.fn != "wait_for":
+        if step.fn not in ("wait_for", "wait_for_vfork_done"):
             event = Waited(self._task.cpu.name, self._task.mm.id, step.fn, step.what, done)
             self._world.kernel.events.emit(event)

@@ -9,7 +9,7 @@ from uemu.errors import Fault
 from uemu.mm.mm_struct import MmStruct
 from uemu.scenario.actions import Action
 from uemu.scenario.script import Script
-from uemu.step import Op, RecordingCpu, Step
+from uemu.step import Cell, Op, RecordingCpu, Step
 from uemu.step.tso import TsoCpu
 
 
@@ -36,6 +36,7 @@ class Task:
         action: what it does now or next; None before the first and at the end.
         busy: in the middle of an action, between its first step and its last.
         over: it does nothing any more.
+        vfork_done: set when a vfork child leaves its parent's mm; None in any other.
     """
 
     def __init__(self, world: TaskWorld, name: str, mm: MmStruct, script: Script) -> None:
@@ -45,6 +46,7 @@ class Task:
         self.action: Action | None = None
         self.busy = False
         self.over = False
+        self.vfork_done: Cell[bool] | None = None
         self.op: Op[None] = self._steps(world, script)
 
     def _steps(self, world: TaskWorld, script: Script) -> Op[None]:

@@ -14,11 +14,11 @@ class Verdict:
     Attributes:
         violations: what the oracle found, in order.
         seen: (thread, bytes) for each Load, for each time a device read
-            memory, in order.
+            memory, in order; None for a Load that got SIGSEGV.
     """
 
     violations: tuple[Violation, ...]
-    seen: tuple[tuple[str, bytes], ...]
+    seen: tuple[tuple[str, bytes | None], ...]
 
     @property
     def kinds(self) -> frozenset[str]:

@@ -15,13 +15,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from uemu.abi import GUP_PIN_COUNTING_BIAS, PAGE_MASK, Direction
+from uemu.abi import PAGE_MASK, Direction
 from uemu.dma.engine import Io, Transfer
+from uemu.errors import Fault
 from uemu.events import EventBus, Seen
 from uemu.kernel import Kernel
 from uemu.mm.hooks import PolicyHooks
 from uemu.mm.mm_struct import MmStruct
-from uemu.mm.page import Page
 from uemu.mm.pte import Pte
 from uemu.oracle.judge import Oracle
 from uemu.policy.registry import make_policy
@@ -32,6 +32,7 @@ from uemu.scenario.actions import (
     DeviceStores,
     DirectRead,
     DirectWrite,
+    Exec,
     Exit,
     Fork,
     Load,
@@ -43,17 +44,17 @@ from uemu.scenario.actions import (
     Register,
     Release,
     Signal,
+    Spawn,
     Store,
+    Vfork,
     WaitFor,
 )
 from uemu.scenario.hardware import Hardware, SimulatedHardware
 from uemu.scenario.script import Scenario, Script, Stage
+from uemu.scenario.state import counts_of
 from uemu.scenario.tasks import StoreBuffer, Task
 from uemu.step import Cell, Cpu, Op, RecordingCpu, Step, run
 from uemu.step.tso import TsoCpu
-
-FLAG_LETTERS = {"PG_anon_exclusive": "e", "PG_gup": "g", "PG_dontcow": "d"}
-"""The page flags that `SteppedWorld.state` shows, each by one letter."""
 
 
 class SteppedWorld:
@@ -68,7 +69,8 @@ class SteppedWorld:
         stage: what its scripts share.
         kernel: under the policy asked for.
         oracle: what was violated so far.
-        seen: (task, bytes) for what was loaded, and what devices read, in order.
+        seen: (task, bytes) for what was loaded, and what devices read, in order;
+            None for a load that got SIGSEGV.
         shown: what each address space shows once every task is through.
     """
 
@@ -87,7 +89,7 @@ class SteppedWorld:
         self.scenario = scenario
         self.stage = Stage()
         self.oracle = Oracle(events)
-        self.seen: list[tuple[str, bytes]] = []
+        self.seen: list[tuple[str, bytes | None]] = []
         self.shown: list[Seen] = []
         events.watch(Seen, self.shown.append)
         self._hardware = hardware
@@ -112,13 +114,14 @@ class SteppedWorld:
         """A CPU of the memory model that is asked for."""
         return TsoCpu(name) if self._tso else RecordingCpu(name)
 
-    def _add_task(self, name: str, mm: MmStruct, script: Script) -> None:
+    def _add_task(self, name: str, mm: MmStruct, script: Script) -> Task:
         task = Task(self, name, mm, script)
         self._tasks.append(task)
         self._runners.append(task)
         if isinstance(task.cpu, TsoCpu):
             self._runners.append(StoreBuffer(task, task.cpu))
         self._hardware.run_on(task.cpu, mm)
+        return task
 
     def _set_up(self) -> None:
         first = self._tasks[0]
@@ -181,7 +184,7 @@ class SteppedWorld:
         pte = cell.peek() if cell is not None else None
         mapped = str(pte.pfn) if isinstance(pte, Pte) else "-"
         last = max(mech.pages, default=-1)
-        counts = [_counts(mech.pages.get(pfn)) for pfn in range(last + 1)]
+        counts = [counts_of(mech.pages.get(pfn)) for pfn in range(last + 1)]
         return f"{mapped}: {' '.join(counts)}"
 
     # What the actions are ------------------------------------------------------------------
@@ -198,6 +201,12 @@ class SteppedWorld:
                 return self._noting(task, kernel.user.load(cpu, mm, addr, length))
             case Fork(child):
                 return self._fork(task, child)
+            case Vfork(child):
+                return self._vfork(task, child)
+            case Exec():
+                return self._leave(task, "exec_mmap", "memory of its own")
+            case Spawn():
+                return _posix_spawn()
             case DirectRead(addr, length, api, aio):
                 way = Direction.FROM_DEVICE
                 return kernel.io.dio_submit(cpu, mm, [(addr, length)], way, api, aio=aio)
@@ -231,7 +240,11 @@ class SteppedWorld:
         raise TypeError(f"{task.name} yields {action!r}, which is no action")
 
     def _noting(self, task: Task, op: Op[bytes]) -> Op[bytes]:
-        data = yield from op
+        try:
+            data = yield from op
+        except Fault:
+            self.seen.append((task.name, None))
+            raise
         self.seen.append((task.name, data))
         return data
 
@@ -241,6 +254,24 @@ class SteppedWorld:
         script = self.scenario.children.get(name)
         if script is not None:
             self._add_task(name, child, script(self.stage))
+
+    def _vfork(self, task: Task, name: str) -> Op[None]:
+        yield Step("vfork", f"{name} in the same mm")
+        script = self.scenario.children[name]
+        done = Cell(("vfork_done", name), False)
+        self._add_task(name, task.mm, script(self.stage)).vfork_done = done
+        task.cpu.touch(("mm_cpumask", task.mm.id), write=True)
+        yield Step("wait_for_vfork_done", name, done.peek)
+        task.cpu.read(done)
+
+    def _leave(self, task: Task, fn: str, what: str) -> Op[None]:
+        """A vfork child gives back what it borrowed. Linux: kernel/fork.c:mm_release()."""
+        yield Step(fn, what, locked=True)
+        if task.vfork_done is None:
+            raise ValueError(f"{task.name} is no child of vfork, and leaves its mm")
+        self._hardware.leave(task.cpu, task.mm)
+        task.cpu.touch(("mm_cpumask", task.mm.id), write=True)
+        task.cpu.rmw(task.vfork_done, lambda _: True)
 
     def _complete(self, task: Task, io: Io, data: bytes) -> Op[bytes]:
         kernel, cpu = self.kernel, task.cpu
@@ -255,6 +286,9 @@ class SteppedWorld:
         return read
 
     def _exit(self, task: Task) -> Op[None]:
+        if task.vfork_done is not None:
+            yield from self._leave(task, "mm_release", "the mm is its parent's")
+            return
         op = self.kernel.exit_mm(task.cpu, task.mm)
         yield next(op)
         threads = [other for other in self._tasks if other.mm is task.mm and not other.over]
@@ -295,13 +329,7 @@ class SimulatedWorld(SteppedWorld):
         )
 
 
-def _counts(page: Page | None) -> str:
-    """``2+p/1e``: two references and a pin, one PTE, exclusive."""
-    if page is None:
-        return "-"
-    if page.reserved:
-        return "zero"
-    pins, rest = divmod(page.refcount.peek(), GUP_PIN_COUNTING_BIAS)
-    pinned = "" if pins == 0 else "+p" if pins == 1 else f"+{pins}p"
-    flags = "".join(FLAG_LETTERS.get(flag, "") for flag in page.flags_set())
-    return f"{rest}{pinned}/{page.mapcount.peek()}{flags}"
+def _posix_spawn() -> Op[None]:
+    """The child runs on the caller's CPU meanwhile: to the mm it makes no difference."""
+    yield Step("posix_spawn", "clone, CLONE_VM | CLONE_VFORK")
+    yield Step("exec_mmap", "memory of its own")

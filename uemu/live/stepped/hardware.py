@@ -74,6 +74,10 @@ class LiveHardware:
         """Start the real process of a CPU that runs ``mm``."""
         self.mmu.run_on(cpu, mm)
 
+    def leave(self, cpu: Cpu, mm: MmStruct) -> None:
+        """``cpu`` runs nothing of ``mm`` any more."""
+        self.mmu.leave(cpu, mm)
+
     def call(self, fn: Callable[[], T]) -> T:
         """Run ``fn`` on the tracer thread, and return what it returns."""
         return self._tracer.call(fn)

@@ -25,6 +25,10 @@ class SteppedMmu:
         self._processes.run_on(cpu, mm)
         self._cpus[mm.id] = (*self._cpus.get(mm.id, ()), cpu)
 
+    def leave(self, cpu: Cpu, mm: MmStruct) -> None:
+        """``cpu`` needs no flush of ``mm`` any more; its process is there until ``mm`` ends."""
+        self._cpus[mm.id] = tuple(other for other in self._cpus[mm.id] if other is not cpu)
+
     def mm_created(self, mm: MmId, parent: MmId | None) -> None:
         """Nothing yet: its process is there when it may run."""
 
