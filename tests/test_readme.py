@@ -42,7 +42,10 @@ TELLING = (
     "two-readers-one-page",
     "reverse-race",
     "ro-pin-then-fork",
+    "both-pinned-for-read",
     "child-exits-first",
+    "mprotect-toggle-while-pinned",
+    "munmap-in-flight",
 )
 """The scenarios that the README's table shows; ``uemu matrix`` has all."""
 
