@@ -26,6 +26,7 @@ T = TypeVar("T")
 E = TypeVar("E")
 
 ALL_POLICIES = (
+    "linux-2.4-dio-pglock",
     "linux-2.6.7",
     "linux-2.6.29",
     "redhat-2.6.18",

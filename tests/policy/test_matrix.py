@@ -17,7 +17,6 @@ from uemu.scenario.simulate import simulate
 
 PLANNED = frozenset(
     [
-        "linux-2.4-dio-pglock",
         "piggin-2009-vma",
         "piggin-2009-vma:wrprotect",
         "piggin-2009-one-reader",

@@ -15,6 +15,11 @@ EXPECTED = (
         "copy_page_range shares whatever a device does, and nobody stores",
     ),
     expect(
+        "linux-2.4-dio-pglock",
+        "dma-write-seen-by-other",
+        "copy_page_range does not ask for PG_locked, and nobody stores",
+    ),
+    expect(
         "torvalds-2009-directed-cow",
         "dma-write-seen-by-other",
         "COW is never broken, in no direction, for nobody stores: fork shares whatever a device"

@@ -15,6 +15,11 @@ EXPECTED = (
         "page_count is 2 although nobody shares: the device's get makes the parent copy",
     ),
     expect(
+        "linux-2.4-dio-pglock",
+        "lost-dma-write",
+        "nobody shares the page, but the device has it locked, so the parent copies",
+    ),
+    expect(
         "torvalds-2009-directed-cow",
         "",
         "mapcount is 1 again when the parent stores, so it reuses the frame, as in 2.6.29",

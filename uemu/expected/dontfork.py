@@ -17,6 +17,11 @@ EXPECTED = (
         "fork skips a VM_DONTCOPY area; the advice came with 2.6.16, but the flag was there",
     ),
     expect(
+        "linux-2.4-dio-pglock",
+        "",
+        "fork skips a VM_DONTCOPY area; the advice came with 2.6.16, but the flag was there",
+    ),
+    expect(
         "arcangeli-2009-page-multiple",
         "",
         "512 bytes are EINVAL, so no device is there; read() stores the bytes (03-11 18:37)",

@@ -14,6 +14,11 @@ EXPECTED = (
         "there is no gup-fast, and told in order it is the lost read: page_count is 3",
     ),
     expect(
+        "linux-2.4-dio-pglock",
+        "dma-write-seen-by-other lost-dma-write",
+        "there is no gup-fast, and told in order it is the lost read: the page is locked",
+    ),
+    expect(
         "torvalds-2009-directed-cow",
         "",
         "told in order fork shares the held page, and the store of the first owner copies for the"

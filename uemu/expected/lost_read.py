@@ -16,6 +16,12 @@ EXPECTED = (
         " frame that the device writes",
     ),
     expect(
+        "linux-2.4-dio-pglock",
+        "lost-dma-write",
+        "the page is locked until end_io, so both stores copy (TryLockPage in do_wp_page), and"
+        " nobody maps the frame that the device writes",
+    ),
+    expect(
         "torvalds-2009-directed-cow",
         "",
         "the parent is the first owner, so its store keeps the frame and copies for the child,"

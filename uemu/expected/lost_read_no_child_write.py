@@ -15,6 +15,11 @@ EXPECTED = (
         "page_count is 3, so the parent's store copies and the child keeps the frame",
     ),
     expect(
+        "linux-2.4-dio-pglock",
+        "dma-write-seen-by-other lost-dma-write",
+        "TryLockPage fails, so the parent's store copies and the child keeps the frame",
+    ),
+    expect(
         "torvalds-2009-directed-cow",
         "",
         "the parent is the first owner: its store copies for the child, which touches nothing"

@@ -17,6 +17,11 @@ EXPECTED = (
         ' counts")',
     ),
     expect(
+        "linux-2.4-dio-pglock",
+        "",
+        "a read gup takes the shared frame and locks it, so both stores leave it to the device",
+    ),
+    expect(
         "torvalds-2009-directed-cow",
         "",
         "a read gup takes the shared frame, and the parent's store leaves it there: the child"

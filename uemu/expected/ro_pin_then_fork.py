@@ -15,6 +15,12 @@ EXPECTED = (
         "fork shares, but page_count keeps the child from reusing the frame that the device reads",
     ),
     expect(
+        "linux-2.4-dio-pglock",
+        "",
+        "fork shares, but the page is locked, so neither store reuses the frame that the device"
+        " reads",
+    ),
+    expect(
         "torvalds-2009-directed-cow",
         "",
         "the parent is the first owner: its store copies for the child and stays in the frame that"

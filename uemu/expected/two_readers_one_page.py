@@ -16,6 +16,12 @@ EXPECTED = (
         " copy",
     ),
     expect(
+        "linux-2.4-dio-pglock",
+        "dma-write-seen-by-other lost-dma-write",
+        "the second reader's gup takes a write fault and copies, for the first has the page"
+        " locked; so it has another page and does not even wait",
+    ),
+    expect(
         "torvalds-2009-directed-cow",
         "",
         "the second reader's gup takes a write fault of the first owner: the child gets the copy"

@@ -142,6 +142,7 @@ class IoPaths:
                 for base in page_range(addr, length):
                     addrs.append(max(addr, base))
                     lengths.append(min(addr + length, base + PAGE_SIZE) - addrs[-1])
+            yield from self._mech.hooks.io_pages_held(cpu, request, pages)
         except (Fault, InvariantError, ProcessDied):
             for page in pages:
                 release_user_page(self._mech, cpu, page, call.foll)
@@ -253,6 +254,7 @@ class IoPaths:
             raise ValueError(f"I/O {io.number} is over")
         self.check(cpu, io, final=True)
         self.dma.end(io)
+        self._mech.hooks.io_pages_done(cpu, holder.request, holder.pages)
         for page in holder.pages:
             self._mech.note_in_hand(cpu, page, nr_refs(holder.call.foll))
             release_user_page(self._mech, cpu, page, holder.call.foll)

@@ -6,9 +6,11 @@ wait for each other answers some of them, with a lock of its own or mmap_lock.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from uemu.mm.mm_struct import MmStruct
+from uemu.mm.page import Page
 from uemu.step import Cpu, Op
 
 
@@ -39,6 +41,14 @@ class LockHooks:
         """Before the first page is looked up."""
         return
         yield  # pragma: no cover
+
+    def io_pages_held(self, cpu: Cpu, request: IoRequest, pages: Sequence[Page]) -> Op[None]:
+        """All its pages are held, a page in two pieces of the buffer twice."""
+        return
+        yield  # pragma: no cover
+
+    def io_pages_done(self, cpu: Cpu, request: IoRequest, pages: Sequence[Page]) -> None:
+        """The device is through, and the pages are held still. Atomic: call inside a step."""
 
     def io_return(self, cpu: Cpu, request: IoRequest) -> None:
         """An AIO call is about to return, its pages held. Atomic: call inside a step."""

@@ -41,7 +41,7 @@ from typing import ClassVar
 from uemu.abi import Foll
 from uemu.mm.fault import wp_page_copy, wp_page_reuse
 from uemu.mm.mm_struct import MmStruct
-from uemu.mm.page import Page, page_count, trylock_page, unlock_page
+from uemu.mm.page import Page, is_locked, page_count
 from uemu.mm.pte import Pte
 from uemu.mm.vma import Vma
 from uemu.policy.linux_2_6_29 import Linux2_6_29
@@ -86,11 +86,7 @@ class Linux2_6_7(Linux2_6_29):
 
     def may_reuse(self, cpu: Cpu, page: Page) -> bool:
         """Ask under PG_locked; who cannot have that copies. Atomic: call inside a step."""
-        if not trylock_page(cpu, page):
-            return False
-        reuse = self.can_share_swap_page(cpu, page)
-        unlock_page(cpu, page)
-        return reuse
+        return not is_locked(cpu, page) and self.can_share_swap_page(cpu, page)
 
     def can_share_swap_page(self, cpu: Cpu, page: Page) -> bool:
         """Whether the entry's is the only reference. Linux: mm/swapfile.c:can_share_swap_page."""

@@ -10,6 +10,7 @@ from uemu.policy.arcangeli_2009_page_multiple import Arcangeli2009PageMultiple
 from uemu.policy.arcangeli_2009_v1 import Arcangeli2009V1
 from uemu.policy.arcangeli_2009_v2 import Arcangeli2009V2
 from uemu.policy.kosaki_2009_dont_unmap import Kosaki2009DontUnmap
+from uemu.policy.linux_2_4_dio_pglock import Linux2_4DioPglock
 from uemu.policy.linux_2_6_7 import Linux2_6_7
 from uemu.policy.linux_2_6_29 import Linux2_6_29
 from uemu.policy.linux_4_19 import Linux4_19
@@ -25,6 +26,7 @@ from uemu.policy.torvalds_2009_directed_cow import Torvalds2009DirectedCow
 POLICIES: Final[dict[str, type[PolicyHooks]]] = {
     policy.name: policy
     for policy in (
+        Linux2_4DioPglock,
         Linux2_6_7,
         Linux2_6_29,
         Redhat2_6_18,
