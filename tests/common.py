@@ -35,6 +35,7 @@ ALL_POLICIES = (
     "arcangeli-2009-v2",
     "piggin-2009-page",
     "torvalds-2009-directed-cow",
+    "kamezawa-2009-dio-lock",
     "kosaki-2009-dont-unmap",
     "linux-4.19",
     "linux-5.8",
@@ -44,6 +45,9 @@ ALL_POLICIES = (
     "linux-6.5",
 )
 """Written out, so that a test that runs over all of them shows who was added."""
+
+DIRECT_READS_RETURN = tuple(name for name in ALL_POLICIES if name != "kamezawa-2009-dio-lock")
+"""Those whose direct reads break COW by themselves, whatever the other process does."""
 
 SECTOR_POLICIES = tuple(name for name in ALL_POLICIES if name != "arcangeli-2009-page-multiple")
 """Those whose O_DIRECT takes less than a page."""

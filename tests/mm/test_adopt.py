@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.common import ALL_POLICIES, Process, TinyWorld
+from tests.common import ALL_POLICIES, DIRECT_READS_RETURN, Process, TinyWorld
 from uemu.abi import MADV_DONTNEED, PAGE_SIZE, PROT_NONE, PROT_READ, PROT_WRITE
 from uemu.errors import Fault
 from uemu.events import PageFreed, PteSet, Unmapped
@@ -222,7 +222,7 @@ def test_adopting_is_announced() -> None:
     ]
 
 
-@every_policy
+@pytest.mark.parametrize("policy", DIRECT_READS_RETURN)
 def test_a_device_can_use_an_adopted_page(policy: str) -> None:
     world, parent, child = adopted_by_two(policy)
     transfer = parent.read_disk(BUF)

@@ -6,7 +6,15 @@ import errno
 
 import pytest
 
-from tests.common import ALL_POLICIES, SECTOR_POLICIES, TinyWorld, one_page, run_steps, two_mms
+from tests.common import (
+    ALL_POLICIES,
+    DIRECT_READS_RETURN,
+    SECTOR_POLICIES,
+    TinyWorld,
+    one_page,
+    run_steps,
+    two_mms,
+)
 from uemu.abi import GUP_PIN_COUNTING_BIAS, PAGE_SIZE, PROT_NONE, PROT_READ, Foll
 from uemu.errors import Fault, InvariantError
 from uemu.mm.gup import gup_grab, gup_release, hold_user_pages, lockless_pages_from_mm
@@ -14,7 +22,7 @@ from uemu.mm.hooks import GupCall
 from uemu.step import run
 
 every_policy = pytest.mark.parametrize("policy", ALL_POLICIES)
-SLOW = ("linux-2.4-dio-pglock", "linux-2.6.7", "redhat-2.6.18")
+SLOW = ("linux-2.4-dio-pglock", "linux-2.6.7", "redhat-2.6.18", "kamezawa-2009-dio-lock")
 has_gup_fast = pytest.mark.parametrize(
     "policy", [name for name in ALL_POLICIES if name not in SLOW]
 )
@@ -76,7 +84,7 @@ def test_gup_fast_runs_with_interrupts_off_and_on_again(policy: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "policy", [name for name in ALL_POLICIES if name != "torvalds-2009-directed-cow"]
+    "policy", [name for name in DIRECT_READS_RETURN if name != "torvalds-2009-directed-cow"]
 )
 def test_a_write_gup_breaks_cow_first(policy: str) -> None:
     world, parent, child, buf = two_mms(policy)

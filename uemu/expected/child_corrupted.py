@@ -51,6 +51,11 @@ EXPECTED = (
         "gup marked the page PG_dontcow, so fork copies for the child; the parent reuses",
     ),
     expect(
+        "kamezawa-2009-dio-lock",
+        "dma-write-seen-by-other",
+        "fork is left alone and shares whatever a device does; nobody stores, so no COW waits",
+    ),
+    expect(
         "kosaki-2009-dont-unmap",
         "dma-write-seen-by-other",
         "the patch leaves fork alone, which shares whatever a device does; nobody stores",

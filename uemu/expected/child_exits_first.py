@@ -50,6 +50,11 @@ EXPECTED = (
         "gup marked the page PG_dontcow, so fork copies for the child; the parent reuses",
     ),
     expect(
+        "kamezawa-2009-dio-lock",
+        "",
+        "mapcount is 1 again when the parent stores, so there is nothing to copy, as in 2.6.29",
+    ),
+    expect(
         "kosaki-2009-dont-unmap",
         "lost-dma-write",
         "mapcount is 1 again when the parent stores, but the device's get makes page_count 2 and"

@@ -6,7 +6,7 @@ EXPECTED = (
     expect(
         "linux-2.6.29 redhat-2.6.18 arcangeli-2009-v1 arcangeli-2009-v2 piggin-2009-page "
         "torvalds-2009-directed-cow "
-        "kosaki-2009-dont-unmap "
+        "kamezawa-2009-dio-lock kosaki-2009-dont-unmap "
         "linux-4.19 linux-5.8 linux-5.9 linux-5.11 linux-5.19 linux-6.5",
         "",
         "fork skips a VM_DONTCOPY area, so the parent's entry stays writable",

@@ -20,9 +20,10 @@ EXPECTED = (
     ),
     expect(
         "kamezawa-2009-dio-lock",
-        "",
-        "gup breaks COW as ever: the range it registered before begins behind the page, for"
-        " PAGE_ALIGN rounds up, so its own fault meets no I/O",
+        "fork-blocked",
+        "the range begins behind the page, but gup's fault is at the buffer's own address and"
+        " counts as a page from there on: it is retried for its own I/O until the parent's store"
+        " to byte 0, which meets no range, has broken COW",
     ),
     expect(
         "piggin-2009-one-reader torvalds-2009-directed-cow",

@@ -52,9 +52,10 @@ EXPECTED = (
     ),
     expect(
         "kamezawa-2009-dio-lock",
-        "livelock",
+        "deadlock dma-write-seen-by-other",
         "fork shares; the second read registers a range that begins with its last page, and its"
-        " own COW fault there is retried until that I/O is over (03-16 23:59, mm_cow_start)",
+        " own COW fault is retried until that I/O is over (03-16 23:59, mm_cow_start); the child,"
+        " who only looks, sees the first read's bytes",
     ),
     expect(
         "arcangeli-2009-page-multiple",

@@ -51,6 +51,12 @@ EXPECTED = (
         "the page is not marked, so gup takes mmap_sem, and fork sees all of it or nothing",
     ),
     expect(
+        "kamezawa-2009-dio-lock",
+        "dma-write-seen-by-other lost-dma-write",
+        "told in order it is the lost read: the forking thread stores to byte 0, which the range"
+        " rounded up does not have",
+    ),
+    expect(
         "kosaki-2009-dont-unmap",
         "dma-write-seen-by-other lost-dma-write",
         "told in order it is the lost read: the forking thread's store finds mapcount 2",

@@ -53,6 +53,12 @@ EXPECTED = (
         "gup marked the page PG_dontcow, so fork copies for the child; the parent reuses",
     ),
     expect(
+        "kamezawa-2009-dio-lock",
+        "dma-write-seen-by-other lost-dma-write",
+        "PAGE_ALIGN rounds up: a buffer at the end of a page registers the pages behind it, and"
+        " a store to byte 0 meets none of them; so it copies, and the rest is 2.6.29",
+    ),
+    expect(
         "kosaki-2009-dont-unmap",
         "lost-dma-write",
         "fork shares what is held; the parent's store finds mapcount 2, the child's finds mapcount"

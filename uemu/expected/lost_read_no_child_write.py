@@ -51,6 +51,12 @@ EXPECTED = (
         "gup marked the page PG_dontcow, so fork copies for the child; the parent reuses",
     ),
     expect(
+        "kamezawa-2009-dio-lock",
+        "dma-write-seen-by-other lost-dma-write",
+        "a store to byte 0 does not meet the range that PAGE_ALIGN rounded up, so it copies; the"
+        " child keeps the frame",
+    ),
+    expect(
         "kosaki-2009-dont-unmap",
         "dma-write-seen-by-other lost-dma-write",
         "fork shares what is held and mapcount is 2, so the parent's store copies; the child keeps"

@@ -57,6 +57,12 @@ EXPECTED = (
         "gup breaks COW for a read too, so the parent holds a frame of its own (03-14 04:59)",
     ),
     expect(
+        "kamezawa-2009-dio-lock",
+        "fork-blocked",
+        "the parent's store is inside the range and retried; the child, whose registry is empty,"
+        " copies, and then the parent, alone on the frame, goes on and reuses it",
+    ),
+    expect(
         "kosaki-2009-dont-unmap",
         "",
         "the parent's store leaves the shared frame; the child's finds mapcount 1 and page_count 2,"

@@ -55,6 +55,12 @@ EXPECTED = (
         "the mark is set for reads too, so fork copies for the child and the parent reuses",
     ),
     expect(
+        "kamezawa-2009-dio-lock",
+        "fork-blocked",
+        "the parent's store is retried while the page is under I/O; the child copies, which leaves"
+        " the frame to the parent",
+    ),
+    expect(
         "kosaki-2009-dont-unmap",
         "",
         "fork shares the held page, but page_count keeps the child from reusing the frame (004)",

@@ -57,6 +57,12 @@ EXPECTED = (
         " the frame that the first one holds",
     ),
     expect(
+        "kamezawa-2009-dio-lock",
+        "deadlock dma-write-seen-by-other",
+        "the second reader registers its range and then has to break COW there: its own fault is"
+        " retried for its own I/O for ever; the child sees the first reader's bytes meanwhile",
+    ),
+    expect(
         "kosaki-2009-dont-unmap",
         "dma-write-seen-by-other lost-dma-write",
         "the second reader's gup takes a write fault, mapcount is 2, the parent moves to a copy and"

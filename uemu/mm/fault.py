@@ -109,11 +109,31 @@ def wp_page_copy(
 
     Precondition: called in the step that looked at the entry under the page
     table lock; that step takes the reference that keeps ``old`` alive.
-    The zero page has no rmap and its copy is a fresh page of zeros.
 
-    Linux: mm/memory.c:wp_page_copy (do_wp_page's "gotten:" before v4.1).
+    Linux: mm/memory.c:wp_page_copy (do_wp_page before v4.1).
     """
     mech.get_page(cpu, old)
+    yield from wp_page_gotten(mech, cpu, mm, vma, base, orig_pte, old, writable=writable)
+
+
+def wp_page_gotten(
+    mech: Mechanism,
+    cpu: Cpu,
+    mm: MmStruct,
+    vma: Vma,
+    base: int,
+    orig_pte: Pte,
+    old: Page,
+    *,
+    writable: bool = True,
+) -> Op[None]:
+    """Copy a page that was held when its entry was looked at, and map the copy.
+
+    Precondition: one reference of ``old`` is the caller's; it is given back here.
+    The zero page has no rmap and its copy is a fresh page of zeros.
+
+    Linux: mm/memory.c:do_wp_page from "gotten:" on (before v4.1).
+    """
     yield _COPY
     new = mech.alloc_page(cpu, base)
     mech.copy_page(cpu, mm, base, new, old, "cow_user_page")

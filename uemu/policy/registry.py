@@ -9,6 +9,7 @@ from uemu.mm.hooks import PolicyHooks
 from uemu.policy.arcangeli_2009_page_multiple import Arcangeli2009PageMultiple
 from uemu.policy.arcangeli_2009_v1 import Arcangeli2009V1
 from uemu.policy.arcangeli_2009_v2 import Arcangeli2009V2
+from uemu.policy.kamezawa_2009_dio_lock import Kamezawa2009DioLock
 from uemu.policy.kosaki_2009_dont_unmap import Kosaki2009DontUnmap
 from uemu.policy.linux_2_4_dio_pglock import Linux2_4DioPglock
 from uemu.policy.linux_2_6_7 import Linux2_6_7
@@ -35,6 +36,7 @@ POLICIES: Final[dict[str, type[PolicyHooks]]] = {
         Arcangeli2009V2,
         Piggin2009Page,
         Torvalds2009DirectedCow,
+        Kamezawa2009DioLock,
         Kosaki2009DontUnmap,
         Linux4_19,
         Linux5_8,
