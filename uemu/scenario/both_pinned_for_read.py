@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from uemu.abi import PAGE_SIZE
 from uemu.scenario.actions import Complete, DirectWrite, Fork, Signal, Store, WaitFor
+from uemu.scenario.forkscrew import no_aio
 from uemu.scenario.gup_fast_vs_fork import one_page
 from uemu.scenario.script import Scenario, Script, Stage
 
@@ -64,4 +65,5 @@ SCENARIO = Scenario(
     threads={"io": io, "fork": fork, "child-io": child_io},
     children={"child": child},
     order="fork io child fork child io child-io",
+    not_applicable=no_aio,
 )
