@@ -104,7 +104,15 @@ def matrix() -> str:
     return "\n".join(["```text", typed_in, *lines, "...", "```"])
 
 
-GENERATED = {"verdicts": verdicts, "race": race, "matrix": matrix}
+def explained() -> str:
+    """What ``uemu explain`` prints of a violation, up to where it is shown."""
+    command = "uemu explain stale-dma-read"
+    lines = typed(command)
+    last = next(at for at, line in enumerate(lines) if line.startswith("Shown in"))
+    return "\n".join(["```text", f"$ {command}", *lines[:last], "...", "```"])
+
+
+GENERATED = {"verdicts": verdicts, "race": race, "matrix": matrix, "explain": explained}
 
 
 @pytest.mark.parametrize(("mark", "current"), GENERATED.items())

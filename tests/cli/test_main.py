@@ -30,6 +30,8 @@ def test_help_names_every_command(uemu: Uemu) -> None:
         "explore",
         "replay",
         "matrix",
+        "claims",
+        "explain",
         "doctor",
     ):
         assert f"\n    {command}" in done.out

@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,9 +21,7 @@ from tests.cli.test_workers import DEADLINE_S, MAIN, members, wait_until
 from uemu.cli import matrix as command
 from uemu.cli.main import make_parser
 from uemu.cli.output import progress_bar
-from uemu.cli.workers import make_workers
 from uemu.expected.cell import Expected
-from uemu.explore import Workers
 from uemu.matrix import run
 from uemu.matrix.cells import CellName, How
 from uemu.matrix.costs import Costs
@@ -243,17 +240,13 @@ def test_a_terminal_sees_how_far_it_is(uemu: Uemu, monkeypatch: pytest.MonkeyPat
 def test_two_processes_find_what_one_finds(
     uemu: Uemu, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, way: str
 ) -> None:
-    monkeypatch.setattr(command, "make_workers", lambda args: _at_once(make_workers(args)))
+    monkeypatch.setattr(command, "HEAD_START_S", 0)
     found = []
     for jobs in ("1", "2"):
         path = tmp_path / f"{jobs}.json"
         assert uemu(*SMALL[:-2], way, "--jobs", jobs, "--json", str(path)).status == 0
         found.append(json.loads(path.read_text())["cells"])
     assert found[0] == found[1]
-
-
-def _at_once(workers: Workers | None) -> Workers | None:
-    return workers and replace(workers, head_start_s=0)
 
 
 @pytest.mark.slow

@@ -13,7 +13,18 @@ import sys
 import traceback
 from typing import Final
 
-from uemu.cli import claims, demo, doctor, explore, matrix, policies, replay, run, scenarios
+from uemu.cli import (
+    claims,
+    demo,
+    doctor,
+    explain,
+    explore,
+    matrix,
+    policies,
+    replay,
+    run,
+    scenarios,
+)
 from uemu.cli.parser import Command, Parser, UsageError, error_text
 from uemu.errors import HostError, UemuError
 
@@ -23,7 +34,7 @@ INTERNAL: Final = 70
 INTERRUPTED: Final = 130
 NO_READER: Final = 141
 
-COMMANDS: Final = (run, demo, policies, scenarios, explore, replay, matrix, claims, doctor)
+COMMANDS: Final = (run, demo, policies, scenarios, explore, replay, matrix, claims, explain, doctor)
 
 EPILOG = (
     "exit status: 1 there was a violation, 2 wrong use, 3 this machine cannot (and why);"

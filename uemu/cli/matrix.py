@@ -19,7 +19,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +38,9 @@ if TYPE_CHECKING:
 DIFFERS = 1
 DISAGREES = 70
 INTERRUPTED = 130
+
+HEAD_START_S = 2.0
+"""So long one process runs alone: to start others takes longer than most cells."""
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -126,6 +129,8 @@ def _fill(matrix: Matrix, args: argparse.Namespace) -> None:
     """Run the cells; a terminal sees how far it is."""
     start = monotonic()
     workers = make_workers(args)
+    if workers is not None:
+        workers = replace(workers, head_start_s=HEAD_START_S)
     total = len(matrix.names)
     with progress_bar(make_console(stderr=True)) as progress:
         line = progress.add_task(f"{total} cells", total=total)

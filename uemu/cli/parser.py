@@ -47,12 +47,12 @@ def error_text(message: str, *more: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def wrapped(text: str, indent: str = "") -> list[str]:
+def wrapped(text: str, indent: str = "", width: int = WIDEST) -> list[str]:
     """A paragraph in lines; those after the first are set off."""
     # What somebody typed, or may paste, stays in one piece.
     return textwrap.wrap(
         text,
-        WIDEST,
+        width,
         initial_indent=indent,
         subsequent_indent="  ",
         break_long_words=False,
