@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Uemu
+from uemu.claims.registry import CLAIMS
 from uemu.cli import explain as command
 from uemu.cli.explanations import cells_of, what_is
 from uemu.matrix.cells import How
@@ -138,11 +139,20 @@ def test_json_of_a_violation_and_of_a_scenario(uemu: Uemu) -> None:
     assert result["order"] == "io fork cpu child io"
 
 
+def test_a_claim_with_who_said_it_and_the_command_that_decides_it(uemu: Uemu) -> None:
+    done = uemu("explain", "C05")
+    parts = parts_of(done.out)
+    assert parts["Source"].startswith("A. Arcangeli, 2009-03-11 19:59, document 003, <")
+    assert parts["Expected"].startswith(CLAIMS["C05"].expected)
+    assert parts["Decided by"] == "uemu claims C05"
+    assert json.loads(uemu("explain", "C05", "--json").out)["decided_by"] == "uemu claims C05"
+
+
 def test_everything_that_has_a_name_can_be_explained(
     uemu: Uemu, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(command, "_cells", lambda name: [])
-    for name in (*all_names(), *KINDS, *SCENARIOS):
+    for name in (*all_names(), *KINDS, *SCENARIOS, *CLAIMS):
         done = uemu("explain", name)
         assert done.status == 0
         assert done.out.startswith(name)
@@ -154,12 +164,12 @@ def test_everything_that_has_a_name_can_be_explained(
     [
         (
             "lost-dma",
-            "no policy, violation or scenario is called 'lost-dma'; nearest: lost-dma-wri",
+            "no policy, violation, scenario or claim is called 'lost-dma'; nearest: lost-dma-w",
         ),
         ("linux-6.6", "nearest: linux-6.5"),
         ("gup-fast", "nearest: gup-fast-vs-fork"),
         ("linux-6.5:x", "nearest: linux-6.5"),
-        ("?", "nearest: see uemu policies, uemu scenarios"),
+        ("?", "nearest: see uemu policies, uemu scenarios, uemu claims"),
     ],
 )
 def test_an_unknown_name_is_refused_with_the_nearest(uemu: Uemu, name: str, error: str) -> None:

@@ -1,4 +1,4 @@
-"""``uemu explain``: what a policy, a violation or a scenario is, its source, its remedy."""
+"""``uemu explain``: what a policy, a violation, a scenario is, its source, its remedy."""
 
 from __future__ import annotations
 
@@ -21,13 +21,15 @@ def add_parser(subparsers: Subparsers) -> None:
     """Add the command."""
     parser = subparsers.add_parser(
         "explain",
-        help="say what a policy, a violation or a scenario is, its source, its remedy",
-        description="Say what a policy, a violation or a scenario is, where that stands, what it"
-        " shows and where, and what can be done about it. What shows what is run for it, in the"
-        " canonical order of each scenario.",
+        help="say what a policy, a violation, a scenario or a claim is, its source, its remedy",
+        description="Say what a policy, a violation, a scenario or a claim is, where that stands,"
+        " what it shows and where, and what can be done about it. What shows what is run for it,"
+        " in the canonical order of each scenario.",
     )
     parser.add_argument(
-        "name", metavar="NAME", help="a policy (with :VARIANT, if any), a violation, a scenario"
+        "name",
+        metavar="NAME",
+        help="a policy (with :VARIANT, if any), a violation, a scenario, a claim",
     )
     parser.add_argument(
         "--race", action="store_true", help="with the drawing of its race, if it has one"

@@ -1,4 +1,4 @@
-"""What can be explained: policies, violations, scenarios; for people and for programs.
+"""What can be explained: policies, violations, scenarios, claims; for people and for programs.
 
 What shows what is no table: the cells are run first.
 """
@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from uemu.claims.registry import CLAIMS
 from uemu.cli.parser import UsageError
 from uemu.matrix.cells import CellName
 from uemu.matrix.result import Cell, ordered
@@ -36,7 +37,7 @@ class Explained:
 
 
 def what_is(name: str) -> str:
-    """What a name stands for: ``policy``, ``violation`` or ``scenario``.
+    """What a name stands for: ``policy``, ``violation``, ``scenario`` or ``claim``.
 
     Raises:
         UsageError: nothing; the message names the nearest known ones.
@@ -45,17 +46,22 @@ def what_is(name: str) -> str:
         **dict.fromkeys(all_names(), "policy"),
         **dict.fromkeys(KINDS, "violation"),
         **dict.fromkeys(SCENARIOS, "scenario"),
+        **dict.fromkeys(CLAIMS, "claim"),
     }
     if name in known:
         return known[name]
     near = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
-    nearest = ", ".join(near) or "see uemu policies, uemu scenarios"
-    raise UsageError(f"no policy, violation or scenario is called {name!r}; nearest: {nearest}")
+    nearest = ", ".join(near) or "see uemu policies, uemu scenarios, uemu claims"
+    raise UsageError(
+        f"no policy, violation, scenario or claim is called {name!r}; nearest: {nearest}"
+    )
 
 
 def cells_of(name: str) -> list[CellName]:
     """The cells that have to be run before something can be explained."""
     what = what_is(name)
+    if what == "claim":
+        return []
     policies = [name] if what == "policy" else list(POLICIES)
     scenarios = [name] if what == "scenario" else list(SCENARIOS)
     return [CellName(policy, scenario) for scenario in scenarios for policy in policies]
@@ -63,7 +69,12 @@ def cells_of(name: str) -> list[CellName]:
 
 def explain(name: str, cells: Sequence[Cell]) -> Explained:
     """Say everything about something, once its cells were run."""
-    about = {"policy": _policy, "violation": _violation, "scenario": _scenario}[what_is(name)]
+    about = {
+        "policy": _policy,
+        "violation": _violation,
+        "scenario": _scenario,
+        "claim": _claim,
+    }[what_is(name)]
     return about(name, cells)
 
 
@@ -195,6 +206,39 @@ def _scenario(name: str, cells: Sequence[Cell]) -> Explained:
 def _module_of(scenario: Scenario) -> str:
     """Where a scenario is written down: `tests/test_names.py` sees to the name."""
     return f"uemu.scenario.{scenario.name.replace('-', '_')}"
+
+
+# A claim ------------------------------------------------------------------------------------
+
+
+def _claim(name: str, cells: Sequence[Cell]) -> Explained:
+    """What was said. Deciding it takes a search: that is another command's."""
+    claim = CLAIMS[name]
+    command = f"uemu claims {name}"
+    explanation = Explanation(
+        f"{name}: {claim.text}",
+        parts={
+            "Source": [
+                f"{each}, document {each.document}, <{each.message_id}>" for each in claim.sources
+            ],
+            "Readings": [each.name for each in claim.readings],
+            "Expected": [f"{claim.expected}: {claim.because}"],
+            "Decided by": [command],
+        },
+    )
+    return Explained(
+        explanation,
+        {
+            "what": "claim",
+            "name": name,
+            "claim": claim.text,
+            "sources": [each.as_json() for each in claim.sources],
+            "readings": [each.name for each in claim.readings],
+            "expected": claim.expected,
+            "because": claim.because,
+            "decided_by": command,
+        },
+    )
 
 
 # Shared -------------------------------------------------------------------------------------

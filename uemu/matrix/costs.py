@@ -119,6 +119,7 @@ class MeasuredWorld(SimulatedWorld):
     def takes_step(self, cpu: RecordingCpu) -> None:
         """Note who takes a step."""
         if self._counting:
+            self._goes_on(cpu.name)
             tasks = self.threads()
             self.steps.append(next(at for at, task in enumerate(tasks) if task.cpu is cpu))
 
@@ -153,9 +154,8 @@ class MeasuredWorld(SimulatedWorld):
         self.costs.faults += self._counting
 
     def _waited(self, cpu: str, mm: MmId, fn: str, what: str, done: bool) -> None:
-        if done:
-            self._goes_on(cpu)
-        elif isinstance(self._task_on(cpu).action, Fork):
+        # That it is done is told at the end of the call: when it went on, a step tells.
+        if not done and isinstance(self._task_on(cpu).action, Fork):
             self._parked[cpu] = len(self.steps)
 
     def _goes_on(self, cpu: str) -> None:
