@@ -41,6 +41,10 @@ ALL_POLICIES = (
     "linux-5.8",
     "linux-5.9",
     "linux-5.11",
+    "hubbard-2021-locked-pages",
+    "kara-2021-unmap-if-not-pinned",
+    "hildenbrand-2021-model1",
+    "hildenbrand-2021-model2",
     "linux-5.19",
     "linux-6.5",
 )

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from tests.common import one_page, two_mms
+from tests.common import one_page, run_steps, two_mms
 from uemu.abi import PROT_READ, PROT_WRITE, Foll
 from uemu.mm.gup import gup_release, lockless_pages_from_mm
 from uemu.mm.hooks import APIS
 from uemu.policy.linux_5_9 import Linux5_9
 from uemu.policy.linux_5_11 import WRITE_PROTECT_SEQ, Linux5_11
-from uemu.policy.registry import make_policy
+from uemu.policy.registry import POLICIES, make_policy
+from uemu.scenario.registry import SCENARIOS
+from uemu.scenario.simulate import simulate
 from uemu.step import run
 
 POLICY = "linux-5.11"
@@ -77,6 +79,28 @@ def test_fork_counts_twice_for_each_mapping_it_copies() -> None:
     parent.mmap()
     parent.fork()
     assert parent.mm.extra(WRITE_PROTECT_SEQ).peek() == 4
+
+
+def test_clear_refs_seq_is_a_variant_of_this_kernel_alone_and_changes_nothing_here() -> None:
+    assert list(POLICIES[POLICY].variants) == ["clear-refs-seq"]
+    assert not POLICIES["linux-5.19"].variants
+    scenario = SCENARIOS["gup-fast-vs-fork"]
+    variant = simulate(scenario, f"{POLICY}:clear-refs-seq")
+    assert variant.kinds == simulate(scenario, POLICY).kinds
+
+
+def test_whoever_write_protects_raises_the_same_counter() -> None:
+    """What clear_refs would call, in a function of its own."""
+    world, parent, buf = one_page(POLICY)
+    hooks = world.hooks
+    assert isinstance(hooks, Linux5_11)
+    _, taken = run_steps(hooks.write_protect_begin(parent.cpu, parent.mm, "clear_refs_write"))
+    assert taken == ["clear_refs_write"]
+    pages = lockless_pages_from_mm(world.kernel.mech, parent.cpu, parent.mm, [buf], FAST_PIN)
+    assert run(pages) == []
+    run(hooks.write_protect_end(parent.cpu, parent.mm, "clear_refs_write"))
+    pages = lockless_pages_from_mm(world.kernel.mech, parent.cpu, parent.mm, [buf], FAST_PIN)
+    assert run(pages) == [parent.page(buf)]
 
 
 def test_mprotect_to_read_only_and_back_still_loses_a_pinned_page() -> None:

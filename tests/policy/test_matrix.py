@@ -33,12 +33,6 @@ PLANNED = frozenset(
         "kamezawa-2009-dio-lock",
         "kosaki-2009-dont-unmap",
         "kosaki-2009-dont-unmap:one-check",
-        "hubbard-2021-locked-pages",
-        "hubbard-2021-locked-pages:fixed",
-        "kara-2021-unmap-if-not-pinned",
-        "hildenbrand-2021-model1",
-        "hildenbrand-2021-model2",
-        "linux-5.11:clear-refs-seq",
     ]
 )
 """Expectations may come before their policy."""

@@ -71,9 +71,15 @@ EXPECTED = (
         "fork looks at no reference before v5.9, and nobody stores",
     ),
     expect(
-        "linux-5.9 linux-5.11",
+        "linux-5.9 linux-5.11 hubbard-2021-locked-pages kara-2021-unmap-if-not-pinned",
         "dma-write-seen-by-other",
         "fork copies for pins only and O_DIRECT gets (ground truth a0 on 5.10)",
+    ),
+    expect(
+        "hildenbrand-2021-model1 hildenbrand-2021-model2",
+        "",
+        "fork finds the bit and a reference beside the entry's, a get or a pin, and copies for the"
+        " child (document 000)",
     ),
     expect(
         "linux-5.19",

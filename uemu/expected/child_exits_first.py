@@ -78,10 +78,16 @@ EXPECTED = (
         " (09854ba94c6a; ground truth a2 on 5.10)",
     ),
     expect(
-        "linux-5.11",
+        "linux-5.11 hubbard-2021-locked-pages kara-2021-unmap-if-not-pinned",
         "lost-dma-write",
         "page_count is 2 although nobody shares: the device's get makes the parent copy (ground"
         " truth a2 on 5.10)",
+    ),
+    expect(
+        "hildenbrand-2021-model1 hildenbrand-2021-model2",
+        "",
+        "fork finds the bit and a reference beside the entry's, a get or a pin, and copies for the"
+        " child (document 000)",
     ),
     expect(
         "linux-5.19",

@@ -7,7 +7,9 @@ EXPECTED = (
         "linux-2.6.29 redhat-2.6.18 arcangeli-2009-v1 arcangeli-2009-v2 piggin-2009-page "
         "torvalds-2009-directed-cow "
         "kamezawa-2009-dio-lock kosaki-2009-dont-unmap "
-        "linux-4.19 linux-5.8 linux-5.9 linux-5.11 linux-5.19 linux-6.5",
+        "linux-4.19 linux-5.8 linux-5.9 linux-5.11 hubbard-2021-locked-pages "
+        "kara-2021-unmap-if-not-pinned hildenbrand-2021-model1 hildenbrand-2021-model2 "
+        "linux-5.19 linux-6.5",
         "",
         "fork skips a VM_DONTCOPY area, so the parent's entry stays writable",
     ),

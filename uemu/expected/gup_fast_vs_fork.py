@@ -77,9 +77,15 @@ EXPECTED = (
         "told in order it is the lost read: page_count is 3",
     ),
     expect(
-        "linux-5.11",
+        "linux-5.11 hubbard-2021-locked-pages kara-2021-unmap-if-not-pinned",
         "dma-write-seen-by-other lost-dma-write",
         "told in order it is the lost read: O_DIRECT gets, and page_count is 3",
+    ),
+    expect(
+        "hildenbrand-2021-model1 hildenbrand-2021-model2",
+        "",
+        "told in order fork finds the bit and the reference, and copies; the race with gup-fast"
+        " needs other orders",
     ),
     expect(
         "linux-5.19",

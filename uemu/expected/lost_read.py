@@ -83,10 +83,16 @@ EXPECTED = (
         " and nobody maps the frame any more (09854ba94c6a; ground truth b3 on 5.10)",
     ),
     expect(
-        "linux-5.11",
+        "linux-5.11 hubbard-2021-locked-pages kara-2021-unmap-if-not-pinned",
         "lost-dma-write",
         "O_DIRECT gets, which neither fork nor write_protect_seq asks after; page_count is 3"
         " and then 2, so both stores copy (ground truth b3 on 5.10)",
+    ),
+    expect(
+        "hildenbrand-2021-model1 hildenbrand-2021-model2",
+        "",
+        "fork finds the bit and a reference beside the entry's, a get or a pin, and copies for the"
+        " child (document 000)",
     ),
     expect(
         "linux-5.19",

@@ -81,10 +81,16 @@ EXPECTED = (
         " the device writes (ground truth a1 on 5.10)",
     ),
     expect(
-        "linux-5.11",
+        "linux-5.11 hubbard-2021-locked-pages kara-2021-unmap-if-not-pinned",
         "dma-write-seen-by-other lost-dma-write",
         "page_count is 3, so the parent's store copies; the child keeps the frame (ground truth"
         " a1 on 5.10)",
+    ),
+    expect(
+        "hildenbrand-2021-model1 hildenbrand-2021-model2",
+        "",
+        "fork finds the bit and a reference beside the entry's, a get or a pin, and copies for the"
+        " child (document 000)",
     ),
     expect(
         "linux-5.19",

@@ -78,10 +78,16 @@ EXPECTED = (
         " parent copies, the child reuses the frame the device reads",
     ),
     expect(
-        "linux-5.9 linux-5.11",
+        "linux-5.9 linux-5.11 hubbard-2021-locked-pages kara-2021-unmap-if-not-pinned",
         "",
         "fork shares, but page_count keeps the child from reusing the frame (ground truth c2 on"
         " 5.10)",
+    ),
+    expect(
+        "hildenbrand-2021-model1 hildenbrand-2021-model2",
+        "",
+        "a reference to read is a reference: fork finds it and the bit, and copies for the child"
+        " (document 000)",
     ),
     expect(
         "linux-5.19",

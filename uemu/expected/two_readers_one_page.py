@@ -87,10 +87,16 @@ EXPECTED = (
         " the first reader's frame (dma_thread aborts on real 5.9)",
     ),
     expect(
-        "linux-5.11",
+        "linux-5.11 hubbard-2021-locked-pages kara-2021-unmap-if-not-pinned",
         "dma-write-seen-by-other lost-dma-write",
         "the second reader's write fault finds page_count 3 and copies (dma_thread aborts on"
         " real 5.10)",
+    ),
+    expect(
+        "hildenbrand-2021-model1 hildenbrand-2021-model2",
+        "",
+        "fork finds the bit and a reference beside the entry's, a get or a pin, and copies for the"
+        " child (document 000)",
     ),
     expect(
         "linux-5.19",

@@ -146,6 +146,7 @@ def lockless_pages_from_mm(
         for page in pages:
             gup_release(mech, cpu, page, foll)
         return []
+    pages = yield from hooks.gup_fast_keep(cpu, pages, foll)
     if Foll.PIN in foll:
         for page in pages:
             hooks.check_pinned(cpu, page)

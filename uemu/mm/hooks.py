@@ -202,6 +202,14 @@ class PolicyHooks(LockHooks, ABC):
         return True
         yield  # pragma: no cover
 
+    def gup_fast_keep(self, cpu: Cpu, pages: list[Page], foll: Foll) -> Op[list[Page]]:
+        """Which of the pages fast gup hands out, from the first on, once it may keep them.
+
+        Interrupts are on. The policy gives the others back itself.
+        """
+        return pages
+        yield  # pragma: no cover
+
     def foll_cow_broken(self, foll: Foll) -> Foll:
         """How gup looks again once COW is broken in an area without VM_WRITE.
 

@@ -27,9 +27,15 @@ Not modelled: reclaim, which does not put into the swap cache what may be
          without the seqcount, commit 9348b73c2e1b ("mm: don't play games with
          pinned pages in clear_page_refs"); hugetlb, which fork does not copy
          before v5.12; what linux-5.9 does not model.
+Variants: clear-refs-seq, what L. Torvalds proposes on 2021-09-29 15:47 (document
+         002): clear_refs, too, raises the counter around its look for pins, so
+         that gup-fast cannot pin what it is about to write-protect. It changes
+         clear_refs alone; until that is modelled it is the policy itself.
 """
 
 from __future__ import annotations
+
+from typing import ClassVar
 
 from uemu.abi import Foll
 from uemu.mm.mm_struct import MmStruct
@@ -45,16 +51,27 @@ class Linux5_11(Linux5_9):
     name = "linux-5.11"
     year = 2021
     summary = "as linux-5.9, and gup-fast does not pin while fork runs: write_protect_seq"
+    variants: ClassVar = {
+        "clear-refs-seq": "clear_refs raises write_protect_seq, too, while it looks for pins"
+    }
 
     def copy_page_range_begin(self, cpu: Cpu, src: MmStruct) -> Op[None]:
-        """raw_write_seqcount_begin(&src_mm->write_protect_seq)."""
-        yield Step("copy_page_range", "write_protect_seq odd", locked=True)
-        cpu.count(src.extra(WRITE_PROTECT_SEQ), 1)
+        """Nobody pins by gup-fast from here on."""
+        return self.write_protect_begin(cpu, src, "copy_page_range")
 
     def copy_page_range_end(self, cpu: Cpu, src: MmStruct) -> Op[None]:
-        """raw_write_seqcount_end(&src_mm->write_protect_seq)."""
-        yield Step("copy_page_range", "write_protect_seq even", locked=True)
-        cpu.add(src.extra(WRITE_PROTECT_SEQ), 1)
+        """What was write-protected cannot be taken any more."""
+        return self.write_protect_end(cpu, src, "copy_page_range")
+
+    def write_protect_begin(self, cpu: Cpu, mm: MmStruct, fn: str) -> Op[None]:
+        """raw_write_seqcount_begin(&mm->write_protect_seq), in the function ``fn``."""
+        yield Step(fn, "write_protect_seq odd", locked=True)
+        cpu.count(mm.extra(WRITE_PROTECT_SEQ), 1)
+
+    def write_protect_end(self, cpu: Cpu, mm: MmStruct, fn: str) -> Op[None]:
+        """raw_write_seqcount_end(&mm->write_protect_seq)."""
+        yield Step(fn, "write_protect_seq even", locked=True)
+        cpu.add(mm.extra(WRITE_PROTECT_SEQ), 1)
 
     def gup_fast_begin(self, cpu: Cpu, mm: MmStruct, foll: Foll) -> Op[int | None]:
         """Refuse while fork copies entries. Linux: lockless_pages_from_mm."""

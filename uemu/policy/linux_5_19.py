@@ -4,7 +4,8 @@ An anonymous page that one mm alone maps carries PG_anon_exclusive. An
 exclusive page is reused on a write fault without another question, whoever
 holds it. fork clears the bit and shares, unless the page may be pinned: then
 the child gets a copy and the bit stays. A read-only pin of a page that is not
-exclusive first unshares it.
+exclusive first unshares it. It is hildenbrand-2021-model1 but for those two:
+fork copies for pins alone, and pins unshare.
 
 Holds:   every FOLL_PIN, read or write, stays with the page its owner sees,
          over fork, mprotect and a child that comes and goes.
@@ -29,33 +30,25 @@ from __future__ import annotations
 
 from uemu.abi import Foll
 from uemu.errors import InvariantError
-from uemu.mm.fault import wp_page_copy, wp_page_reuse
-from uemu.mm.fork import share_page
 from uemu.mm.gup import gup_grab
 from uemu.mm.hooks import NeedFault
 from uemu.mm.mm_struct import MmStruct
-from uemu.mm.page import Page, page_count, trylock_page, unlock_page
+from uemu.mm.page import Page
 from uemu.mm.pte import Pte
 from uemu.mm.vma import Vma
-from uemu.policy.linux_5_11 import Linux5_11
+from uemu.policy.hildenbrand_2021_model1 import Hildenbrand2021Model1
 from uemu.step import Cpu, Op, Step
 
 
-class Linux5_19(Linux5_11):
-    """W asks PG_anon_exclusive, then page_count; read-only pins unshare."""
+class Linux5_19(Hildenbrand2021Model1):
+    """The first of the two models: F copies for pins alone, and read-only pins unshare."""
 
     name = "linux-5.19"
     year = 2022
     try_grab_fn = "try_grab_folio"
+    copy_looks = "exclusive and pinned ?"
+    dup_fn = "page_try_dup_anon_rmap"
     summary = "PG_anon_exclusive decides reuse; read-only pins unshare; O_DIRECT is a get"
-
-    def new_anon_page(self, cpu: Cpu, page: Page) -> None:
-        """page_add_new_anon_rmap() marks the page exclusive."""
-        self.set_anon_exclusive(cpu, page, True)
-
-    def set_anon_exclusive(self, cpu: Cpu, page: Page, exclusive: bool) -> None:
-        """A locked set_bit() or clear_bit(). Linux: SetPageAnonExclusive()."""
-        cpu.rmw(page.anon_exclusive, lambda _: exclusive)
 
     def gup_mark_mm(self, cpu: Cpu, mm: MmStruct, foll: Foll) -> None:
         """A locked set_bit(), unless it is set. Linux: mm_set_has_pinned_flag()."""
@@ -64,66 +57,9 @@ class Linux5_19(Linux5_11):
 
     # fork -------------------------------------------------------------------------------
 
-    def copy_present_pte(
-        self, cpu: Cpu, src: MmStruct, dst: MmStruct, vma: Vma, base: int
-    ) -> Op[None]:
-        """Clear the bit and share, or copy. Linux: page_try_dup_anon_rmap()."""
-        lock = src.page_table_lock
-        yield lock.step("page_try_dup_anon_rmap", "exclusive and pinned ?")
-        lock.enter(cpu)
-        pte = cpu.read(src.pte(base))
-        if not isinstance(pte, Pte):
-            return
-        page = self.mech.page_of(pte)
-        exclusive = not page.reserved and cpu.read(page.anon_exclusive)
-        if exclusive and self.page_needs_cow_for_dma(cpu, src, page):
-            yield from self.copy_present_page(cpu, src, dst, vma, base, page)
-            return
-        if exclusive:
-            lock.acquire(cpu)
-            yield Step("page_try_dup_anon_rmap", "no longer exclusive")
-            self.set_anon_exclusive(cpu, page, False)
-        if vma.is_cow_mapping() and pte.write:
-            lock.acquire(cpu)
-            yield Step("copy_present_pte", "share read-only")
-            pte = pte.wrprotect()
-            self.mech.ptep_set_wrprotect(cpu, src, base, pte)
-        lock.release(cpu)
-        share_page(self.mech, cpu, dst, base, pte)
-
-    # write fault ------------------------------------------------------------------------
-
-    def do_wp_page(
-        self, cpu: Cpu, mm: MmStruct, vma: Vma, base: int, *, unshare: bool = False
-    ) -> Op[None]:
-        """Reuse what is exclusive, or has one reference and so becomes exclusive."""
-        lock = mm.page_table_lock
-        yield lock.step("do_wp_page", "exclusive ?")
-        lock.enter(cpu)
-        pte = cpu.read(mm.pte(base))
-        if not isinstance(pte, Pte) or pte.write:
-            return
-        page = self.mech.page_of(pte)
-        if not page.reserved and cpu.read(page.anon_exclusive):
-            if not unshare:
-                wp_page_reuse(self.mech, cpu, mm, vma, base, pte)
-            return
-        # The kernel asks for the count twice, before it takes the page lock and
-        # under it: whoever came in between might as well have come before.
-        if page.reserved or self.has_other_references(cpu, page) or not trylock_page(cpu, page):
-            yield from wp_page_copy(self.mech, cpu, mm, vma, base, pte, page, writable=not unshare)
-            return
-        lock.acquire(cpu)
-        yield Step("page_move_anon_rmap", "exclusive from now on", locked=True)
-        self.set_anon_exclusive(cpu, page, True)
-        unlock_page(cpu, page)
-        if not unshare:
-            wp_page_reuse(self.mech, cpu, mm, vma, base, pte)
-        lock.release(cpu)
-
-    def has_other_references(self, cpu: Cpu, page: Page) -> bool:
-        """Whether anybody but this entry refers to a page that is not exclusive."""
-        return page_count(cpu, page) != 1
+    def fork_must_copy(self, cpu: Cpu, src: MmStruct, page: Page) -> bool:
+        """A get is shared like any page. Linux: page_try_dup_anon_rmap()."""
+        return self.page_needs_cow_for_dma(cpu, src, page)
 
     # mm/gup.c ----------------------------------------------------------------------------
 

@@ -9,7 +9,11 @@ from uemu.mm.hooks import PolicyHooks
 from uemu.policy.arcangeli_2009_page_multiple import Arcangeli2009PageMultiple
 from uemu.policy.arcangeli_2009_v1 import Arcangeli2009V1
 from uemu.policy.arcangeli_2009_v2 import Arcangeli2009V2
+from uemu.policy.hildenbrand_2021_model1 import Hildenbrand2021Model1
+from uemu.policy.hildenbrand_2021_model2 import Hildenbrand2021Model2
+from uemu.policy.hubbard_2021_locked_pages import Hubbard2021LockedPages
 from uemu.policy.kamezawa_2009_dio_lock import Kamezawa2009DioLock
+from uemu.policy.kara_2021_unmap_if_not_pinned import Kara2021UnmapIfNotPinned
 from uemu.policy.kosaki_2009_dont_unmap import Kosaki2009DontUnmap
 from uemu.policy.linux_2_4_dio_pglock import Linux2_4DioPglock
 from uemu.policy.linux_2_6_7 import Linux2_6_7
@@ -42,6 +46,10 @@ POLICIES: Final[dict[str, type[PolicyHooks]]] = {
         Linux5_8,
         Linux5_9,
         Linux5_11,
+        Hubbard2021LockedPages,
+        Kara2021UnmapIfNotPinned,
+        Hildenbrand2021Model1,
+        Hildenbrand2021Model2,
         Linux5_19,
         Linux6_5,
     )

@@ -1,0 +1,143 @@
+"""Exclusive pages, first model (Hildenbrand, 2021-12): a bit for whatever is mapped writable.
+
+"Whenever mapping an anonymous page R/W (after COW, during ordinary fault, on
+swapin), we mark the page exclusive", and the bit is never lost. A write fault
+reuses what has one reference, "no matter what"; what has more it reuses if
+the bit is set. "fork() will process the bit for each and every process, even
+if there was no GUP, and will copy if there are additional references": else
+it clears the bit and shares. gup asks for nothing new, fast or slow, and what
+is taken to read may be shared. The rest is 5.11. J. Gunthorpe prefers this
+model; PG_anon_exclusive of 5.19 is it, with unsharing on top.
+
+Holds:   whoever holds a page that is exclusive, get or pin, to read or to write,
+         before fork or between two mprotects, keeps it; a device never
+         receives another process's bytes.
+Breaks:  a get that gup-fast takes between fork's look at the count and its
+         write-protection is shared, and lost when its owner stores
+         (lost-dma-write, dma-write-seen-by-other): fork cannot see it, and
+         write_protect_seq is asked for pins alone. A read-only reference to a
+         page that is not exclusive goes stale ("broken like VFIO",
+         stale-dma-read). fork's copy is no snapshot, as in 5.9
+         (torn-fork-copy).
+Costs:   at fork one look at each page's bit and count, an atomic for each that
+         is shared, and a copy for each that anybody refers to, a pipe included.
+Relies:  the bit changes under the page table lock; one PTE maps what has it.
+Source:  document 000, D. Hildenbrand, 2021-12-21 16:19 +0100, quoted and
+         answered by J. Gunthorpe ("I prefer this one as well"); there is no
+         patch. That a page which FOLL_FORCE copied is exclusive, although it is
+         not mapped writable, is said there too ("then we know they get
+         PageAnonExclusive"). Linux v5.11, as in linux-5.11, for the rest.
+Not modelled: swap and migration, which keep the bit, KSM; FAULT_FLAG_UNSHARE,
+         left "out of the picture for now" (see linux-5.19); the order in which a
+         write fault asks the count and the bit, which changes nothing; what
+         linux-5.11 does not model.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from uemu.mm.fault import wp_page_copy, wp_page_reuse
+from uemu.mm.fork import share_page
+from uemu.mm.mm_struct import MmStruct
+from uemu.mm.page import Page, page_count, trylock_page, unlock_page
+from uemu.mm.pte import Pte
+from uemu.mm.vma import Vma
+from uemu.policy.linux_5_11 import Linux5_11
+from uemu.step import Cpu, Op, Step
+
+
+class Hildenbrand2021Model1(Linux5_11):
+    """W asks the bit and the count; F the same; G nothing.
+
+    Attributes:
+        dup_fn: the function in which fork decides, for drawings.
+    """
+
+    name = "hildenbrand-2021-model1"
+    summary = "what is mapped writable is exclusive; fork copies it if anybody refers to it"
+    variants: ClassVar = {}
+    copy_looks = "exclusive and held ?"
+    dup_fn: ClassVar[str] = "copy_present_pte"
+
+    def new_anon_page(self, cpu: Cpu, page: Page) -> None:
+        """A fresh page is exclusive."""
+        self.set_anon_exclusive(cpu, page, True)
+
+    def set_anon_exclusive(self, cpu: Cpu, page: Page, exclusive: bool) -> None:
+        """A locked set_bit() or clear_bit(). Linux: SetPageAnonExclusive()."""
+        cpu.rmw(page.anon_exclusive, lambda _: exclusive)
+
+    def has_other_references(self, cpu: Cpu, page: Page) -> bool:
+        """Whether anybody but the one entry that maps it refers to a page."""
+        return page_count(cpu, page) != 1
+
+    # fork -------------------------------------------------------------------------------
+
+    def copy_present_pte(
+        self, cpu: Cpu, src: MmStruct, dst: MmStruct, vma: Vma, base: int
+    ) -> Op[None]:
+        """Clear the bit and share, or copy."""
+        lock = src.page_table_lock
+        yield lock.step(self.dup_fn, self.copy_looks)
+        lock.enter(cpu)
+        pte = cpu.read(src.pte(base))
+        if not isinstance(pte, Pte):
+            return
+        page = self.mech.page_of(pte)
+        exclusive = not page.reserved and cpu.read(page.anon_exclusive)
+        if exclusive and self.fork_must_copy(cpu, src, page):
+            yield from self.copy_present_page(cpu, src, dst, vma, base, page)
+            return
+        if exclusive:
+            lock.acquire(cpu)
+            yield Step(self.dup_fn, "no longer exclusive")
+            self.set_anon_exclusive(cpu, page, False)
+        if vma.is_cow_mapping() and pte.write:
+            lock.acquire(cpu)
+            yield Step("copy_present_pte", "share read-only")
+            pte = pte.wrprotect()
+            self.mech.ptep_set_wrprotect(cpu, src, base, pte)
+        lock.release(cpu)
+        share_page(self.mech, cpu, dst, base, pte)
+
+    def fork_must_copy(self, cpu: Cpu, src: MmStruct, page: Page) -> bool:
+        """Whether an exclusive page may not be shared: "additional references"."""
+        return self.has_other_references(cpu, page)
+
+    # write fault ------------------------------------------------------------------------
+
+    def do_wp_page(
+        self, cpu: Cpu, mm: MmStruct, vma: Vma, base: int, *, unshare: bool = False
+    ) -> Op[None]:
+        """Reuse what is exclusive, or has one reference and so is taken over.
+
+        Nobody asks for an unshare fault before linux-5.19.
+        """
+        lock = mm.page_table_lock
+        yield lock.step("do_wp_page", "exclusive ?")
+        lock.enter(cpu)
+        pte = cpu.read(mm.pte(base))
+        if not isinstance(pte, Pte) or pte.write:
+            return
+        page = self.mech.page_of(pte)
+        if not page.reserved and cpu.read(page.anon_exclusive):
+            if not unshare:
+                wp_page_reuse(self.mech, cpu, mm, vma, base, pte)
+            return
+        # The kernel asks for the count twice, before it takes the page lock and
+        # under it: whoever came in between might as well have come before.
+        if page.reserved or self.has_other_references(cpu, page) or not trylock_page(cpu, page):
+            yield from wp_page_copy(self.mech, cpu, mm, vma, base, pte, page, writable=not unshare)
+            return
+        lock.acquire(cpu)
+        yield Step("page_move_anon_rmap", "take the page over", locked=True)
+        self.take_over(cpu, page)
+        unlock_page(cpu, page)
+        if not unshare:
+            wp_page_reuse(self.mech, cpu, mm, vma, base, pte)
+        lock.release(cpu)
+
+    def take_over(self, cpu: Cpu, page: Page) -> None:
+        """A write fault found no other reference: the page is exclusive. Atomic: inside a step."""
+        self.set_anon_exclusive(cpu, page, True)
