@@ -30,6 +30,9 @@ EVERY_POLICY = [
     for name in (policy.name, *(f"{policy.name}:{variant}" for variant in policy.variants))
 ]
 
+WAITED = "fork-blocked"
+"""An explorer does not run what has to wait, so nobody waits in its orders."""
+
 
 @cache
 def found(scenario: str, policy: str) -> dict[str, Run]:
@@ -89,7 +92,8 @@ def _widest(picture: str) -> float:
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_nothing_that_shows_in_a_scenarios_own_order_is_left_out(scenario: str) -> None:
     for policy in (name for name in POLICIES if exists(scenario, name)):
-        assert simulate(SCENARIOS[scenario], policy).kinds <= found(scenario, policy).keys()
+        shown = simulate(SCENARIOS[scenario], policy).kinds - {WAITED}
+        assert shown <= found(scenario, policy).keys()
 
 
 @pytest.mark.parametrize("width", [NARROWEST, 80])
