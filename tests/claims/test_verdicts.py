@@ -14,51 +14,38 @@ from uemu.claims.claim import CONFIRMED, REFUTED
 from uemu.claims.question import Swap
 from uemu.claims.registry import CLAIMS
 from uemu.claims.survey import survey
-from uemu.mm.fault import wp_page_reuse
-from uemu.mm.mm_struct import MmStruct
-from uemu.mm.pte import Pte
-from uemu.mm.vma import Vma
-from uemu.policy.linux_2_6_29 import Linux2_6_29
-from uemu.policy.registry import POLICIES
 from uemu.scenario.actions import Fork, Signal, WaitFor
 from uemu.scenario.registry import SCENARIOS
 from uemu.scenario.script import Script, Stage
-from uemu.step import Cpu, Op
 
 pytestmark = pytest.mark.slow
 
 V1, V2 = "arcangeli-2009-v1", "arcangeli-2009-v2"
 PIGGIN = "piggin-2009-page"
+DIRECTED = "torvalds-2009-directed-cow"
+COUNTS = "kosaki-2009-dont-unmap"
 
 CONTROLS = {
     "C01": (Swap("linux-2.6.29", V2), REFUTED),
     "C02": (Swap("linux-2.6.29", V2), REFUTED),
-    "C03": (Swap("linux-2.6.29", "first-writer-stays"), REFUTED),
+    "C03": (Swap("linux-2.6.29", DIRECTED), REFUTED),
     "C04": (Swap(f"{V1}:norecheck", V1), REFUTED),
     "C05": (Swap(V1, f"{V1}:norecheck"), REFUTED),
+    "C06": (Swap(DIRECTED, V2), CONFIRMED),
+    "C07": (Swap(DIRECTED, V2), REFUTED),
     "C10": (Swap(PIGGIN, V1), REFUTED),
+    "C13": (Swap(PIGGIN, V1), CONFIRMED),
+    "C16": (Swap(COUNTS, "linux-2.6.29"), REFUTED),
     "C24": (Swap("dontfork", "lost-read"), REFUTED),
+    "C25": (Swap("lost-read-aligned", "lost-read"), REFUTED),
     "C30": (Swap("linux-5.9", "linux-2.6.29"), REFUTED),
+    "C31": (Swap("linux-5.11", "linux-5.19"), REFUTED),
     "C33": (Swap("linux-6.5", "linux-5.19"), REFUTED),
+    "C35": (Swap("linux-2.6.29", COUNTS), REFUTED),
+    "C36": (Swap(DIRECTED, V2), REFUTED),
     "C41": (Swap(PIGGIN, f"{V1}:norecheck"), CONFIRMED),
     "C45": (Swap("fork-mid-update", "fork-after-update"), REFUTED),
 }
-
-
-class FirstWriterStays(Linux2_6_29):
-    """A kernel that reuses a page whoever else maps it."""
-
-    name = "first-writer-stays"
-
-    def do_wp_page(
-        self, cpu: Cpu, mm: MmStruct, vma: Vma, base: int, *, unshare: bool = False
-    ) -> Op[None]:
-        """Reuse."""
-        yield mm.page_table_lock.step("do_wp_page", "reuse")
-        mm.page_table_lock.enter(cpu)
-        pte = cpu.read(mm.pte(base))
-        if isinstance(pte, Pte) and not pte.write:
-            wp_page_reuse(self.mech, cpu, mm, vma, base, pte)
 
 
 def _cpu_then_signal(stage: Stage) -> Script:
@@ -73,8 +60,7 @@ def _fork_after(stage: Stage) -> Script:
 
 @pytest.fixture
 def made_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A policy and a scenario that nobody proposed."""
-    monkeypatch.setitem(POLICIES, "first-writer-stays", FirstWriterStays)
+    """A program that takes a lock."""
     ordered = replace(
         SCENARIOS["fork-mid-update"],
         name="fork-after-update",
@@ -93,7 +79,10 @@ def test_every_claim_has_a_control_that_changes_its_verdict() -> None:
 @pytest.mark.parametrize("id_", CONTROLS)
 def test_the_control_of_a_claim_comes_out_otherwise(id_: str) -> None:
     swap, verdict = CONTROLS[id_]
-    (found,) = survey([CLAIMS[id_].instead(swap)])
+    claim = CLAIMS[id_].instead(swap)
+    if not claim.open:
+        claim = replace(claim, readings=claim.readings[:1])
+    (found,) = survey([claim])
     assert found.verdict == verdict, found.why
 
 
@@ -102,9 +91,14 @@ READINGS = {
     "C03": (True, False),
     "C04": (True, False),
     "C05": (True, True, False),
+    "C06": (False, True),
+    "C13": (False, True),
+    "C16": (True, False, True),
     "C24": (True, False),
+    "C25": (True, False),
     "C30": (True, False),
     "C33": (True, False),
+    "C35": (True, False),
     "C41": (False, False, False),
 }
 """Which readings hold."""

@@ -1,15 +1,48 @@
-"""Asking page_count before a page is reused (C16, C30)."""
+"""Asking page_count before a page is reused (C16, C30, C31)."""
 
 from __future__ import annotations
 
 from uemu.claims.claim import CONFIRMED, Claim, reading
-from uemu.claims.question import never
-from uemu.claims.source import GUNTHORPE
+from uemu.claims.question import never, shows
+from uemu.claims.source import GUNTHORPE, torvalds
 
 FOREIGN = "foreign-dma-read"
 UNSAFE = "unsafe-reuse"
 
+COUNTS = "kosaki-2009-dont-unmap"
+"""2.6.29 that asks for page_count in do_wp_page."""
+TODAY = "linux-5.11"
+"""What he spoke of: before PG_anon_exclusive."""
+
 CLAIMS = (
+    Claim(
+        "C16",
+        "looking at page_count in do_wp_page fixes the reverse race",
+        (
+            torvalds("16 17:42", "alpine.LFD.2.00.0903161034030.3675@localhost.localdomain"),
+            torvalds("17 00:44", "alpine.LFD.2.00.0903161739310.3082@localhost.localdomain"),
+        ),
+        (
+            reading(
+                "a TLB flush waits for a running gup-fast, as on x86",
+                shows(FOREIGN, "reverse-race", "linux-2.6.29"),
+                never(FOREIGN, "reverse-race", COUNTS),
+                never(FOREIGN, "ro-pin-then-fork", COUNTS),
+                never(FOREIGN, "both-pinned-for-read", COUNTS),
+            ),
+            reading(
+                "a TLB flush does not wait",
+                never(FOREIGN, "reverse-race", COUNTS, ipi_wait=False),
+            ),
+            reading(
+                "it does not, and gup-fast looks at the entry again, as it did later",
+                never(FOREIGN, "reverse-race", "linux-5.9", ipi_wait=False),
+            ),
+        ),
+        CONFIRMED,
+        "who holds the page has raised its count, so both stores leave the frame; only a gup-fast"
+        " that took it from an entry gone meanwhile comes after the count was read",
+    ),
     Claim(
         "C30",
         "refcount == 1 always means safe to reuse",
@@ -26,13 +59,30 @@ CLAIMS = (
             ),
             reading(
                 "in 2.6.29 with that question, where a TLB flush does not wait for gup-fast",
-                never(
-                    UNSAFE, "reverse-race", "kosaki-2009-dont-unmap", watch="reuses", ipi_wait=False
-                ),
+                never(UNSAFE, "reverse-race", COUNTS, watch="reuses", ipi_wait=False),
             ),
         ),
         CONFIRMED,
         "whoever can reach the page holds a reference; gup-fast may take one after the count was"
         " read, but since 4.x it looks at the entry again and drops it",
+    ),
+    Claim(
+        "C31",
+        "a read-only reference to a page not exclusive is either tolerant of a false COW or broken"
+        " like VFIO",
+        (GUNTHORPE,),
+        (
+            reading(
+                "the users there were: O_DIRECT, vmsplice, VFIO",
+                never("foreign-dma-read stale-dma-read", "reverse-race", TODAY),
+                never("foreign-dma-read stale-dma-read", "both-pinned-for-read", TODAY),
+                never("secret-leak stale-dma-read", "vmsplice-then-fork", TODAY),
+                shows("stale-dma-read", "ro-longterm-pin", TODAY),
+            ),
+        ),
+        CONFIRMED,
+        "a request wants what the memory held when it was made, a pipe what was put into it: a"
+        " copy that others go on with does no harm; who keeps the page to see later stores has it"
+        " no more",
     ),
 )

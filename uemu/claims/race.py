@@ -1,4 +1,4 @@
-"""The race itself: what fork does to a read in flight, and to whom (C01 to C03)."""
+"""The race itself: what fork does to a read in flight, and to whom (C01 to C03, C25, C35)."""
 
 from __future__ import annotations
 
@@ -61,5 +61,43 @@ CLAIMS = (
         CONFIRMED,
         "do_wp_page copies while mapcount is above 1, whoever asks; but two that ask at the same"
         " time both find 2, and then the frame is nobody's",
+    ),
+    Claim(
+        "C25",
+        "memalign(4096) is safe where memalign(512) is not",
+        (_SAID_FIRST,),
+        (
+            reading(
+                "the parent does not miss its read",
+                shows("lost-dma-write", "lost-read-no-child-write", BASELINE),
+                never("lost-dma-write", "lost-read-aligned", BASELINE),
+            ),
+            reading(
+                "nor does the child see it",
+                never("dma-write-seen-by-other", "lost-read-aligned", BASELINE),
+            ),
+        ),
+        CONFIRMED,
+        "nobody stores to a page that is a buffer and nothing else, so it is not copied; but fork"
+        " shares it while the device writes (ground truth a0)",
+    ),
+    Claim(
+        "C35",
+        "only fork has the race",
+        (torvalds("16 16:32", "alpine.LFD.2.00.0903160927240.3675@localhost.localdomain"),),
+        (
+            reading(
+                "as do_wp_page is: a page that was never shared has mapcount 1",
+                shows("lost-dma-write", "lost-read-no-child-write", BASELINE),
+                never("lost-dma-write", "mprotect-toggle-while-pinned", BASELINE),
+            ),
+            reading(
+                "with page_count in do_wp_page, which he asks for the next day",
+                never("lost-dma-write", "mprotect-toggle-while-pinned", "kosaki-2009-dont-unmap"),
+            ),
+        ),
+        CONFIRMED,
+        "a write fault on a page that one process maps reuses it, whoever holds it; where"
+        " references are asked for, mprotect and a store are enough; swap is not looked at here",
     ),
 )

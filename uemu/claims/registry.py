@@ -5,14 +5,15 @@ from __future__ import annotations
 import difflib
 from typing import Final
 
-from uemu.claims import counts, exclusive, marking, race, users
+from uemu.claims import counts, decow, directed, exclusive, marking, race, users
 from uemu.claims.claim import Claim
+
+_FAMILIES = (race, marking, directed, decow, counts, exclusive, users)
 
 CLAIMS: Final[dict[str, Claim]] = {
     claim.id: claim
     for claim in sorted(
-        (claim for family in (race, marking, counts, exclusive, users) for claim in family.CLAIMS),
-        key=lambda claim: claim.id,
+        (claim for family in _FAMILIES for claim in family.CLAIMS), key=lambda claim: claim.id
     )
 }
 
