@@ -18,6 +18,7 @@ import pytest
 
 from tests.cli.conftest import Uemu
 from tests.cli.mortal_world import Deadly
+from uemu.cli import matrix
 from uemu.cli import workers as workers_module
 from uemu.cli.workers import Cluster, on_cluster
 from uemu.errors import HostError
@@ -124,6 +125,19 @@ def test_the_command_searches_on_a_cluster(dask: Dask, uemu: Uemu) -> None:
     done = uemu("explore", "lost-read-no-child-write", "--cluster", dask.address)
     assert (done.status, done.err) == (1, "")
     assert ": exhaustive, under sequential consistency" in done.out.splitlines()[1]
+
+
+@needs_distributed
+@pytest.mark.slow
+def test_a_matrix_is_run_on_a_cluster(
+    dask: Dask, uemu: Uemu, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(matrix, "HEAD_START_S", 0)
+    dask.add_worker()
+    dask.wait_for_workers(1)
+    done = uemu("matrix", "--scenario", "lost-read", "--cluster", dask.address)
+    assert (done.status, done.err) == (0, "")
+    assert done.out.rstrip().endswith("not applicable; none differ from what is expected")
 
 
 @needs_distributed

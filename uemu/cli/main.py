@@ -1,8 +1,9 @@
 """The command line's front: which command, what exit status, what becomes of errors.
 
-Exit status: 0; 1 there was a violation; 2 wrong use; 3 this machine cannot;
-70 uemu broke a rule of its own; 130 interrupted; 141 nobody reads the output.
-That of ``run`` is the program's, or 126 and 127 for one that cannot be run.
+Exit status: 0; 1 there was a violation, or something is not as expected; 2 wrong
+use; 3 this machine cannot; 70 uemu broke a rule of its own; 130 interrupted;
+141 nobody reads the output. That of ``run`` is the program's, or 126 and 127
+for one that cannot be run.
 """
 
 from __future__ import annotations
@@ -37,8 +38,8 @@ NO_READER: Final = 141
 COMMANDS: Final = (run, demo, policies, scenarios, explore, replay, matrix, claims, explain, doctor)
 
 EPILOG = (
-    "exit status: 1 there was a violation, 2 wrong use, 3 this machine cannot (and why);"
-    " of run: the program's own"
+    "exit status: 1 there was a violation, of matrix and claims: something is not as expected;"
+    " 2 wrong use; 3 this machine cannot (and why); of run: the program's own"
 )
 
 

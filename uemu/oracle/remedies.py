@@ -59,6 +59,7 @@ SPAWN: Final = Remedy(
     "who only wants to run another program takes posix_spawn(3), or vfork(2) and execve(2): no page"
     " table is copied, and no page is shared.",
     "L. Torvalds, 2009-03-11 22:06",
+    "posix-spawn",
 )
 SHARED: Final = Remedy(
     "MAP_SHARED",
