@@ -35,6 +35,7 @@ ALL_POLICIES = (
     "arcangeli-2009-v2",
     "piggin-2009-page",
     "torvalds-2009-directed-cow",
+    "torvalds-2009-page-count",
     "kamezawa-2009-dio-lock",
     "kosaki-2009-dont-unmap",
     "linux-4.19",
@@ -49,6 +50,9 @@ ALL_POLICIES = (
     "linux-6.5",
 )
 """Written out, so that a test that runs over all of them shows who was added."""
+
+FORK_WAITS = ("torvalds-2009-page-count",)
+"""Those whose fork waits until direct I/O is over."""
 
 DIRECT_READS_RETURN = tuple(name for name in ALL_POLICIES if name != "kamezawa-2009-dio-lock")
 """Those whose direct reads break COW by themselves, whatever the other process does."""

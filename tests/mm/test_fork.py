@@ -6,7 +6,7 @@ import errno
 
 import pytest
 
-from tests.common import ALL_POLICIES, TinyWorld, one_page, run_steps, two_mms
+from tests.common import ALL_POLICIES, FORK_WAITS, TinyWorld, one_page, run_steps, two_mms
 from uemu.abi import (
     MADV_DOFORK,
     MADV_DONTFORK,
@@ -169,8 +169,11 @@ def test_a_swap_entry_is_shared_unexamined() -> None:
     assert not isinstance(parent.mm.pte(buf).peek(), Pte)
 
 
-@pytest.mark.parametrize("api", ["o_direct", "rdma"])
-@every_policy
+@pytest.mark.parametrize(
+    ("policy", "api"),
+    [(policy, "rdma") for policy in ALL_POLICIES]
+    + [(policy, "o_direct") for policy in ALL_POLICIES if policy not in FORK_WAITS],
+)
 def test_a_held_page_without_access_gives_the_child_no_access(policy: str, api: str) -> None:
     _, parent, buf = one_page(policy)
     if api == "rdma":

@@ -51,6 +51,12 @@ EXPECTED = (
         "gup marked the page PG_dontcow, so fork copies for the child; the parent reuses",
     ),
     expect(
+        "torvalds-2009-page-count",
+        "fork-blocked",
+        "fork waits until the read is over (directio_sem, 03-16 16:01), so the child"
+        " has the device's bytes as anything else the parent read before",
+    ),
+    expect(
         "kamezawa-2009-dio-lock",
         "dma-write-seen-by-other",
         "fork is left alone and shares whatever a device does; nobody stores, so no COW waits",

@@ -50,6 +50,12 @@ EXPECTED = (
         "gup marked the page PG_dontcow, so fork copies for the child; the parent reuses",
     ),
     expect(
+        "torvalds-2009-page-count",
+        "fork-blocked",
+        "fork waits until the read is over (directio_sem, 03-16 16:01), and all the rest"
+        " waits for fork",
+    ),
+    expect(
         "kamezawa-2009-dio-lock",
         "",
         "mapcount is 1 again when the parent stores, so there is nothing to copy, as in 2.6.29",

@@ -14,6 +14,12 @@ EXPECTED = (
         "fork skips a VM_DONTCOPY area, so the parent's entry stays writable",
     ),
     expect(
+        "torvalds-2009-page-count",
+        "fork-blocked",
+        "fork takes directio_sem before it looks at any area, so it waits for a read into memory"
+        " that it would leave alone",
+    ),
+    expect(
         "linux-2.6.7",
         "",
         "fork skips a VM_DONTCOPY area; the advice came with 2.6.16, but the flag was there",

@@ -51,6 +51,11 @@ EXPECTED = (
         "the page is not marked, so gup takes mmap_sem, and fork sees all of it or nothing",
     ),
     expect(
+        "torvalds-2009-page-count",
+        "fork-blocked",
+        "told in order fork waits for the read (directio_sem), and stores when it is over",
+    ),
+    expect(
         "kamezawa-2009-dio-lock",
         "dma-write-seen-by-other lost-dma-write",
         "told in order it is the lost read: the forking thread stores to byte 0, which the range"

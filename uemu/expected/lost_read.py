@@ -53,6 +53,12 @@ EXPECTED = (
         "gup marked the page PG_dontcow, so fork copies for the child; the parent reuses",
     ),
     expect(
+        "torvalds-2009-page-count",
+        "fork-blocked",
+        "fork waits until the read is over (directio_sem, 03-16 16:01), so it shares no page"
+        " under I/O and everybody's store comes after the device",
+    ),
+    expect(
         "kamezawa-2009-dio-lock",
         "dma-write-seen-by-other lost-dma-write",
         "PAGE_ALIGN rounds up: a buffer at the end of a page registers the pages behind it, and"

@@ -51,6 +51,12 @@ EXPECTED = (
         "gup marked the page PG_dontcow, so fork copies for the child; the parent reuses",
     ),
     expect(
+        "torvalds-2009-page-count",
+        "fork-blocked",
+        "fork waits until the read is over (directio_sem, 03-16 16:01); then there is"
+        " nothing left to lose",
+    ),
+    expect(
         "kamezawa-2009-dio-lock",
         "dma-write-seen-by-other lost-dma-write",
         "a store to byte 0 does not meet the range that PAGE_ALIGN rounded up, so it copies; the"

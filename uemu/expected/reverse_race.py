@@ -57,6 +57,12 @@ EXPECTED = (
         "gup breaks COW for a read too, so the parent holds a frame of its own (03-14 04:59)",
     ),
     expect(
+        "torvalds-2009-page-count",
+        "",
+        "fork was over before; do_wp_page finds page_count 2 at the child's store and copies, so"
+        " the device reads what it was given (03-17 00:44)",
+    ),
+    expect(
         "kamezawa-2009-dio-lock",
         "fork-blocked",
         "the parent's store is inside the range and retried; the child, whose registry is empty,"

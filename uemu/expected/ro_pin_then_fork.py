@@ -55,6 +55,11 @@ EXPECTED = (
         "the mark is set for reads too, so fork copies for the child and the parent reuses",
     ),
     expect(
+        "torvalds-2009-page-count",
+        "fork-blocked",
+        "a write holds directio_sem, too, so fork waits until the device has read",
+    ),
+    expect(
         "kamezawa-2009-dio-lock",
         "fork-blocked",
         "the parent's store is retried while the page is under I/O; the child copies, which leaves"

@@ -57,6 +57,12 @@ EXPECTED = (
         " the frame that the first one holds",
     ),
     expect(
+        "torvalds-2009-page-count",
+        "fork-blocked",
+        "fork waits for the first read, and the second, which comes after fork, waits for fork"
+        " (a queued writer); then its gup breaks COW of a page that no device writes any more",
+    ),
+    expect(
         "kamezawa-2009-dio-lock",
         "deadlock dma-write-seen-by-other",
         "the second reader registers its range and then has to break COW there: its own fault is"

@@ -27,6 +27,7 @@ from uemu.policy.linux_6_5 import Linux6_5
 from uemu.policy.piggin_2009_page import Piggin2009Page
 from uemu.policy.redhat_2_6_18 import Redhat2_6_18
 from uemu.policy.torvalds_2009_directed_cow import Torvalds2009DirectedCow
+from uemu.policy.torvalds_2009_page_count import Torvalds2009PageCount
 
 POLICIES: Final[dict[str, type[PolicyHooks]]] = {
     policy.name: policy
@@ -40,6 +41,7 @@ POLICIES: Final[dict[str, type[PolicyHooks]]] = {
         Arcangeli2009V2,
         Piggin2009Page,
         Torvalds2009DirectedCow,
+        Torvalds2009PageCount,
         Kamezawa2009DioLock,
         Kosaki2009DontUnmap,
         Linux4_19,
