@@ -35,6 +35,7 @@ SMALL = (
 )
 
 
+@pytest.mark.slow
 def test_every_scenario_under_every_policy_is_as_expected_in_a_table_that_fits(uemu: Uemu) -> None:
     done = uemu("matrix")
     assert (done.status, done.err) == (0, "")

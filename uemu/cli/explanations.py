@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +25,7 @@ from uemu.report.story import verdict_text
 from uemu.scenario.registry import SCENARIOS
 from uemu.scenario.script import Scenario
 
-NOWHERE = "none, in the canonical order of each scenario"
+NOWHERE = "no scenario, in its canonical order; in other orders: see uemu matrix --explore"
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,18 +162,13 @@ def _scenario(name: str, cells: Sequence[Cell]) -> Explained:
     module = sys.modules[_module_of(scenario)]
     told = read_docstring(module.__doc__)
     ran = [cell for cell in cells if cell.reason is None]
-    shown = {cell.name.policy: cell.canonical for cell in ran}
-    reasons: dict[tuple[str, str], list[str]] = {}
-    for cell in ran:
-        if cell.canonical:
-            key = verdict_text(cell.canonical), cell.expected.reason
-            reasons.setdefault(key, []).append(cell.name.policy)
-    why = [
-        f"{', '.join(policies)}: {verdict}; {reason}"
-        for (verdict, reason), policies in reasons.items()
-    ]
-    sound = [policy for policy, kinds in shown.items() if not kinds]
-    cannot = [f"{cell.name.policy}: {cell.reason}" for cell in cells if cell.reason is not None]
+    why = _by_reason(
+        (cell.name.policy, f"{verdict_text(cell.canonical)}; {cell.expected.reason}")
+        for cell in ran
+        if cell.canonical
+    )
+    sound = [cell.name.policy for cell in ran if not cell.canonical]
+    cannot = _by_reason((cell.name.policy, cell.reason) for cell in cells if cell.reason)
     explanation = Explanation(
         f"{name}: {scenario.summary}",
         told.about,
@@ -201,6 +196,14 @@ def _scenario(name: str, cells: Sequence[Cell]) -> Explained:
             "shown": [_shown_json(cell) for cell in cells],
         },
     )
+
+
+def _by_reason(told: Iterable[tuple[str, str]]) -> list[str]:
+    """Policies and reasons as texts; those of one reason in one."""
+    reasons: dict[str, list[str]] = {}
+    for policy, reason in told:
+        reasons.setdefault(reason, []).append(policy)
+    return [f"{', '.join(policies)}: {reason}" for reason, policies in reasons.items()]
 
 
 def _module_of(scenario: Scenario) -> str:

@@ -168,7 +168,7 @@ ADVICE: Final[dict[str, Advice]] = {
     "fork-blocked": Advice(
         "A process that forks, or takes a page fault, while I/O is in flight, under a kernel where"
         " they wait for each other.",
-        (ENDED_FIRST, SPAWN, SHARED),
+        (ENDED_FIRST, SPAWN),
     ),
     "deadlock": Advice(
         "A process that forks while a reference is held that only something after the fork would"
