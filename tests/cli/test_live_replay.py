@@ -73,6 +73,8 @@ ALWAYS_SAFE = (
     "dontfork-collateral",
     "vfork-exec",
     "posix-spawn",
+    "snapshot-writeout-cost",
+    "big-vma-cost",
 )
 
 SAFE_NOWHERE_BUT_NOW = ("ro-pin-zero-page", "ro-vma-odirect-write")

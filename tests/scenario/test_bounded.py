@@ -12,7 +12,12 @@ from uemu.scenario.world import SimulatedWorld
 LONG = {"lost-read", "two-readers-one-page", "dofork-again"}
 """Those with more than a thousand orders of at most two preemptions."""
 
-ONE_ORDER = {"ro-vma-odirect-write", "vmsplice-self-drain", "exit-in-flight"}
+ONE_ORDER = {
+    "ro-vma-odirect-write",
+    "vmsplice-self-drain",
+    "exit-in-flight",
+    "snapshot-writeout-cost",
+}
 """Those in which nobody can be preempted."""
 
 TWICE = {"fork-copy-tearing"}
@@ -45,8 +50,9 @@ def test_what_every_order_shows_one_preemption_shows(name: str, policy: str) -> 
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
-    [name for name in SCENARIOS if name not in LONG | ONE_ORDER and exists(name, "linux-2.6.29")],
-)
+    [name for name in SCENARIOS
+     if name not in LONG | ONE_ORDER and exists(name, "linux-2.6.29")],
+)  # fmt: skip
 def test_two_preemptions_show_nothing_else(name: str) -> None:
     scenario = find_scenario(name)
     one, two = (

@@ -6,6 +6,7 @@ import difflib
 from typing import Final
 
 from uemu.scenario import (
+    big_vma_cost,
     both_pinned_for_read,
     child_corrupted,
     child_exits_first,
@@ -17,6 +18,7 @@ from uemu.scenario import (
     fork_mid_update,
     fork_then_direct_read,
     forkscrew,
+    forkscrewreverse,
     grandchild,
     gup_fast_again_vs_fork,
     gup_fast_vs_fork,
@@ -34,6 +36,7 @@ from uemu.scenario import (
     ro_pin_then_fork,
     ro_pin_zero_page,
     ro_vma_odirect_write,
+    snapshot_writeout_cost,
     two_readers_one_page,
     vfork_exec,
     vmsplice_child_leak,
@@ -80,6 +83,9 @@ SCENARIOS: Final[dict[str, Scenario]] = {
         dontfork_collateral,
         vfork_exec,
         posix_spawn,
+        snapshot_writeout_cost,
+        big_vma_cost,
+        forkscrewreverse,
     )
 }
 

@@ -63,6 +63,10 @@ class Scenario:
             after it.
         not_applicable: why it cannot exist under a kernel, or None.
         not_live: why real processes cannot show it, or None.
+        sizes: of a *scale scenario*, whose costs are its point: two sizes in
+            pages, the first its own. What it costs grows by the page, so that two
+            sizes tell of any other.
+        at: makes it with so many pages.
     """
 
     name: str
@@ -73,6 +77,12 @@ class Scenario:
     order: str
     not_applicable: Callable[[PolicyHooks], str | None] = _always
     not_live: str | None = None
+    sizes: tuple[int, int] | None = None
+    at: Callable[[int], Scenario] | None = None
+
+
+SIZES = (4, 68)
+"""Pages of a scale scenario; between the two lies one call of get_user_pages, 64 pages."""
 
 
 def map_and_fill(stage: Stage, nr_pages: int = 2) -> Script:
