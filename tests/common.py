@@ -33,6 +33,7 @@ ALL_POLICIES = (
     "arcangeli-2009-v1",
     "arcangeli-2009-page-multiple",
     "arcangeli-2009-v2",
+    "piggin-2009-vma",
     "piggin-2009-page",
     "torvalds-2009-directed-cow",
     "torvalds-2009-page-count",

@@ -12,7 +12,9 @@ from uemu.mm.pte import Pte
 from uemu.step import RecordingCpu
 
 
-@pytest.mark.parametrize("policy", DIRECT_READS_RETURN)
+@pytest.mark.parametrize(
+    "policy", [name for name in DIRECT_READS_RETURN if name != "piggin-2009-vma"]
+)  # which leaks
 def test_a_healthy_world_passes_at_every_turn(policy: str) -> None:
     world, parent, child, buf = two_mms(policy)
     world.kernel.check(at_rest=True)

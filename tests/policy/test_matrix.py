@@ -17,8 +17,6 @@ from uemu.scenario.simulate import simulate
 
 PLANNED = frozenset(
     [
-        "piggin-2009-vma",
-        "piggin-2009-vma:wrprotect",
         "piggin-2009-one-reader",
         "torvalds-2009-mmap-sem",
         "torvalds-2009-mmap-sem:direct-io-call",

@@ -421,7 +421,7 @@ STALE_STORE = Scenario(
 # Under directed COW the child's pipe gets what the first owner stores, stale or not.
 APART = "torvalds-2009-directed-cow"
 
-BREAKING_COW = (Arcangeli2009V2.name, Piggin2009Page.name, Linux5_8.name)
+BREAKING_COW = ("piggin-2009-vma", Arcangeli2009V2.name, Piggin2009Page.name, Linux5_8.name)
 """Where the child's read gup gets it a page of its own, which no stale store reaches."""
 
 STALE_LOAD = Scenario(

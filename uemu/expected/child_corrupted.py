@@ -57,6 +57,12 @@ EXPECTED = (
         " has the device's bytes as anything else the parent read before",
     ),
     expect(
+        "piggin-2009-vma",
+        "refcount-leak",
+        "fork copies every page of the area for the child, and decow_one_pte drops one of the two"
+        " references that each original loses (03-12 16:23)",
+    ),
+    expect(
         "kamezawa-2009-dio-lock",
         "dma-write-seen-by-other",
         "fork is left alone and shares whatever a device does; nobody stores, so no COW waits",

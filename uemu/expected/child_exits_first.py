@@ -10,6 +10,12 @@ EXPECTED = (
         " 4.19)",
     ),
     expect(
+        "piggin-2009-vma",
+        "refcount-leak",
+        "fork copies every page of the area for the child, and decow_one_pte drops one of the two"
+        " references that each original loses (03-12 16:23)",
+    ),
+    expect(
         "linux-2.6.7",
         "lost-dma-write",
         "page_count is 2 although nobody shares: the device's get makes the parent copy",

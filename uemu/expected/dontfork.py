@@ -20,6 +20,11 @@ EXPECTED = (
         " that it would leave alone",
     ),
     expect(
+        "piggin-2009-vma",
+        "",
+        "fork skips a VM_DONTCOPY area, and gup found every entry of it writable",
+    ),
+    expect(
         "linux-2.6.7",
         "",
         "fork skips a VM_DONTCOPY area; the advice came with 2.6.16, but the flag was there",

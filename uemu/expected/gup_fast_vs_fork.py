@@ -56,6 +56,12 @@ EXPECTED = (
         "told in order fork waits for the read (directio_sem), and stores when it is over",
     ),
     expect(
+        "piggin-2009-vma",
+        "refcount-leak",
+        "fork copies every page of the area for the child, and decow_one_pte drops one of the two"
+        " references that each original loses (03-12 16:23)",
+    ),
+    expect(
         "kamezawa-2009-dio-lock",
         "dma-write-seen-by-other lost-dma-write",
         "told in order it is the lost read: the forking thread stores to byte 0, which the range"

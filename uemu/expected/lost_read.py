@@ -59,6 +59,12 @@ EXPECTED = (
         " under I/O and everybody's store comes after the device",
     ),
     expect(
+        "piggin-2009-vma",
+        "refcount-leak",
+        "fork copies every page of the area for the child, and decow_one_pte drops one of the two"
+        " references that each original loses (03-12 16:23)",
+    ),
+    expect(
         "kamezawa-2009-dio-lock",
         "dma-write-seen-by-other lost-dma-write",
         "PAGE_ALIGN rounds up: a buffer at the end of a page registers the pages behind it, and"

@@ -57,6 +57,12 @@ EXPECTED = (
         " nothing left to lose",
     ),
     expect(
+        "piggin-2009-vma",
+        "refcount-leak",
+        "fork copies every page of the area for the child, and decow_one_pte drops one of the two"
+        " references that each original loses (03-12 16:23)",
+    ),
+    expect(
         "kamezawa-2009-dio-lock",
         "dma-write-seen-by-other lost-dma-write",
         "a store to byte 0 does not meet the range that PAGE_ALIGN rounded up, so it copies; the"

@@ -63,6 +63,12 @@ EXPECTED = (
         " the device reads what it was given (03-17 00:44)",
     ),
     expect(
+        "piggin-2009-vma",
+        "refcount-leak",
+        "the first gup un-COWs every page of the area, and decow_one_pte drops one of the two"
+        " references that each original loses (03-12 16:23)",
+    ),
+    expect(
         "kamezawa-2009-dio-lock",
         "fork-blocked",
         "the parent's store is inside the range and retried; the child, whose registry is empty,"

@@ -28,9 +28,9 @@ EXPECTED = (
     ),
     expect(
         "piggin-2009-vma",
-        "",
-        "the first gup gives the parent a copy of every page of the VMA that is read-only"
-        " (make_vma_nocow, 03-12 16:23), and holds that",
+        "refcount-leak",
+        "the first gup un-COWs every page of the area, and decow_one_pte drops one of the two"
+        " references that each original loses (03-12 16:23)",
     ),
     expect(
         "piggin-2009-page",

@@ -60,6 +60,12 @@ EXPECTED = (
         "a write holds directio_sem, too, so fork waits until the device has read",
     ),
     expect(
+        "piggin-2009-vma",
+        "refcount-leak",
+        "fork copies every page of the area for the child, and decow_one_pte drops one of the two"
+        " references that each original loses (03-12 16:23)",
+    ),
+    expect(
         "kamezawa-2009-dio-lock",
         "fork-blocked",
         "the parent's store is retried while the page is under I/O; the child copies, which leaves"

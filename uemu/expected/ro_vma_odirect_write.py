@@ -31,9 +31,9 @@ EXPECTED = (
     ),
     expect(
         "piggin-2009-vma",
-        "",
-        "COW is broken page by page without a fault (decow_one_pte), and then a read gup takes"
-        " what is mapped",
+        "refcount-leak",
+        "decow_one_pte copies what is read-only, shared or not, and drops one of the two references"
+        " that the original loses (03-12 16:23)",
     ),
     expect(
         "piggin-2009-page kosaki-2009-pinned-sem",

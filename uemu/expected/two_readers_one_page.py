@@ -63,6 +63,12 @@ EXPECTED = (
         " (a queued writer); then its gup breaks COW of a page that no device writes any more",
     ),
     expect(
+        "piggin-2009-vma",
+        "refcount-leak",
+        "fork copies every page of the area for the child, and decow_one_pte drops one of the two"
+        " references that each original loses (03-12 16:23)",
+    ),
+    expect(
         "kamezawa-2009-dio-lock",
         "deadlock dma-write-seen-by-other",
         "the second reader registers its range and then has to break COW there: its own fault is"

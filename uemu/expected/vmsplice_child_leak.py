@@ -32,7 +32,7 @@ EXPECTED = (
         " 13:56, gup_pte_range); without it gup-fast keeps the shared page",
     ),
     expect(
-        "piggin-2009-vma piggin-2009-page",
+        "piggin-2009-page",
         "",
         "the child's gup breaks COW before it holds the page, so the pipe has a page of the"
         " child's own (03-12 16:23, 03-16 16:01)",
@@ -101,5 +101,11 @@ EXPECTED = (
         "",
         "fork cleared PG_anon_exclusive and page_count is 2, so the parent's store copies (ground"
         " truth c5 on 6.1 and 6.18)",
+    ),
+    expect(
+        "piggin-2009-vma",
+        "refcount-leak",
+        "the child's gup un-COWs every page of the area, and decow_one_pte drops one of the two"
+        " references that each original loses (03-12 16:23)",
     ),
 )

@@ -24,7 +24,7 @@ EXPECTED = (
         "fork waits for no reference, and nobody stores",
     ),
     expect(
-        "redhat-2.6.18 arcangeli-2009-v1 arcangeli-2009-v2 piggin-2009-vma piggin-2009-page",
+        "redhat-2.6.18 arcangeli-2009-v1 arcangeli-2009-v2 piggin-2009-page",
         "",
         "fork copies the held page for the child and waits for nobody",
     ),
@@ -33,5 +33,11 @@ EXPECTED = (
         "refcount-leak",
         "the first form drops one of the two references of the page that the child leaves: a leak"
         " per copy (03-14 04:46, decow_one_pte)",
+    ),
+    expect(
+        "piggin-2009-vma",
+        "refcount-leak",
+        "fork copies every page of the area for the child, and decow_one_pte drops one of the two"
+        " references that each original loses (03-12 16:23)",
     ),
 )

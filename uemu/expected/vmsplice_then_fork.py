@@ -25,7 +25,7 @@ EXPECTED = (
         "gup marks the page PG_gup, for a pipe and a read too, so fork copies for the child",
     ),
     expect(
-        "piggin-2009-vma piggin-2009-page",
+        "piggin-2009-page",
         "",
         "gup marked VMA or page for fork, which copies for the child; the parent's store stays in"
         " the page",
@@ -83,5 +83,11 @@ EXPECTED = (
         "",
         "fork clears PG_anon_exclusive and shares, for vmsplice still gets, and page_count keeps"
         " the child from taking the page over (ground truth c2 with vmsplice on 6.1 and 6.18)",
+    ),
+    expect(
+        "piggin-2009-vma",
+        "refcount-leak",
+        "fork copies every page of the area for the child, and decow_one_pte drops one of the two"
+        " references that each original loses (03-12 16:23)",
     ),
 )

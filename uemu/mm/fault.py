@@ -82,6 +82,7 @@ def do_anonymous_page(
     mech.frames.zero(page.pfn)
     mech.page_add_new_anon_rmap(cpu, page)
     mech.hooks.new_anon_page(cpu, page)
+    mech.hooks.first_touch(cpu, vma, page)
     mech.set_pte_at(cpu, mm, base, Pte(page.pfn, vma.writable(), True))
 
 

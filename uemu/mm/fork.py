@@ -43,6 +43,7 @@ def dup_mmap(mech: Mechanism, cpu: Cpu, src: MmStruct, name: str) -> Op[MmStruct
                 src.page_table_lock.enter(cpu)
                 mech.set_pte_at(cpu, dst, base, cpu.read(src.pte(base)))
         yield from mech.hooks.copy_page_range_end(cpu, src)
+        yield from mech.hooks.copied_vma(cpu, src, dst, vma)
     if src.vmas:
         start, end = src.vmas[0].vm_start, src.vmas[-1].vm_end
         yield from mech.flush_tlb_range(cpu, src, start, end)

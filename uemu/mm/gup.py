@@ -94,9 +94,12 @@ def _get_user_pages(
 
 def _get_user_page(mech: Mechanism, cpu: Cpu, mm: MmStruct, base: int, foll: Foll) -> Op[Page]:
     """One turn of __get_user_pages: follow_page, faultin_page, again."""
-    vma = mm.find_vma(base)
-    if vma is None or not _gup_allowed(vma, foll):
-        raise Fault(errno.EFAULT, base, "get_user_pages")
+    while True:
+        vma = mm.find_vma(base)
+        if vma is None or not _gup_allowed(vma, foll):
+            raise Fault(errno.EFAULT, base, "get_user_pages")
+        if not (yield from mech.hooks.gup_look_at_vma(cpu, mm, vma)):
+            break
     if mech.hooks.should_force_cow_break(vma, foll):
         foll |= Foll.WRITE
     for _ in range(RETRIES):

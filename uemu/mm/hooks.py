@@ -129,6 +129,10 @@ class PolicyHooks(LockHooks, ABC):
             raise ValueError(f"{self.name} has no variant {variant!r}; it has: {known}")
         self.variant = variant
 
+    def leaks(self) -> bool:
+        """Whether it is known to lose count of references, as its patch does."""
+        return False
+
     # Which reference an API takes ---------------------------------------------
 
     def gup_kind(self, api: str, *, write: bool) -> GupCall:
@@ -154,6 +158,11 @@ class PolicyHooks(LockHooks, ABC):
         return
         yield  # pragma: no cover
 
+    def copied_vma(self, cpu: Cpu, src: MmStruct, dst: MmStruct, vma: Vma) -> Op[None]:
+        """After fork copied the entries of ``vma``, the parent's, be it a COW mapping or not."""
+        return
+        yield  # pragma: no cover
+
     @abstractmethod
     def copy_present_pte(
         self, cpu: Cpu, src: MmStruct, dst: MmStruct, vma: Vma, base: int
@@ -165,6 +174,9 @@ class PolicyHooks(LockHooks, ABC):
     def new_anon_page(self, cpu: Cpu, page: Page) -> None:
         """A fresh page is about to be mapped by one mm. Atomic: call inside a step."""
 
+    def first_touch(self, cpu: Cpu, vma: Vma, page: Page) -> None:
+        """Memory that nobody touched gets a page of its own. Atomic: call inside a step."""
+
     # write fault -------------------------------------------------------------------
 
     @abstractmethod
@@ -174,6 +186,14 @@ class PolicyHooks(LockHooks, ABC):
         """Handle a write (or unshare) fault on a present, write-protected entry."""
 
     # get_user_pages ----------------------------------------------------------------
+
+    def gup_look_at_vma(self, cpu: Cpu, mm: MmStruct, vma: Vma) -> Op[bool]:
+        """Before a page of ``vma`` is looked up: whether the VMA has to be found once more.
+
+        mmap_lock is held for reading, before and after, and may be given up meanwhile.
+        """
+        return False
+        yield  # pragma: no cover
 
     def should_force_cow_break(self, vma: Vma, foll: Foll) -> bool:
         """Whether slow gup looks a page up as for a write, whatever the device will do.

@@ -115,6 +115,11 @@ class RwSem:
         """Stop writing."""
         cpu.rmw(self.writer, lambda _: False)
 
+    def downgrade_write(self, cpu: Cpu) -> None:
+        """Stop writing and go on reading: no other writer comes in between."""
+        cpu.count(self.readers, 1)
+        self.up_write(cpu)
+
 
 class FairRwSem(RwSem):
     """An rwsem as it is: a writer that waits stops the readers that come after it.

@@ -16,6 +16,8 @@ class Vm:
     MAYWRITE: Final = 0x20
     DONTCOPY: Final = 0x20000
     WIPEONFORK: Final = 0x2000000
+    DONTCOW: Final = 0x40000000
+    """A proposal of 2009: see `uemu.policy.piggin_2009_vma`."""
 
 
 def vm_flags_of(prot: int) -> int:

@@ -61,6 +61,10 @@ class Piggin2009Page(Linux2_6_29):
         "first": "as of 2009-03-14: each copy at fork leaks a reference of its original"
     }
 
+    def leaks(self) -> bool:
+        """The first form does."""
+        return self.variant == "first"
+
     # arch/x86/mm/gup.c --------------------------------------------------------------
 
     def gup_fast_may_hold(self, cpu: Cpu, page: Page) -> Op[bool]:

@@ -25,6 +25,7 @@ from uemu.policy.linux_5_11 import Linux5_11
 from uemu.policy.linux_5_19 import Linux5_19
 from uemu.policy.linux_6_5 import Linux6_5
 from uemu.policy.piggin_2009_page import Piggin2009Page
+from uemu.policy.piggin_2009_vma import Piggin2009Vma
 from uemu.policy.redhat_2_6_18 import Redhat2_6_18
 from uemu.policy.torvalds_2009_directed_cow import Torvalds2009DirectedCow
 from uemu.policy.torvalds_2009_page_count import Torvalds2009PageCount
@@ -39,6 +40,7 @@ POLICIES: Final[dict[str, type[PolicyHooks]]] = {
         Arcangeli2009V1,
         Arcangeli2009PageMultiple,
         Arcangeli2009V2,
+        Piggin2009Vma,
         Piggin2009Page,
         Torvalds2009DirectedCow,
         Torvalds2009PageCount,

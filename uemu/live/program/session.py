@@ -35,6 +35,7 @@ from uemu.live.program.tracees import GONE, Tracees
 from uemu.live.program.which import NOT_EXECUTABLE, CannotRun, find_program
 from uemu.live.program.window import WindowMmu
 from uemu.oracle.judge import Oracle
+from uemu.oracle.violations import Violation
 from uemu.policy.registry import make_policy
 
 LOOK_MS = 1
@@ -196,6 +197,11 @@ class Session:
         """
         mech, live = self._kernel.mech, self._kernel.io.dma.live
         pages = [page for page in mech.pages.values() if not page.reserved]
+        if pages and self._kernel.hooks.leaks():
+            text = f"{len(pages)} pages are never freed, though nobody has them: {pages[0]!r} ..."
+            leak = Violation("refcount-leak", 0, 0, 0, pages[0].pfn, text, ())
+            self._oracle.violations.append(leak)
+            pages = []
         left = [*pages, *live.values(), *mech.mms.values(), *self.tracees.newborn.values()]
         # The zero page is a frame, too, and never given back.
         if left or self._frames.nr_used > len(mech.pages):
