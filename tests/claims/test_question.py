@@ -36,6 +36,13 @@ def test_what_does_not_exist_takes_every_order() -> None:
     assert not shows(LOST, "child-corrupted", "linux-2.6.29").ask().holds
 
 
+def test_many_kinds_are_not_listed_in_a_line() -> None:
+    many = f"{LOST} {SEEN} stale-dma-read torn-fork-copy"
+    answer = never(many, "dontfork", "linux-2.6.29").ask()
+    assert answer.text == "dontfork under linux-2.6.29: no violation, of 4 kinds, in its 4 orders"
+    assert set(answer.asked) == set(many.split())
+
+
 def test_a_bound_is_told() -> None:
     answer = never("torn-fork-copy", "lost-read", "linux-2.6.29", most=5).ask()
     assert answer.holds
@@ -55,6 +62,7 @@ def test_json() -> None:
         "policy": "linux-5.9",
         "memory_model": "sc",
         "ipi_waits_for_gup_fast": False,
+        "asked": [LOST],
         "as_claimed": True,
         "found": answer.text,
         "schedules": answer.schedules,

@@ -54,3 +54,26 @@ def test_reuses(scenario: str, policy: str, names: set[str]) -> None:
 def test_half_updates() -> None:
     assert seen("fork-mid-update", "linux-2.6.29", "half-updates") == {"half-an-update"}
     assert seen("child-corrupted", "linux-2.6.29", "half-updates") == set()
+
+
+@pytest.mark.parametrize(
+    ("scenario", "names"),
+    [
+        ("forkscrew", {"lost-unwarned"}),  # AIO: the thread that forks may be the only one
+        ("lost-read-no-child-write", set()),  # another one is in its read(2)
+        ("child-corrupted", set()),  # nothing is lost
+    ],
+)
+def test_unwarned(scenario: str, names: set[str]) -> None:
+    assert seen(scenario, "linux-2.6.29", "unwarned") == names
+
+
+@pytest.mark.parametrize(
+    ("scenario", "names"),
+    [
+        ("dontfork-collateral", {"missing-in-child"}),
+        ("lost-read-no-child-write", set()),
+    ],
+)
+def test_missing(scenario: str, names: set[str]) -> None:
+    assert seen(scenario, "linux-2.6.29", "missing") == names

@@ -11,6 +11,7 @@ answers. What is written down is what was *expected* of it, and why.
 `where`     the worlds that are searched: a scenario, a policy, two switches.
 `watches`   what is looked for beside violations: who left a frame first, and such.
 `question`  a search and the answer that a claim gives.
+`measure`   a cost and what a claim says it is.
 `claim`     a claim, its readings; the verdict on it.
 `survey`    asks the questions of many claims, each once, in one process or in several.
 `registry`  the claims by id; the other files hold them, one family each.

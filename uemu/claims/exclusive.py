@@ -1,16 +1,45 @@
-"""PG_anon_exclusive: what the later kernels promise (C33)."""
+"""PG_anon_exclusive: its models, and what the later kernels promise (C32, C33)."""
 
 from __future__ import annotations
 
-from uemu.claims.claim import CONFIRMED, Claim, reading
-from uemu.claims.question import never
-from uemu.claims.source import HILDENBRAND
+from uemu.claims.claim import CONFIRMED, UNDECIDABLE, Claim, reading
+from uemu.claims.measure import SLOW_GUPS, costs
+from uemu.claims.question import never, shows
+from uemu.claims.source import GUNTHORPE, HILDENBRAND
 
 INCONSISTENT = (
     "lost-dma-write dma-write-seen-by-other foreign-dma-read stale-dma-read not-exclusive"
 )
 
+UNSAFE = "unsafe-reuse"
+"""Two processes that both take a page for exclusive reuse it."""
+
+MODEL_2 = "hildenbrand-2021-model2"
+MARKED_ONLY = f"{MODEL_2}:marked-only"
+
 CLAIMS = (
+    Claim(
+        "C32",
+        "model 2 is not achievable without destroying gup-fast",
+        (GUNTHORPE,),
+        (
+            reading(
+                "gup-fast is destroyed if it cannot take a page that gup never took before",
+                shows(UNSAFE, "gup-fast-vs-fork", MODEL_2, watch="reuses"),
+                costs(SLOW_GUPS, "at least", 1, "gup-fast-vs-fork", MARKED_ONLY),
+            ),
+            reading(
+                "it is destroyed only if it cannot take again what gup took before, either",
+                shows(UNSAFE, "gup-fast-again-vs-fork", MODEL_2, watch="reuses"),
+                costs(SLOW_GUPS, "at least", 1, "gup-fast-again-vs-fork", MARKED_ONLY),
+            ),
+        ),
+        UNDECIDABLE,
+        "gup-fast that marks a page without a lock may mark one that fork has shared meanwhile;"
+        " one that takes only what is marked cannot, and is slow for a page's first time alone:"
+        " whether that destroys it the words do not say",
+        open=True,
+    ),
     Claim(
         "C33",
         "with PG_anon_exclusive and unsharing every FOLL_PIN of an anonymous page, R/O or R/W,"

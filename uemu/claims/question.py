@@ -17,6 +17,10 @@ SHRINKING = 400
 """Executions that may be spent to make the schedule of a violation short."""
 
 
+MANY = 3
+"""More kinds than these are not listed in a line."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What was found.
@@ -28,6 +32,7 @@ class Answer:
         schedules: orders that ran to their end.
         exhaustive: whether no order is left that could show anything else.
         schedule: a run that shows what exists.
+        asked: what was looked for, or measured.
     """
 
     holds: bool
@@ -36,6 +41,7 @@ class Answer:
     schedules: int = 0
     exhaustive: bool = False
     schedule: str | None = None
+    asked: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """For programs."""
@@ -45,6 +51,7 @@ class Answer:
             "policy": where.policy,
             "memory_model": where.memory_model,
             "ipi_waits_for_gup_fast": where.ipi_wait,
+            "asked": list(self.asked),
             "as_claimed": self.holds,
             "found": self.text,
             "schedules": self.schedules,
@@ -100,12 +107,15 @@ class Search:
         """Search until one is found; make its schedule short."""
         found = explore(self.where, wanted=self.kinds, stop_at_first=True, max_schedules=self.most)
         shown = [kind for kind in found.verdicts if kind in self.kinds]
+        asked = tuple(in_order(self.kinds))
         if not shown:
             orders = "its one order" if found.schedules == 1 else f"its {found.schedules} orders"
             if not found.exhaustive:
                 orders = f"{found.schedules} orders, which are not all"
-            text = f"{self.where}: no {' or '.join(in_order(self.kinds))} in {orders}"
-            return Answer(not self.claimed, text, self.where, found.schedules, found.exhaustive)
+            text = f"{self.where}: no {_named(self.kinds)} in {orders}"
+            return Answer(
+                not self.claimed, text, self.where, found.schedules, found.exhaustive, None, asked
+            )
         kind = shown[0]
         run = shrink(self.where, found.verdicts[kind], kind, max_executions=SHRINKING)
         return Answer(
@@ -115,11 +125,19 @@ class Search:
             found.schedules,
             found.exhaustive,
             str(run.schedule),
+            asked,
         )
 
     def instead(self, other: Swap) -> Search:
         """The same question about another world."""
         return replace(self, where=other.where(self.where))
+
+
+def _named(kinds: frozenset[str]) -> str:
+    """Kinds in words; many are not listed."""
+    if len(kinds) > MANY:
+        return f"violation, of {len(kinds)} kinds,"
+    return " or ".join(in_order(kinds))
 
 
 def shows(kinds: str, scenario: str, policy: str, **how: Any) -> Search:

@@ -11,9 +11,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar, Final, Protocol
 
-from uemu.events import IoChecked, IoStarted, MmCreated, MmId, PageCopied, PteSet
+from uemu.dma.engine import Io
+from uemu.events import (
+    FaultTaken,
+    Forked,
+    IoChecked,
+    IoStarted,
+    MmCreated,
+    MmId,
+    PageCopied,
+    PteSet,
+)
 from uemu.kernel import Kernel
+from uemu.kernel.io import Holder
 from uemu.mm.pte import Pte
+from uemu.oracle.judge import Oracle
 from uemu.scenario.tasks import Task
 
 
@@ -22,6 +34,8 @@ class Watched(Protocol):
 
     @property
     def kernel(self) -> Kernel: ...
+    @property
+    def oracle(self) -> Oracle: ...
     @property
     def seen(self) -> list[tuple[str, bytes | None]]: ...
     def threads(self) -> Sequence[Task]:
@@ -184,9 +198,77 @@ class HalfUpdates(Watch):
         return super().kinds()
 
 
+class Unwarned(Watch):
+    """Whether a read is lost that a warning of fork in threaded programs does not find.
+
+    That a process is threaded shows when it forks: another thread is in the kernel,
+    or in a read(2) whose device is at work.
+    """
+
+    names: ClassVar = {
+        "lost-unwarned": "a read is lost by a process that may have one thread alone",
+    }
+
+    def __init__(self, world: Watched) -> None:
+        super().__init__(world)
+        self._is_warned = False
+        events = world.kernel.events
+        events.watch(IoStarted, lambda event: self.touch(event.cpu, 0, write=True))
+        events.watch(IoChecked, lambda event: self.touch(event.cpu, 0, write=True))
+        events.watch(Forked, self._on_fork)
+
+    def _on_fork(self, event: Forked) -> None:
+        self.touch(event.cpu, 0, write=False)
+        others = [task for task in self.world.threads() if task.cpu.name != event.cpu]
+        in_kernel = any(task.busy and task.mm.id == event.mm for task in others)
+        if in_kernel or any(self._is_waited_for(io, event.mm) for io in self._live()):
+            self._is_warned = True
+
+    def _live(self) -> list[Io]:
+        return list(self.world.kernel.io.dma.live.values())
+
+    def _is_waited_for(self, io: Io, mm: MmId) -> bool:
+        holder = io.owner
+        return isinstance(holder, Holder) and holder.mm.id == mm and not holder.request.aio
+
+    def kinds(self) -> frozenset[str]:
+        """What was seen."""
+        lost = any(each.kind == "lost-dma-write" for each in self.world.oracle.violations)
+        if lost and not self._is_warned:
+            self.found.add("lost-unwarned")
+        return super().kinds()
+
+
+class Missing(Watch):
+    """Whether a child touches what its parent had mapped at fork, and it has not."""
+
+    names: ClassVar = {
+        "missing-in-child": "a child gets SIGSEGV where its parent has memory",
+    }
+
+    def __init__(self, world: Watched) -> None:
+        super().__init__(world)
+        self._parents: dict[MmId, MmId | None] = {}
+        world.kernel.events.watch(MmCreated, self._on_created)
+        world.kernel.events.watch(FaultTaken, self._on_fault)
+
+    def _on_created(self, event: MmCreated) -> None:
+        self._parents[event.mm] = event.parent
+
+    def _on_fault(self, event: FaultTaken) -> None:
+        mms, parent = self.world.kernel.mech.mms, self._parents.get(event.mm)
+        if parent is None or parent not in mms:
+            return
+        has = [mms[mm].find_vma(event.addr) is not None for mm in (parent, event.mm)]
+        if has == [True, False]:
+            self.found.add("missing-in-child")
+
+
 WATCHES: Final[dict[str, type[Watch]]] = {
     "leavers": Leavers,
     "reuses": Reuses,
     "half-updates": HalfUpdates,
+    "unwarned": Unwarned,
+    "missing": Missing,
 }
 """The watches by name."""

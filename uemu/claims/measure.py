@@ -1,0 +1,93 @@
+"""A question about a cost: a figure of one run, and what a claim says it is.
+
+The run is the canonical one of its scenario; what is counted is `uemu.matrix.costs`.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Final
+
+from uemu.claims.question import Answer, Swap
+from uemu.claims.where import Where
+from uemu.explore import Schedule, replay
+from uemu.matrix.costs import MeasuredWorld
+from uemu.scenario.registry import find_scenario
+from uemu.scenario.simulate import tell
+from uemu.step import Step
+
+RELATIONS: Final[dict[str, Callable[[int, int], bool]]] = {
+    "=": operator.eq,
+    "at least": operator.ge,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """What a figure is, or by how much it is more than under another policy.
+
+    Attributes:
+        figure: a field of `uemu.matrix.costs.Costs`, or `SLOW_GUPS`.
+        relation: a key of `RELATIONS`, between the figure and ``value``.
+        base: the policy whose figure is subtracted, or "".
+    """
+
+    where: Where
+    figure: str
+    relation: str
+    value: int
+    base: str = ""
+
+    def ask(self) -> Answer:
+        """Run once, or once under each policy."""
+        found, schedule = self._measured(self.where)
+        text = f"{self.where}: {found} {FIGURES[self.figure]}"
+        if self.base:
+            less, _ = self._measured(replace(self.where, policy=self.base))
+            text += f", {less} under {self.base}"
+            found -= less
+        holds = RELATIONS[self.relation](found, self.value)
+        return Answer(holds, text, self.where, 1, False, str(schedule), (self.figure,))
+
+    def _measured(self, where: Where) -> tuple[int, Schedule]:
+        """The figure of a run, and the run."""
+        world = MeasuredWorld(find_scenario(where.scenario), where.policy)
+        tell(world)
+        schedule = world.schedule
+        if self.figure == SLOW_GUPS:
+            records = replay(where, schedule).records
+            return sum(_takes_mmap_lock(each.step) for each in records), schedule
+        figure: int = getattr(world.costs, self.figure)
+        return figure, schedule
+
+    def instead(self, other: Swap) -> Measure:
+        """The same question about another world."""
+        return replace(self, where=other.where(self.where))
+
+
+SLOW_GUPS: Final = "slow_gups"
+
+FIGURES: Final = {
+    SLOW_GUPS: "calls of gup that had to take mmap_lock",
+    "fork_copies": "pages copied by fork",
+    "cow_copies": "pages copied to break COW",
+    "gup_fast_atomics": "locked instructions in gup-fast",
+    "gup_fast_barriers": "memory barriers in gup-fast",
+    "peak_frames": "frames in use at the same time",
+    "fork_waited": "steps that fork waited",
+}
+"""The figures that claims are about, in words."""
+
+
+def _takes_mmap_lock(step: Step) -> bool:
+    """Whether it is that of gup, where gup-fast was not enough."""
+    return step.fn == "get_user_pages" and step.what.endswith("for reading")
+
+
+def costs(
+    figure: str, relation: str, value: int, scenario: str, policy: str, *, base: str = ""
+) -> Measure:
+    """A figure is what a claim says; ``base``: beyond what it is under another policy."""
+    return Measure(Where(scenario, policy), figure, relation, value, base)
