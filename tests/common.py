@@ -37,6 +37,8 @@ ALL_POLICIES = (
     "piggin-2009-page",
     "torvalds-2009-directed-cow",
     "torvalds-2009-page-count",
+    "kosaki-2009-directio-sem",
+    "kosaki-2009-pinned-sem",
     "kamezawa-2009-dio-lock",
     "kosaki-2009-dont-unmap",
     "linux-4.19",
@@ -52,7 +54,11 @@ ALL_POLICIES = (
 )
 """Written out, so that a test that runs over all of them shows who was added."""
 
-FORK_WAITS = ("torvalds-2009-page-count",)
+FORK_WAITS = (
+    "torvalds-2009-page-count",
+    "kosaki-2009-directio-sem",
+    "kosaki-2009-pinned-sem",
+)
 """Those whose fork waits until direct I/O is over."""
 
 DIRECT_READS_RETURN = tuple(name for name in ALL_POLICIES if name != "kamezawa-2009-dio-lock")

@@ -107,6 +107,7 @@ class Foll(enum.IntFlag):
     """How a page is looked up and held. Linux: FOLL_* of include/linux/mm.h.
 
     COW is gup's own: it has been through a COW cycle (v4.9 to v6.0).
+    PINNING_PAGE is GUP_FLAGS_PINNING_PAGE of a patch of 2009, and in no kernel.
     """
 
     WRITE = 0x01
@@ -114,6 +115,7 @@ class Foll(enum.IntFlag):
     FORCE = 0x10
     COW = 0x4000
     PIN = 0x40000
+    PINNING_PAGE = 0x100_0000
     LONGTERM = 0x10000
 
 

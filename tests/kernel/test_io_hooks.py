@@ -65,13 +65,16 @@ def test_a_policy_is_told_when_an_io_begins_returns_and_ends(
     assert hooks.told == told
 
 
-def test_it_is_told_of_the_end_of_an_io_that_was_refused() -> None:
+@pytest.mark.parametrize("told", [["begin", "end"], ["begin", "return", "end"]])
+def test_it_is_told_of_the_end_of_an_io_that_was_refused(told: list[str]) -> None:
     hooks = Telling()
-    _, parent, _ = one_page(hooks)
+    world, parent, _ = one_page(hooks)
     hooks.told.clear()
+    iov, way = [(0x1000, 512)], Direction.FROM_DEVICE
+    aio = "return" in told
     with pytest.raises(Fault):
-        parent.read_disk(0x1000, 512)
-    assert hooks.told == ["begin", "end"]
+        run(world.kernel.io.dio_submit(parent.cpu, parent.mm, iov, way, "o_direct", aio=aio))
+    assert hooks.told == told
 
 
 def test_it_is_told_of_registrations_faults_and_forks() -> None:

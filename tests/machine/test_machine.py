@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 import uemu
-from tests.common import SECTOR_POLICIES
+from tests.common import FORK_WAITS, SECTOR_POLICIES
 from tests.live import no_ptrace
 from tests.live.processes import own_resources, state
 from uemu.host import doctor
@@ -73,7 +73,19 @@ def test_the_example_loses_its_read() -> None:
     assert states == ["t", "t", None, None]
 
 
-@pytest.mark.parametrize("policy", SECTOR_POLICIES)
+WAITS = {**dict.fromkeys(FORK_WAITS, "fork"), "kamezawa-2009-dio-lock": "store"}
+"""Where the example waits for its own read, and in which call."""
+
+
+@pytest.mark.parametrize(("policy", "call"), WAITS.items())
+def test_where_a_call_waits_for_the_read_the_example_comes_no_further(
+    policy: str, call: str
+) -> None:
+    with pytest.raises(uemu.Blocked, match=f"^{call} waits: "):
+        run_example(policy)
+
+
+@pytest.mark.parametrize("policy", [name for name in SECTOR_POLICIES if name not in WAITS])
 def test_who_loses_the_read(policy: str) -> None:
     loaded, kinds, _ = run_example(policy)
     protects = policy.startswith(
@@ -83,6 +95,7 @@ def test_who_loses_the_read(policy: str) -> None:
             "piggin-2009-",
             "redhat-2.6.18",
             "torvalds-2009-directed-cow",
+            "hildenbrand-2021-model",
         )
     )
     assert loaded == (b"\xfa" if protects else b"\x2a") * 512

@@ -26,8 +26,6 @@ PLANNED = frozenset(
         "torvalds-2009-page-count:no-swapcache",
         "torvalds-2009-page-count:no-swapcache-fixed",
         "torvalds-2009-page-count:referenced",
-        "kosaki-2009-directio-sem",
-        "kosaki-2009-pinned-sem",
         "kamezawa-2009-dio-lock",
         "kosaki-2009-dont-unmap",
         "kosaki-2009-dont-unmap:one-check",

@@ -21,6 +21,7 @@ from uemu.oracle.violations import KINDS
 from uemu.policy.arcangeli_2009_page_multiple import Arcangeli2009PageMultiple
 from uemu.policy.arcangeli_2009_v1 import Arcangeli2009V1
 from uemu.policy.arcangeli_2009_v2 import Arcangeli2009V2
+from uemu.policy.kosaki_2009_pinned_sem import Kosaki2009PinnedSem
 from uemu.policy.linux_2_6_29 import Linux2_6_29
 from uemu.policy.linux_4_19 import Linux4_19
 from uemu.policy.linux_5_8 import Linux5_8
@@ -421,7 +422,13 @@ STALE_STORE = Scenario(
 # Under directed COW the child's pipe gets what the first owner stores, stale or not.
 APART = "torvalds-2009-directed-cow"
 
-BREAKING_COW = ("piggin-2009-vma", Arcangeli2009V2.name, Piggin2009Page.name, Linux5_8.name)
+BREAKING_COW = (
+    "piggin-2009-vma",
+    Arcangeli2009V2.name,
+    Piggin2009Page.name,
+    Kosaki2009PinnedSem.name,
+    Linux5_8.name,
+)
 """Where the child's read gup gets it a page of its own, which no stale store reaches."""
 
 STALE_LOAD = Scenario(

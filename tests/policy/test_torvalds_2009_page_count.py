@@ -14,7 +14,7 @@ from uemu.events import PageCopied
 from uemu.explore import explore
 from uemu.mm.hooks import PolicyHooks
 from uemu.mm.lock_hooks import IoRequest
-from uemu.policy._directio_sem import DirectioSem
+from uemu.policy.kosaki_2009_directio_sem import Kosaki2009DirectioSem
 from uemu.policy.linux_2_6_29 import Linux2_6_29
 from uemu.policy.torvalds_2009_page_count import Torvalds2009PageCount
 from uemu.scenario.actions import Complete, DirectRead, Fork, Store
@@ -206,6 +206,8 @@ class IoTakesNoSemaphore(Torvalds2009PageCount):
     """Direct I/O does not keep fork off."""
 
     io_begin = Linux2_6_29.io_begin
+    io_return = Linux2_6_29.io_return
+    io_end = Linux2_6_29.io_end
 
 
 @pytest.mark.parametrize(
@@ -247,6 +249,12 @@ class HeldUntilTheEnd(Torvalds2009PageCount):
     def io_return(self, cpu: Cpu, request: IoRequest) -> None:
         pass
 
+    def io_end(self, cpu: Cpu, request: IoRequest) -> None:
+        if request.aio:
+            super().io_return(cpu, request)
+        else:
+            super().io_end(cpu, request)
+
 
 @pytest.mark.parametrize(
     ("policy", "kinds"),
@@ -256,7 +264,7 @@ class HeldUntilTheEnd(Torvalds2009PageCount):
     ],
 )
 def test_of_aio_it_is_the_early_return_that_loses(
-    policy: type[DirectioSem], kinds: set[str]
+    policy: type[Kosaki2009DirectioSem], kinds: set[str]
 ) -> None:
     found = explore(lambda: SimulatedWorld(AIO_VS_FORK, policy()))
     assert found.exhaustive

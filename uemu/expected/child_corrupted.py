@@ -73,6 +73,19 @@ EXPECTED = (
         "the patch leaves fork alone, which shares whatever a device does; nobody stores",
     ),
     expect(
+        "torvalds-2009-mmap-sem torvalds-2009-fork-lock kosaki-2009-directio-sem"
+        " kosaki-2009-pinned-sem",
+        "fork-blocked",
+        "the device has written when fork may go on; the child's page holds its bytes because"
+        " the parent's did",
+    ),
+    expect(
+        "torvalds-2009-fork-lock:lookup",
+        "",
+        "gup marks the page while it has the lock, so fork finds PG_gup and more references"
+        " than PTEs, and copies for the child without a wait (03-16 16:32)",
+    ),
+    expect(
         "linux-4.19",
         "dma-write-seen-by-other",
         "copy_one_pte shares whatever a device does (ground truth a0 on 4.19)",

@@ -73,6 +73,19 @@ EXPECTED = (
         " the sum 3: the parent copies (004, count + page_count == 2)",
     ),
     expect(
+        "torvalds-2009-mmap-sem torvalds-2009-fork-lock kosaki-2009-directio-sem"
+        " kosaki-2009-pinned-sem",
+        "fork-blocked",
+        "fork waits for the disk, so there is no child, and nobody who waits for its end,"
+        " before the read is over",
+    ),
+    expect(
+        "torvalds-2009-fork-lock:lookup",
+        "",
+        "gup marks the page while it has the lock, so fork finds PG_gup and more references"
+        " than PTEs, and copies for the child without a wait (03-16 16:32)",
+    ),
+    expect(
         "linux-4.19",
         "",
         "mapcount is 1 again when the parent stores: reuse_swap_page() says yes (ground truth"

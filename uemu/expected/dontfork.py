@@ -39,4 +39,16 @@ EXPECTED = (
         "",
         "512 bytes are EINVAL, so no device is there; read() stores the bytes (03-11 18:37)",
     ),
+    expect(
+        "torvalds-2009-mmap-sem torvalds-2009-fork-lock kosaki-2009-directio-sem"
+        " kosaki-2009-pinned-sem",
+        "fork-blocked",
+        "the lock is the mm's and knows no areas: fork waits for I/O to a buffer that it"
+        " would leave alone",
+    ),
+    expect(
+        "torvalds-2009-fork-lock:lookup",
+        "",
+        "fork skips a VM_DONTCOPY area and waits for nothing",
+    ),
 )

@@ -73,6 +73,19 @@ EXPECTED = (
         "told in order it is the lost read: the forking thread's store finds mapcount 2",
     ),
     expect(
+        "torvalds-2009-mmap-sem torvalds-2009-fork-lock kosaki-2009-directio-sem"
+        " kosaki-2009-pinned-sem",
+        "fork-blocked",
+        "told in order fork finds the lock taken, and in every other order, too, gup-fast and"
+        " fork exclude each other by it",
+    ),
+    expect(
+        "torvalds-2009-fork-lock:lookup",
+        "",
+        "told in order the page is marked before fork looks; gup-fast and fork exclude each"
+        " other by the lock, which stands for the second look and the barriers",
+    ),
+    expect(
         "linux-4.19",
         "dma-write-seen-by-other lost-dma-write",
         "told in order it is the lost read: the forking thread's store finds mapcount 2",

@@ -77,6 +77,19 @@ EXPECTED = (
         " 1 but page_count 2, so both copy and nobody maps the frame (004, reuse_swap_page)",
     ),
     expect(
+        "torvalds-2009-mmap-sem torvalds-2009-fork-lock kosaki-2009-directio-sem"
+        " kosaki-2009-pinned-sem",
+        "fork-blocked",
+        "the reader holds the lock from before its gup until the transfer is over, so fork"
+        " waits for the disk, and then nobody holds anything",
+    ),
+    expect(
+        "torvalds-2009-fork-lock:lookup",
+        "",
+        "gup marks the page while it has the lock, so fork finds PG_gup and more references"
+        " than PTEs, and copies for the child without a wait (03-16 16:32)",
+    ),
+    expect(
         "linux-4.19",
         "dma-write-seen-by-other lost-dma-write",
         "the rule of 2.6.29: the parent's store copies at mapcount 2, the child's takes over"

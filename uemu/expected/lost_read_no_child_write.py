@@ -75,6 +75,18 @@ EXPECTED = (
         " the frame the device writes, as in 2.6.29",
     ),
     expect(
+        "torvalds-2009-mmap-sem torvalds-2009-fork-lock kosaki-2009-directio-sem"
+        " kosaki-2009-pinned-sem",
+        "fork-blocked",
+        "fork waits for the disk, so that the page it shares is nobody's buffer any more",
+    ),
+    expect(
+        "torvalds-2009-fork-lock:lookup",
+        "",
+        "gup marks the page while it has the lock, so fork finds PG_gup and more references"
+        " than PTEs, and copies for the child without a wait (03-16 16:32)",
+    ),
+    expect(
         "linux-4.19",
         "dma-write-seen-by-other lost-dma-write",
         "mapcount is 2, so the parent's store copies and the child keeps the frame the device"

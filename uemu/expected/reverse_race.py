@@ -81,6 +81,19 @@ EXPECTED = (
         " and leaves it, too (004, count + page_count == 2)",
     ),
     expect(
+        "torvalds-2009-mmap-sem torvalds-2009-fork-lock kosaki-2009-directio-sem",
+        "foreign-dma-read",
+        "fork is over before the I/O begins, so nobody waits; a read gup takes the shared"
+        " frame and do_wp_page asks the mapcount (Piggin 03-16 16:50, 17:19; Torvalds 17:42,"
+        " reading the code)",
+    ),
+    expect(
+        "kosaki-2009-pinned-sem",
+        "",
+        "gup-fast takes writable entries only and its slow path breaks COW for a read, too,"
+        " so the parent holds a frame of its own (03-22 12:23)",
+    ),
+    expect(
         "linux-4.19",
         "foreign-dma-read",
         "gup_pte_range takes a read-only entry to read; the parent's store leaves the frame,"

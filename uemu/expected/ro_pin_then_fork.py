@@ -77,6 +77,17 @@ EXPECTED = (
         "fork shares the held page, but page_count keeps the child from reusing the frame (004)",
     ),
     expect(
+        "torvalds-2009-mmap-sem torvalds-2009-fork-lock kosaki-2009-directio-sem"
+        " kosaki-2009-pinned-sem",
+        "fork-blocked",
+        "the lock is taken for a write to the disk, too, and fork waits until it is over",
+    ),
+    expect(
+        "torvalds-2009-fork-lock:lookup",
+        "",
+        "PG_gup is set for reads too, so fork copies for the child",
+    ),
+    expect(
         "linux-4.19",
         "foreign-dma-read",
         "fork shares the held page, the parent leaves it, the child finds mapcount 1 and reuses"

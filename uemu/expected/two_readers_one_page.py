@@ -81,6 +81,19 @@ EXPECTED = (
         " the child keeps the first reader's frame, as in 2.6.29",
     ),
     expect(
+        "torvalds-2009-mmap-sem torvalds-2009-fork-lock kosaki-2009-directio-sem"
+        " kosaki-2009-pinned-sem",
+        "fork-blocked",
+        "fork waits for the first reader, and the second one, who asks for the lock when fork"
+        " is queued, waits for fork",
+    ),
+    expect(
+        "torvalds-2009-fork-lock:lookup",
+        "",
+        "fork copied for the child and made the parent's entry writable again, so the second"
+        " reader finds the same frame",
+    ),
+    expect(
         "linux-4.19",
         "dma-write-seen-by-other lost-dma-write",
         "the second reader's gup takes a write fault, mapcount is 2, and the parent moves to a"

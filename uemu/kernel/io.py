@@ -146,6 +146,8 @@ class IoPaths:
         except (Fault, InvariantError, ProcessDied):
             for page in pages:
                 release_user_page(self._mech, cpu, page, call.foll)
+            if request.aio:
+                self._mech.hooks.io_return(cpu, request)
             self._mech.hooks.io_end(cpu, request)
             raise
         return Holder(mm, addrs, tuple(lengths), call, request, tuple(pages))

@@ -51,7 +51,7 @@ class LockHooks:
         """The device is through, and the pages are held still. Atomic: call inside a step."""
 
     def io_return(self, cpu: Cpu, request: IoRequest) -> None:
-        """An AIO call is about to return, its pages held. Atomic: call inside a step."""
+        """An AIO call is about to return, its pages held or refused. Atomic: call inside a step."""
 
     def io_end(self, cpu: Cpu, request: IoRequest) -> None:
         """The pages were given back, or could not be had. Atomic: call inside a step.

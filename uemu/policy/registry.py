@@ -14,7 +14,9 @@ from uemu.policy.hildenbrand_2021_model2 import Hildenbrand2021Model2
 from uemu.policy.hubbard_2021_locked_pages import Hubbard2021LockedPages
 from uemu.policy.kamezawa_2009_dio_lock import Kamezawa2009DioLock
 from uemu.policy.kara_2021_unmap_if_not_pinned import Kara2021UnmapIfNotPinned
+from uemu.policy.kosaki_2009_directio_sem import Kosaki2009DirectioSem
 from uemu.policy.kosaki_2009_dont_unmap import Kosaki2009DontUnmap
+from uemu.policy.kosaki_2009_pinned_sem import Kosaki2009PinnedSem
 from uemu.policy.linux_2_4_dio_pglock import Linux2_4DioPglock
 from uemu.policy.linux_2_6_7 import Linux2_6_7
 from uemu.policy.linux_2_6_29 import Linux2_6_29
@@ -44,6 +46,8 @@ POLICIES: Final[dict[str, type[PolicyHooks]]] = {
         Piggin2009Page,
         Torvalds2009DirectedCow,
         Torvalds2009PageCount,
+        Kosaki2009DirectioSem,
+        Kosaki2009PinnedSem,
         Kamezawa2009DioLock,
         Kosaki2009DontUnmap,
         Linux4_19,

@@ -42,11 +42,11 @@ from typing import ClassVar
 
 from uemu.mm.page import Page, page_count, page_mapcount
 from uemu.policy._counted_reuse import CountedReuse
-from uemu.policy._directio_sem import DirectioSem
+from uemu.policy.kosaki_2009_directio_sem import Kosaki2009DirectioSem
 from uemu.step import Cpu
 
 
-class Torvalds2009PageCount(CountedReuse, DirectioSem):
+class Torvalds2009PageCount(CountedReuse, Kosaki2009DirectioSem):
     """W: reuse_swap_page() and page_count == 1; L: directio_sem; F and G as in 2.6.29."""
 
     name = "torvalds-2009-page-count"

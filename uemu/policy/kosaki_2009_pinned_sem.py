@@ -1,0 +1,93 @@
+"""mm_pinned_sem, second form: fork waits for direct I/O, AIO too (KOSAKI, 2009-03-22).
+
+direct_io_worker() takes mm_pinned_sem for reading, and dio_complete() gives it
+back, in whatever context the last request ends: a lock of the I/O, not of a
+task. fork takes it for writing. For what is submitted after fork, gup-fast
+leaves every read-only entry to its slow path, and that breaks COW at once, for
+a device that only reads, too ("early decow").
+
+Holds:   O_DIRECT over fork, before it or after it, to read or to write, AIO or
+         not. gup-fast and fork exclude each other, for O_DIRECT.
+Breaks:  who takes references otherwise takes no semaphore: a pipe that vmsplice
+         filled before fork receives the child's bytes (secret-leak), and
+         registered memory is lost over fork (lost-dma-write). Plain
+         get_user_pages() breaks no COW either: VFIO reads what the parent has
+         left (stale-dma-read).
+Costs:   fork waits for the slowest transfer in flight, and new direct I/O waits
+         for that fork (fork-blocked); a forked process that writes memory out
+         with O_DIRECT copies each page that it shares (L. Torvalds, 2009-03-23
+         16:46); memory without VM_WRITE never goes the fast way; a cache line
+         per mm that every direct I/O writes twice.
+Relies:  down_read() comes before the lookup, and before mmap_sem, which gup
+         takes; fork takes the two in the same order. The semaphore outlives the
+         process: each I/O holds mm_count.
+Source:  KOSAKI M., 2009-03-22 12:23, document 003, the whole patch: arch/x86/
+         mm/gup.c:gup_pte_range, get_user_pages_fast; fs/direct-io.c:
+         direct_io_worker, dio_complete; kernel/fork.c:dup_mmap; mm/memory.c:
+         __get_user_pages.
+Not modelled: down_write_killable(), which is on the mail's list of things to
+         do; futexes, which come by gup-fast, too; decow is never taken back
+         inside one call of __get_user_pages, so a shared mapping that follows a
+         COW mapping there is looked up as for a write; huge pages; swap. As
+         posted a read gup of memory nobody touched asks for FOLL_ANON and
+         FOLL_WRITE, which is a BUG() in follow_page: here it maps a fresh page.
+"""
+
+from __future__ import annotations
+
+from uemu.abi import Foll
+from uemu.mm.hooks import GupCall
+from uemu.mm.lock_hooks import IoRequest
+from uemu.mm.mm_struct import MmStruct
+from uemu.mm.page import Page
+from uemu.mm.vma import Vma
+from uemu.policy.linux_2_6_29 import Linux2_6_29
+from uemu.step import Cpu, Op
+
+
+class Kosaki2009PinnedSem(Linux2_6_29):
+    """2.6.29 with mm->mm_pinned_sem, and early decow."""
+
+    name = "kosaki-2009-pinned-sem"
+    summary = "fork waits for direct I/O to complete; gup-fast's slow path breaks COW to read, too"
+    makes_wait = True
+    not_for_programs = "fork waits for direct I/O, and a program that runs cannot be made to"
+
+    # fs/direct-io.c ------------------------------------------------------------------------
+
+    def io_begin(self, cpu: Cpu, request: IoRequest) -> Op[None]:
+        """down_read_non_owner() in direct_io_worker(), before it looks pages up."""
+        if request.api == "o_direct":
+            sem = request.mm.sem("mm_pinned_sem")
+            yield sem.read_step("direct_io_worker", "mm_pinned_sem for reading")
+            sem.down_read(cpu)
+
+    def io_end(self, cpu: Cpu, request: IoRequest) -> None:
+        """up_read_non_owner() in dio_complete(): of read(2), of AIO, of what was refused."""
+        if request.api == "o_direct":
+            request.mm.sem("mm_pinned_sem").up_read(cpu)
+
+    # kernel/fork.c:dup_mmap ------------------------------------------------------------------
+
+    def fork_begin(self, cpu: Cpu, mm: MmStruct) -> Op[None]:
+        """down_write(), before that of mmap_sem; the child's own is free (mm_init)."""
+        yield from mm.sem("mm_pinned_sem").write(cpu, "dup_mmap", "mm_pinned_sem for writing")
+
+    def fork_end(self, cpu: Cpu, mm: MmStruct) -> None:
+        """up_write(), after that of mmap_sem."""
+        mm.sem("mm_pinned_sem").up_write(cpu)
+
+    # arch/x86/mm/gup.c, mm/memory.c:__get_user_pages -----------------------------------------
+
+    def gup_kind(self, api: str, *, write: bool) -> GupCall:
+        """get_user_pages_fast() passes GUP_FLAGS_PINNING_PAGE on to its slow path."""
+        call = super().gup_kind(api, write=write)
+        return GupCall(call.foll | Foll.PINNING_PAGE, fast=True) if call.fast else call
+
+    def gup_fast_pte(self, cpu: Cpu, mm: MmStruct, base: int, foll: Foll) -> Op[Page | None]:
+        """_PAGE_RW is in the mask, whatever is asked for. Linux: gup_pte_range, patched."""
+        return super().gup_fast_pte(cpu, mm, base, foll | Foll.WRITE)
+
+    def should_force_cow_break(self, vma: Vma, foll: Foll) -> bool:
+        """decow = PINNING_PAGE and is_cow_mapping()."""
+        return Foll.PINNING_PAGE in foll and vma.is_cow_mapping()
