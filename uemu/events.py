@@ -99,6 +99,19 @@ class PageFreed(NamedTuple):
     pfn: int
 
 
+class SwappedOut(NamedTuple):
+    """Reclaim frees a frame: who wants the page again reads ``slot``, which shows ``data``.
+
+    ``frame`` is what the frame shows last.
+    """
+
+    cpu: str
+    pfn: int
+    slot: int
+    frame: bytes
+    data: bytes
+
+
 class Unmapped(NamedTuple):
     """The mm's own munmap, MADV_DONTNEED, exit took away ``[start, end)``."""
 

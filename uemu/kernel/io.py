@@ -18,12 +18,15 @@ from uemu.mm.hooks import APIS, GupCall
 from uemu.mm.lock_hooks import IoRequest
 from uemu.mm.mechanism import Mechanism
 from uemu.mm.mm_struct import MmStruct
-from uemu.mm.page import Page
-from uemu.mm.pte import Pte
+from uemu.mm.page import Page, set_page_dirty
+from uemu.mm.pte import Pte, SwapEntry
 from uemu.step import Cpu, Op, Step
 
 DIO_PAGES = 64
 """How many pages one call of get_user_pages takes. Linux: fs/direct-io.c."""
+
+SWAP = -1
+"""Instead of a pfn: the bytes are in swap alone."""
 
 Iov = Sequence[tuple[int, int]]
 """The pieces of a buffer: address and length, in bytes."""
@@ -233,9 +236,21 @@ class IoPaths:
                 self._mech.touch_frame(cpu, pte.pfn, held.offset, held.length, write=False)
                 pfn, data = self._cpus.look(holder.mm, held.addr, pte, held.length)
                 seen.append((pfn, data if pfn != held.pfn else b""))
+            elif isinstance(pte, SwapEntry):
+                seen.append(self._swapped(cpu, pte, held))
             else:
                 seen.append((None, b""))
         self._emit(IoChecked(cpu.name, io.number, tuple(seen), final))
+
+    def _swapped(self, cpu: Cpu, entry: SwapEntry, held: Held) -> tuple[int, bytes]:
+        """What a holder would find behind a swap entry: a cached frame, or the slot (pfn -1)."""
+        slot = self._mech.swap.of(entry)
+        page = cpu.read(slot.cached)
+        if page is not None:
+            self._mech.touch_frame(cpu, page.pfn, held.offset, held.length, write=False)
+            data = self._mech.frames.read(page.pfn, held.offset, held.length)
+            return page.pfn, data if page.pfn != held.pfn else b""
+        return SWAP, (cpu.read(slot.data) or b"")[held.offset : held.offset + held.length]
 
     def dio_complete(self, cpu: Cpu, transfer: Transfer) -> Op[None]:
         """The request is over: look, and give the pages back. Linux: dio_complete()."""
@@ -259,6 +274,8 @@ class IoPaths:
         self._mech.hooks.io_pages_done(cpu, holder.request, holder.pages)
         for page in holder.pages:
             self._mech.note_in_hand(cpu, page, nr_refs(holder.call.foll))
+            if _writes(io):
+                set_page_dirty(cpu, page)
             release_user_page(self._mech, cpu, page, holder.call.foll)
         self._mech.hooks.io_end(cpu, holder.request)
 
@@ -308,6 +325,13 @@ def _batches(addr: int, length: int) -> Iterator[tuple[int, int]]:
 def _segments(holder: Holder) -> list[Segment]:
     parts = zip(holder.addrs, holder.lengths, holder.pages, strict=True)
     return [Segment(page.pfn, addr % PAGE_SIZE, length) for addr, length, page in parts]
+
+
+def _writes(io: Io) -> bool:
+    """Whether the device may have written the memory."""
+    if isinstance(io, Transfer):
+        return io.direction is Direction.FROM_DEVICE
+    return isinstance(io, Registration) and io.writable
 
 
 def _held(io: Io) -> list[Held]:

@@ -39,8 +39,10 @@ from uemu.mm.mmu import MmuPort
 from uemu.mm.mprotect import mprotect
 from uemu.mm.mremap import mremap
 from uemu.mm.munmap import exit_mmap, madvise_dontneed, munmap
+from uemu.mm.pte import Pte
+from uemu.mm.reclaim import shrink_page
 from uemu.mm.vma import Vm, Vma, vm_flags_of
-from uemu.step import Cpu, Op
+from uemu.step import Cpu, Op, Step
 
 FORK_ADVICE: Final = {
     MADV_DONTFORK: (Vm.DONTCOPY, 0),
@@ -177,6 +179,17 @@ class Kernel:
         on, off = FORK_ADVICE[advice]
         for vma in mm.vmas_in(start, end):
             vma.vm_flags = (vma.vm_flags | on) & ~off
+
+    def swap_out(self, cpu: Cpu, mm: MmStruct, addr: int) -> Op[str]:
+        """Reclaim wants the frame mapped at ``addr``: `reclaim.FREED`, or why it is kept.
+
+        Linux: what MADV_PAGEOUT (v5.4) asks for, or kswapd of its own accord.
+        """
+        yield Step("shrink_list", "take the page from the LRU list")
+        pte = cpu.read(mm.pte(addr & PAGE_MASK))
+        if not isinstance(pte, Pte):
+            return "nothing is mapped"
+        return (yield from shrink_page(self.mech, cpu, self.mech.page_of(pte)))
 
     def cover(
         self, mm: MmStruct, start: int, end: int, prot: int, *, dontfork: bool, wipeonfork: bool

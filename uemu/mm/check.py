@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from uemu.errors import InvariantError
 from uemu.mm.mechanism import Mechanism
 from uemu.mm.mm_struct import MmStruct
-from uemu.mm.pte import Pte
+from uemu.mm.pte import Pte, SwapEntry
 
 
 def check_all(mech: Mechanism, holds: Mapping[int, int], *, at_rest: bool) -> None:
@@ -27,17 +27,21 @@ def check_all(mech: Mechanism, holds: Mapping[int, int], *, at_rest: bool) -> No
         InvariantError: with the violation's name and the page.
     """
     mapped: Counter[int] = Counter()
+    named: Counter[int] = Counter()
     for mm in mech.mms.values():
         for base, cell in mm.ptes.items():
             pte = cell.peek()
             if isinstance(pte, Pte):
                 check_pte(mech, mm, base, pte)
                 mapped[pte.pfn] += 1
+            elif isinstance(pte, SwapEntry):
+                named[pte.entry] += 1
     for pfn, page in mech.pages.items():
         if not page.reserved:
             check_refs(mech, pfn, mapped[pfn], holds.get(pfn, 0), at_rest=at_rest)
     if mech.in_hand:
         check_in_hand(mech)
+    check_swap(mech, named)
 
 
 def check_pte(mech: Mechanism, mm: MmStruct, base: int, pte: Pte) -> None:
@@ -60,13 +64,28 @@ def check_in_hand(mech: Mechanism) -> None:
 
 
 def check_refs(mech: Mechanism, pfn: int, mapped: int, held: int, *, at_rest: bool) -> None:
-    """refcount covers the PTEs and what devices hold; at rest it is their sum."""
+    """refcount covers the PTEs, the swap cache, what devices hold; at rest it is their sum."""
     page = mech.pages[pfn]
     count, mapcount = page.refcount.peek(), page.mapcount.peek()
-    expected = mapped + held
+    expected = mapped + held + (page.swap.peek() is not None)
     if count < expected or (at_rest and count != expected):
         raise InvariantError(
             "refcount-leak", f"{page!r} has {mapped} PTEs and {held} references of devices"
         )
     if at_rest and mapcount != mapped:
         raise InvariantError("refcount-leak", f"{page!r} is mapped by {mapped} PTEs")
+
+
+def check_swap(mech: Mechanism, named: Mapping[int, int]) -> None:
+    """A slot counts the PTEs that name it, and it and its copy agree about each other."""
+    for number, n in named.items():
+        if number not in mech.swap.slots:
+            raise InvariantError("refcount-leak", f"{n} PTEs name swap {number}, which is free")
+    for slot in mech.swap.slots.values():
+        page, n = slot.cached.peek(), named.get(slot.number, 0)
+        if slot.count.peek() != n:
+            raise InvariantError("refcount-leak", f"{slot!r} is named by {n} PTEs")
+        if page is None and n == 0:
+            raise InvariantError("refcount-leak", f"{slot!r} is nobody's")
+        if page is not None and page.swap.peek() is not slot:
+            raise InvariantError("refcount-leak", f"{slot!r} and {page!r} disagree")

@@ -5,12 +5,13 @@ from __future__ import annotations
 import errno
 
 from uemu.abi import PAGE_MASK, PAGE_SIZE
-from uemu.errors import Fault, InvariantError
+from uemu.errors import Fault
 from uemu.events import FaultTaken
 from uemu.mm.mechanism import Mechanism
 from uemu.mm.mm_struct import MmStruct
 from uemu.mm.page import Page
 from uemu.mm.pte import Pte, SwapEntry
+from uemu.mm.swapin import do_swap_page
 from uemu.mm.vma import Vm, Vma
 from uemu.step import Cpu, Op, Step
 
@@ -58,7 +59,7 @@ def handle_mm_fault(
     if pte is None:
         yield from do_anonymous_page(mech, cpu, mm, vma, base, write=write)
     elif isinstance(pte, SwapEntry):
-        raise InvariantError("refcount-leak", f"{mm} has {pte} at {base:#x}, and no swap exists")
+        yield from do_swap_page(mech, cpu, mm, vma, base, pte, write=write)
     elif (write and not pte.write) or unshare:
         yield from mech.hooks.do_wp_page(cpu, mm, vma, base, unshare=unshare)
 

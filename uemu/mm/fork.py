@@ -9,6 +9,7 @@ from uemu.mm.mechanism import Mechanism
 from uemu.mm.mm_struct import MmStruct
 from uemu.mm.page import Page
 from uemu.mm.pte import Pte, SwapEntry
+from uemu.mm.swap import swap_duplicate
 from uemu.mm.vma import Vm
 from uemu.step import Cpu, Op
 
@@ -41,7 +42,10 @@ def dup_mmap(mech: Mechanism, cpu: Cpu, src: MmStruct, name: str) -> Op[MmStruct
             elif isinstance(pte, SwapEntry):
                 yield src.page_table_lock.step("copy_one_pte", "share the swap entry")
                 src.page_table_lock.enter(cpu)
-                mech.set_pte_at(cpu, dst, base, cpu.read(src.pte(base)))
+                now = cpu.read(src.pte(base))
+                if isinstance(now, SwapEntry):
+                    swap_duplicate(cpu, mech.swap.of(now))
+                    mech.set_pte_at(cpu, dst, base, mech.hooks.fork_swap_entry(cpu, src, base, now))
         yield from mech.hooks.copy_page_range_end(cpu, src)
         yield from mech.hooks.copied_vma(cpu, src, dst, vma)
     if src.vmas:

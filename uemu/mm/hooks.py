@@ -20,6 +20,7 @@ from uemu.mm.mechanism import SECTOR, Mechanism
 from uemu.mm.mm_struct import MmStruct
 from uemu.mm.page import Page
 from uemu.mm.pte import Pte
+from uemu.mm.reclaim_hooks import ReclaimHooks
 from uemu.mm.vma import Vm, Vma
 from uemu.step import Cpu, Op
 
@@ -81,7 +82,7 @@ have them yet are a thought experiment: a get, as everything was.
 """
 
 
-class PolicyHooks(LockHooks, ABC):
+class PolicyHooks(LockHooks, ReclaimHooks, ABC):
     """The rules of one kernel.
 
     Attributes:

@@ -29,6 +29,7 @@ from uemu.mm.mm_struct import MmStruct
 from uemu.mm.mmu import MmuPort
 from uemu.mm.page import Page, page_mapcount
 from uemu.mm.pte import AnyPte, Pte
+from uemu.mm.swap import SwapDevice
 from uemu.step import Cpu, Op, Step
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class Mechanism:
         in_hand: what recording CPUs have taken and not given away yet, by the
             CPU's name and the pfn: references of no PTE and no device.
         mms: live address spaces by number.
+        swap: the swap device.
         ipi_waits_for_gup_fast: whether a TLB flush by IPI waits for CPUs that
             run with interrupts off, as on x86; elsewhere it may not.
     """
@@ -71,6 +73,7 @@ class Mechanism:
         self.in_hand: dict[tuple[str, int], int] = {}
         self.mms: dict[MmId, MmStruct] = {}
         self.ipi_waits_for_gup_fast = ipi_waits_for_gup_fast
+        self.swap = SwapDevice()
         self._zero_page: Page | None = None
         self._next_mm: MmId = 0
 

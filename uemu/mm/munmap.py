@@ -13,7 +13,8 @@ from uemu.events import Unmapped
 from uemu.mm.mechanism import Mechanism
 from uemu.mm.mm_struct import MmStruct
 from uemu.mm.page import Page
-from uemu.mm.pte import Pte
+from uemu.mm.pte import Pte, SwapEntry
+from uemu.mm.swap import free_swap_and_cache
 from uemu.step import Cpu, Op, Step
 
 
@@ -34,6 +35,8 @@ def zap_page_range(mech: Mechanism, cpu: Cpu, mm: MmStruct, start: int, end: int
         if isinstance(pte, Pte) and not (page := mech.page_of(pte)).reserved:
             mech.page_remove_rmap(cpu, page)
             gathered.append(page)
+        elif isinstance(pte, SwapEntry):
+            free_swap_and_cache(mech, cpu, pte)
     yield from mech.flush_tlb_range(cpu, mm, start, end)
     for page in gathered:
         mech.put_page(cpu, page)

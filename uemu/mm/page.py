@@ -7,9 +7,9 @@ whether it was the last, and who takes one for granted that the page is there.
 What there is to see does not depend on the order either, as long as a PTE maps
 the page:
 
-    refcount = mapcount + what devices hold + what CPUs have in hand
+    refcount = mapcount + the swap cache + what devices hold + what CPUs have in hand
 
-and none of the four is ever negative. So `Mechanism.put_page` looks at the
+and none of the five is ever negative. So `Mechanism.put_page` looks at the
 mapcount first. Where it is not 0, neither will the refcount be, whoever comes
 before or after, and the put only counts; to change that somebody has to write
 the mapcount, which conflicts with the look. Where it is 0, the put looks at the
@@ -25,8 +25,13 @@ happens to run.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from uemu.abi import GUP_PIN_COUNTING_BIAS
 from uemu.step import Cell, Cpu, Op, Step
+
+if TYPE_CHECKING:
+    from uemu.mm.swap import SwapSlot
 
 
 class Page:
@@ -39,11 +44,12 @@ class Page:
         mapcount: PTEs that map the frame (the kernel's _mapcount plus 1).
         anon: anonymous memory; fixed before the page is first mapped.
         reserved: the zero page: neither counted, mapped-counted nor freed.
+        swap: the slot whose copy it is, or None: PG_swapcache and its entry.
     Invariants:
         check_refs  refcount covers mapcount and what devices hold.
     """
 
-    __slots__ = ("_flags", "anon", "mapcount", "pfn", "refcount", "reserved")
+    __slots__ = ("_flags", "anon", "mapcount", "pfn", "refcount", "reserved", "swap")
 
     def __init__(self, pfn: int, *, reserved: bool = False) -> None:
         self.pfn = pfn
@@ -51,12 +57,23 @@ class Page:
         self.mapcount: Cell[int] = Cell(("mapcount", pfn), 0)
         self.anon = not reserved
         self.reserved = reserved
+        self.swap: Cell[SwapSlot | None] = Cell(("PG_swapcache", pfn), None)
         self._flags: dict[str, Cell[bool]] = {}
 
     @property
     def locked(self) -> Cell[bool]:
         """PG_locked."""
         return self.flag("PG_locked")
+
+    @property
+    def dirty(self) -> Cell[bool]:
+        """PG_dirty; of what is not in the swap cache nobody asks."""
+        return self.flag("PG_dirty")
+
+    @property
+    def writeback(self) -> Cell[bool]:
+        """PG_writeback."""
+        return self.flag("PG_writeback")
 
     @property
     def anon_exclusive(self) -> Cell[bool]:
@@ -102,6 +119,12 @@ def page_maybe_dma_pinned(cpu: Cpu, page: Page) -> bool:
     Linux: include/linux/mm.h:page_maybe_dma_pinned() (v5.7).
     """
     return cpu.read(page.refcount) >= GUP_PIN_COUNTING_BIAS
+
+
+def set_page_dirty(cpu: Cpu, page: Page) -> None:
+    """Say that a cached page is not what its slot has. Linux: set_page_dirty_lock()."""
+    if cpu.read(page.swap) is not None:
+        cpu.write(page.dirty, True)
 
 
 def trylock_page(cpu: Cpu, page: Page) -> bool:

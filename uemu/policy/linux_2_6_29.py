@@ -63,7 +63,7 @@ from uemu.mm.fork import share_page
 from uemu.mm.gup import gup_grab
 from uemu.mm.hooks import NeedFault, PolicyHooks
 from uemu.mm.mm_struct import MmStruct
-from uemu.mm.page import Page, is_locked, lock_page, page_mapcount, unlock_page
+from uemu.mm.page import Page, is_locked, lock_page, unlock_page
 from uemu.mm.pte import Pte
 from uemu.mm.vma import Vma
 from uemu.step import Cpu, Op, Step
@@ -166,10 +166,6 @@ class Linux2_6_29(PolicyHooks):
             unlock_page(cpu, page)
         self.mech.put_page(cpu, page)
         return same
-
-    def reuse_swap_page(self, cpu: Cpu, page: Page) -> bool:
-        """Whether no other PTE maps the page. Linux: mm/swapfile.c:reuse_swap_page."""
-        return page_mapcount(cpu, page) == 1
 
     def follow_page_pte(
         self, cpu: Cpu, mm: MmStruct, vma: Vma, base: int, foll: Foll

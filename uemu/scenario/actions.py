@@ -174,6 +174,16 @@ class Munmap:
 
 
 @dataclass(frozen=True, slots=True)
+class SwapOut:
+    """Reclaim wants the frame that is mapped at ``addr``; returns what became of it.
+
+    What it says is a text: ``uemu.mm.reclaim.FREED``, or why the page is kept.
+    """
+
+    addr: int
+
+
+@dataclass(frozen=True, slots=True)
 class Exit:
     """The process ends; only a Signal may follow, to those who wait for its end."""
 
@@ -211,6 +221,7 @@ Action = (
     | Mprotect
     | Mremap
     | Munmap
+    | SwapOut
     | Exit
     | Signal
     | WaitFor

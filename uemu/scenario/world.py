@@ -46,6 +46,7 @@ from uemu.scenario.actions import (
     Signal,
     Spawn,
     Store,
+    SwapOut,
     Vfork,
     WaitFor,
 )
@@ -231,6 +232,8 @@ class SteppedWorld:
                 return kernel.mremap(cpu, mm, addr, old_length, new_length)
             case Munmap(addr, length):
                 return kernel.munmap(cpu, mm, addr, length)
+            case SwapOut(addr):
+                return kernel.swap_out(cpu, mm, addr)
             case Exit():
                 return self._exit(task)
             case Signal(name):

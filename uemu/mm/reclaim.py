@@ -1,0 +1,158 @@
+"""Reclaim: the kernel wants a frame for itself. Linux: mm/vmscan.c:shrink_page_list.
+
+The stations of one page: taken from its LRU list with a reference and locked;
+given a slot of swap; unmapped from each address space, mm by mm; written; and,
+if nobody else refers to it, freed. At each the policy may say no, and what was
+done until then stays done: a page with references is unmapped and written, and
+stays in the swap cache.
+
+Not modelled: LRU lists and their order (who calls chooses the page); batching
+of unmaps under one lock; clustered swap-out.
+"""
+
+from __future__ import annotations
+
+from uemu.abi import PAGE_SIZE
+from uemu.events import SwappedOut
+from uemu.mm.mechanism import Mechanism
+from uemu.mm.mm_struct import MmStruct
+from uemu.mm.page import Page, page_count, page_mapcount, trylock_page, unlock_page
+from uemu.mm.pte import Pte, SwapEntry
+from uemu.mm.swap import (
+    SwapSlot,
+    add_to_swap_cache,
+    delete_from_swap_cache,
+    swap_duplicate,
+    write_to_slot,
+)
+from uemu.step import Cpu, Op, Step
+
+FREED = "freed"
+"""What `shrink_page` says of a page that is gone; anything else is why it was kept."""
+
+
+def shrink_page(mech: Mechanism, cpu: Cpu, page: Page) -> Op[str]:
+    """Try to free one anonymous page; `FREED`, or why it is kept."""
+    yield Step("shrink_page_list", f"isolate and lock pfn {page.pfn}")
+    if page.pfn not in mech.pages or page.reserved:
+        return "it is gone"
+    if not trylock_page(cpu, page):
+        return "it is locked"
+    mech.get_page(cpu, page)
+    kept = yield from _shrink_locked(mech, cpu, page)
+    if kept is None:
+        return FREED
+    unlock_page(cpu, page)
+    mech.put_page(cpu, page)
+    return kept
+
+
+def _shrink_locked(mech: Mechanism, cpu: Cpu, page: Page) -> Op[str | None]:
+    """The stations under the page lock: why it is kept, or None, and then it is gone."""
+    hooks = mech.hooks
+    if cpu.read(page.writeback):
+        return "it is under writeback"
+    if hooks.page_referenced(cpu, page):
+        return "it is referenced"
+    if cpu.read(page.swap) is None:
+        if not hooks.may_add_to_swap(cpu, page):
+            return "it is not given swap"
+        yield Step("add_to_swap", f"a slot for pfn {page.pfn}")
+        add_to_swap_cache(mech, cpu, page, mech.swap.alloc())
+        cpu.write(page.dirty, True)
+    if page_mapcount(cpu, page):
+        unmapped = yield from try_to_unmap(mech, cpu, page)
+        if not unmapped:
+            return "it could not be unmapped"
+    yield Step("shrink_page_list", "dirty ?")
+    if cpu.read(page.dirty):
+        # A reference of the cache, and the one above: Linux: is_page_cache_freeable.
+        if page_count(cpu, page) != 2:
+            return "others refer to it"
+        yield from pageout(mech, cpu, page)
+    yield Step("__remove_mapping", "page_count == 2 ?")
+    slot = cpu.read(page.swap)
+    if slot is None or page_count(cpu, page) != 2 or cpu.read(page.dirty):
+        return "others refer to it"
+    frame, data = mech.frames.read(page.pfn, 0, PAGE_SIZE), cpu.read(slot.data)
+    mech.publish(SwappedOut, cpu.name, page.pfn, slot.number, frame, data or b"")
+    delete_from_swap_cache(mech, cpu, page)
+    unlock_page(cpu, page)
+    mech.put_page(cpu, page)
+    return None
+
+
+def pageout(mech: Mechanism, cpu: Cpu, page: Page) -> Op[None]:
+    """Write a dirty page to its slot. Linux: pageout, swap_writepage, end_swap_bio_write."""
+    yield Step("pageout", f"write pfn {page.pfn} to swap")
+    slot = cpu.read(page.swap)
+    assert slot is not None
+    cpu.write(page.dirty, False)
+    cpu.write(page.writeback, True)
+    yield Step("end_swap_bio_write", f"pfn {page.pfn} is written")
+    write_to_slot(mech, cpu, page, slot)
+    cpu.write(page.writeback, False)
+
+
+def mappings_of(mech: Mechanism, cpu: Cpu, page: Page) -> list[tuple[MmStruct, int]]:
+    """Who maps a page, and where, the oldest mm first: its rmap. Atomic: inside a step."""
+    cpu.touch(("rmap", page.pfn), write=False)
+    found = []
+    for mm in mech.mms.values():
+        for base, cell in mm.ptes.items():
+            pte = cell.peek()
+            if isinstance(pte, Pte) and pte.pfn == page.pfn:
+                found.append((mm, base))
+    return found
+
+
+def try_to_unmap(mech: Mechanism, cpu: Cpu, page: Page) -> Op[bool]:
+    """Replace every PTE of a cached page by its swap entry; whether none is left.
+
+    Linux: mm/rmap.c:try_to_unmap_anon.
+    """
+    yield Step("try_to_unmap", f"walk the rmap of pfn {page.pfn}")
+    for mm, base in mappings_of(mech, cpu, page):
+        yield from mech.hooks.unmap_begin(cpu, mm, page)
+        yield from try_to_unmap_one(mech, cpu, mm, base, page)
+        yield from mech.hooks.unmap_end(cpu, mm, page)
+    yield Step("try_to_unmap", "mapped still ?")
+    return page_mapcount(cpu, page) == 0
+
+
+def try_to_unmap_one(mech: Mechanism, cpu: Cpu, mm: MmStruct, base: int, page: Page) -> Op[None]:
+    """Replace one PTE, unless the policy says no before or after it is cleared.
+
+    Linux: mm/rmap.c:try_to_unmap_one.
+    """
+    lock = mm.page_table_lock
+    yield lock.step("try_to_unmap_one", f"page_check_address in {mm.name}")
+    lock.enter(cpu)
+    pte = cpu.read(mm.pte(base))
+    slot = cpu.read(page.swap)
+    if not isinstance(pte, Pte) or pte.pfn != page.pfn or slot is None:
+        return
+    if not mech.hooks.may_unmap(cpu, mm, page):
+        return
+    lock.acquire(cpu)
+    mech.ptep_get_and_clear(cpu, mm, base)
+    yield from mech.flush_tlb_range(cpu, mm, base, base + PAGE_SIZE)
+    if not (yield from mech.hooks.may_stay_unmapped(cpu, mm, page)):
+        mech.set_pte_at(cpu, mm, base, pte)
+        lock.release(cpu)
+        return
+    if pte.dirty:
+        cpu.write(page.dirty, True)
+    swap_in_place(mech, cpu, mm, base, pte, page, slot)
+    lock.release(cpu)
+
+
+def swap_in_place(
+    mech: Mechanism, cpu: Cpu, mm: MmStruct, base: int, pte: Pte, page: Page, slot: SwapSlot
+) -> None:
+    """Set the entry that names the slot, in place of one that is cleared. Atomic."""
+    swap_duplicate(cpu, slot)
+    entry = mech.hooks.make_swap_entry(cpu, page, SwapEntry(slot.number))
+    mech.set_pte_at(cpu, mm, base, entry)
+    mech.page_remove_rmap(cpu, page)
+    mech.put_page(cpu, page)

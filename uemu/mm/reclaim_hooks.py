@@ -1,0 +1,91 @@
+"""The questions about reclaim and swap: what becomes of a page that somebody holds.
+
+The defaults are Linux 2.6.29's, which asks for no reference until it would free
+the page: what is held is unmapped and written, and found again in the swap cache.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from uemu.mm.page import page_mapcount
+from uemu.mm.pte import Pte, SwapEntry
+from uemu.mm.swap import delete_from_swap_cache, page_swapcount
+from uemu.mm.vma import Vm
+from uemu.step import Cpu, Op
+
+if TYPE_CHECKING:
+    from uemu.mm.mechanism import Mechanism
+    from uemu.mm.mm_struct import MmStruct
+    from uemu.mm.page import Page
+    from uemu.mm.vma import Vma
+
+
+class ReclaimHooks:
+    """What reclaim may do with a page, and how it comes back."""
+
+    mech: Mechanism
+
+    # Out: mm/vmscan.c, mm/rmap.c ----------------------------------------------------
+
+    def page_referenced(self, cpu: Cpu, page: Page) -> bool:
+        """Whether the page was used lately and is left alone. Atomic: inside a step."""
+        return False
+
+    def may_add_to_swap(self, cpu: Cpu, page: Page) -> bool:
+        """Whether a page that is not in the swap cache may enter it. Atomic: inside a step."""
+        return True
+
+    def unmap_begin(self, cpu: Cpu, mm: MmStruct, page: Page) -> Op[None]:
+        """Before the walk looks at the entries of an mm."""
+        return
+        yield  # pragma: no cover
+
+    def unmap_end(self, cpu: Cpu, mm: MmStruct, page: Page) -> Op[None]:
+        """After it did, whatever came of it."""
+        return
+        yield  # pragma: no cover
+
+    def may_unmap(self, cpu: Cpu, mm: MmStruct, page: Page) -> bool:
+        """Asked under the page table lock, before a PTE is cleared. Atomic: inside a step."""
+        return True
+
+    def may_stay_unmapped(self, cpu: Cpu, mm: MmStruct, page: Page) -> Op[bool]:
+        """Asked once it is cleared and flushed: if not, it is put back."""
+        return True
+        yield  # pragma: no cover
+
+    def make_swap_entry(self, cpu: Cpu, page: Page, entry: SwapEntry) -> SwapEntry:
+        """What the entry says besides the slot. Atomic: inside a step."""
+        return entry
+
+    # In: mm/memory.c:do_swap_page, mm/swapfile.c ---------------------------------------
+
+    def swap_in_pte(self, cpu: Cpu, vma: Vma, page: Page, entry: SwapEntry, *, write: bool) -> Pte:
+        """The entry that maps a page again, locked and cached. Atomic: inside a step.
+
+        Called before the swap entry itself is given back.
+        """
+        pte = Pte(page.pfn, write=False, user=vma.vm_flags & Vm.READ != 0)
+        if write and self.reuse_swap_page(cpu, page):
+            return pte._replace(write=vma.writable(), dirty=True)
+        return pte
+
+    def fork_swap_entry(self, cpu: Cpu, src: MmStruct, base: int, entry: SwapEntry) -> SwapEntry:
+        """What the child gets of an entry at ``base``. Linux: copy_one_pte. Atomic."""
+        return entry
+
+    def swapped_in(self, cpu: Cpu, page: Page) -> None:
+        """After it is mapped, still locked. Atomic: inside a step."""
+
+    def reuse_swap_page(self, cpu: Cpu, page: Page) -> bool:
+        """Whether no other PTE maps the page or names its slot; it then leaves the cache.
+
+        Linux: mm/swapfile.c:reuse_swap_page (v2.6.29). Atomic: inside a step.
+        """
+        count = page_mapcount(cpu, page)
+        if count <= 1 and cpu.read(page.swap) is not None:
+            count += page_swapcount(cpu, page)
+            if count == 1 and not cpu.read(page.writeback):
+                delete_from_swap_cache(self.mech, cpu, page)
+        return count == 1
