@@ -31,9 +31,15 @@ class Pte(NamedTuple):
 
 
 class SwapEntry(NamedTuple):
-    """A page table entry that names a place in swap. Linux: swp_entry_t."""
+    """A page table entry that names a slot of swap. Linux: swp_entry_t.
+
+    Attributes:
+        entry: the slot's number.
+        exclusive: the page was this mm's alone. Linux: pte_swp_exclusive() (v5.19).
+    """
 
     entry: int
+    exclusive: bool = False
 
 
 AnyPte = Pte | SwapEntry | None

@@ -19,7 +19,6 @@ from uemu.mm.mm_struct import MmStruct
 from uemu.mm.page import Page, page_count, page_mapcount, trylock_page, unlock_page
 from uemu.mm.pte import Pte, SwapEntry
 from uemu.mm.swap import (
-    SwapSlot,
     add_to_swap_cache,
     delete_from_swap_cache,
     swap_duplicate,
@@ -137,22 +136,15 @@ def try_to_unmap_one(mech: Mechanism, cpu: Cpu, mm: MmStruct, base: int, page: P
     lock.acquire(cpu)
     mech.ptep_get_and_clear(cpu, mm, base)
     yield from mech.flush_tlb_range(cpu, mm, base, base + PAGE_SIZE)
-    if not (yield from mech.hooks.may_stay_unmapped(cpu, mm, page)):
+    entry = yield from mech.hooks.swap_entry_for(cpu, mm, page, SwapEntry(slot.number))
+    if entry is None:
         mech.set_pte_at(cpu, mm, base, pte)
         lock.release(cpu)
         return
     if pte.dirty:
         cpu.write(page.dirty, True)
-    swap_in_place(mech, cpu, mm, base, pte, page, slot)
-    lock.release(cpu)
-
-
-def swap_in_place(
-    mech: Mechanism, cpu: Cpu, mm: MmStruct, base: int, pte: Pte, page: Page, slot: SwapSlot
-) -> None:
-    """Set the entry that names the slot, in place of one that is cleared. Atomic."""
     swap_duplicate(cpu, slot)
-    entry = mech.hooks.make_swap_entry(cpu, page, SwapEntry(slot.number))
     mech.set_pte_at(cpu, mm, base, entry)
     mech.page_remove_rmap(cpu, page)
     mech.put_page(cpu, page)
+    lock.release(cpu)

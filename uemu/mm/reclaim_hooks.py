@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from uemu.mm.page import page_mapcount
 from uemu.mm.pte import Pte, SwapEntry
-from uemu.mm.swap import delete_from_swap_cache, page_swapcount
+from uemu.mm.swap import delete_from_swap_cache, page_swapcount, swap_free
 from uemu.mm.vma import Vm
 from uemu.step import Cpu, Op
 
@@ -50,33 +50,29 @@ class ReclaimHooks:
         """Asked under the page table lock, before a PTE is cleared. Atomic: inside a step."""
         return True
 
-    def may_stay_unmapped(self, cpu: Cpu, mm: MmStruct, page: Page) -> Op[bool]:
-        """Asked once it is cleared and flushed: if not, it is put back."""
-        return True
-        yield  # pragma: no cover
-
-    def make_swap_entry(self, cpu: Cpu, page: Page, entry: SwapEntry) -> SwapEntry:
-        """What the entry says besides the slot. Atomic: inside a step."""
+    def swap_entry_for(
+        self, cpu: Cpu, mm: MmStruct, page: Page, entry: SwapEntry
+    ) -> Op[SwapEntry | None]:
+        """What takes the place of a PTE that is cleared and flushed; None: put it back."""
         return entry
+        yield  # pragma: no cover
 
     # In: mm/memory.c:do_swap_page, mm/swapfile.c ---------------------------------------
 
     def swap_in_pte(self, cpu: Cpu, vma: Vma, page: Page, entry: SwapEntry, *, write: bool) -> Pte:
-        """The entry that maps a page again, locked and cached. Atomic: inside a step.
+        """The PTE that maps a page again, cached and locked; the swap entry is given back.
 
-        Called before the swap entry itself is given back.
+        Linux: mm/memory.c:do_swap_page. Atomic: inside a step.
         """
         pte = Pte(page.pfn, write=False, user=vma.vm_flags & Vm.READ != 0)
         if write and self.reuse_swap_page(cpu, page):
-            return pte._replace(write=vma.writable(), dirty=True)
+            pte = pte._replace(write=vma.writable(), dirty=True)
+        swap_free(self.mech, cpu, self.mech.swap.of(entry))
         return pte
 
     def fork_swap_entry(self, cpu: Cpu, src: MmStruct, base: int, entry: SwapEntry) -> SwapEntry:
         """What the child gets of an entry at ``base``. Linux: copy_one_pte. Atomic."""
         return entry
-
-    def swapped_in(self, cpu: Cpu, page: Page) -> None:
-        """After it is mapped, still locked. Atomic: inside a step."""
 
     def reuse_swap_page(self, cpu: Cpu, page: Page) -> bool:
         """Whether no other PTE maps the page or names its slot; it then leaves the cache.

@@ -132,3 +132,14 @@ def read_from_slot(mech: Mechanism, cpu: Cpu, page: Page, slot: SwapSlot) -> Non
     if data is None:
         raise InvariantError("refcount-leak", f"{slot!r} was read before it was written")
     mech.frames.write(page.pfn, 0, data)
+
+
+def try_to_free_swap(mech: Mechanism, cpu: Cpu, page: Page) -> bool:
+    """Take a locked page out of the swap cache if no PTE names its slot; whether it was.
+
+    Linux: mm/swapfile.c:try_to_free_swap. Atomic: inside a step.
+    """
+    if cpu.read(page.swap) is None or cpu.read(page.writeback) or page_swapcount(cpu, page):
+        return False
+    delete_from_swap_cache(mech, cpu, page)
+    return True

@@ -6,7 +6,7 @@ from uemu.mm.mechanism import Mechanism
 from uemu.mm.mm_struct import MmStruct
 from uemu.mm.page import Page, trylock_page, unlock_page
 from uemu.mm.pte import SwapEntry
-from uemu.mm.swap import SwapSlot, add_to_swap_cache, read_from_slot, swap_free
+from uemu.mm.swap import SwapSlot, add_to_swap_cache, read_from_slot
 from uemu.mm.vma import Vma
 from uemu.step import Cpu, Op, Step
 
@@ -40,8 +40,6 @@ def do_swap_page(
     pte = mech.hooks.swap_in_pte(cpu, vma, page, entry, write=write)
     mech.page_dup_rmap(cpu, page)
     mech.set_pte_at(cpu, mm, base, pte)
-    swap_free(mech, cpu, slot)
-    mech.hooks.swapped_in(cpu, page)
     unlock_page(cpu, page)
     if write and not pte.write and vma.writable():
         yield from mech.hooks.do_wp_page(cpu, mm, vma, base)

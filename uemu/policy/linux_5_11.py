@@ -20,10 +20,9 @@ Relies:  write_protect_seq has one writer at a time: mmap_lock, held for
 Source:  Linux v5.11, mm/memory.c:copy_page_range; mm/gup.c:
          lockless_pages_from_mm; document 002 (2021-09-29), who asks the
          counter and who does not. Since Linux kernel commit 57efa1fe5957
-         ("mm/gup: prevent gup_fast from racing with COW during fork").
-Not modelled: reclaim, which does not put into the swap cache what may be
-         pinned, commit feb889fb40fa ("mm: don't put pinned pages into the
-         swap cache"); clear_refs, which skips a pinned writable entry, and
+         ("mm/gup: prevent gup_fast from racing with COW during fork") and
+         feb889fb40fa ("mm: don't put pinned pages into the swap cache").
+Not modelled: clear_refs, which skips a pinned writable entry, and
          without the seqcount, commit 9348b73c2e1b ("mm: don't play games with
          pinned pages in clear_page_refs"); hugetlb, which fork does not copy
          before v5.12; what linux-5.9 does not model.
@@ -39,6 +38,7 @@ from typing import ClassVar
 
 from uemu.abi import Foll
 from uemu.mm.mm_struct import MmStruct
+from uemu.mm.page import Page, page_maybe_dma_pinned
 from uemu.policy.linux_5_9 import Linux5_9
 from uemu.step import Cpu, Op, Step
 
@@ -88,3 +88,9 @@ class Linux5_11(Linux5_9):
             return True
         yield Step("lockless_pages_from_mm", "write_protect_seq same ?")
         return cpu.read(mm.extra(WRITE_PROTECT_SEQ)) == token
+
+    # reclaim: mm/vmscan.c -----------------------------------------------------------------
+
+    def may_add_to_swap(self, cpu: Cpu, page: Page) -> bool:
+        """Not what may be pinned. Linux: shrink_page_list."""
+        return not page_maybe_dma_pinned(cpu, page)

@@ -23,7 +23,7 @@ Source:  Linux v5.19, mm/memory.c, mm/gup.c, include/linux/rmap.h; document
          ("mm/gup: trigger FAULT_FLAG_UNSHARE when R/O-pinning a possibly
          shared anonymous page"), 57efa1fe5957 ("mm/gup: prevent gup_fast
          from racing with COW during fork").
-Not modelled: swap, KSM, migration, huge pages; pages in LRU pagevecs.
+Not modelled: KSM, migration, huge pages; pages in LRU pagevecs.
 """
 
 from __future__ import annotations
@@ -33,9 +33,16 @@ from uemu.errors import InvariantError
 from uemu.mm.gup import gup_grab
 from uemu.mm.hooks import NeedFault
 from uemu.mm.mm_struct import MmStruct
-from uemu.mm.page import Page
-from uemu.mm.pte import Pte
-from uemu.mm.vma import Vma
+from uemu.mm.page import (
+    Page,
+    page_count,
+    page_maybe_dma_pinned,
+    trylock_page,
+    unlock_page,
+)
+from uemu.mm.pte import Pte, SwapEntry
+from uemu.mm.swap import swap_free, try_to_free_swap
+from uemu.mm.vma import Vm, Vma
 from uemu.policy.hildenbrand_2021_model1 import Hildenbrand2021Model1
 from uemu.step import Cpu, Op, Step
 
@@ -60,6 +67,107 @@ class Linux5_19(Hildenbrand2021Model1):
     def fork_must_copy(self, cpu: Cpu, src: MmStruct, page: Page) -> bool:
         """A get is shared like any page. Linux: page_try_dup_anon_rmap()."""
         return self.page_needs_cow_for_dma(cpu, src, page)
+
+    def copy_present_pte(
+        self, cpu: Cpu, src: MmStruct, dst: MmStruct, vma: Vma, base: int
+    ) -> Op[None]:
+        """Clear the bit and share, or copy. Linux: page_try_dup_anon_rmap()."""
+        lock = src.page_table_lock
+        yield lock.step("page_try_dup_anon_rmap", "exclusive and pinned ?")
+        lock.enter(cpu)
+        pte = cpu.read(src.pte(base))
+        if not isinstance(pte, Pte):
+            return
+        page = self.mech.page_of(pte)
+        exclusive = not page.reserved and cpu.read(page.anon_exclusive)
+        if exclusive and self.page_needs_cow_for_dma(cpu, src, page):
+            yield from self.copy_present_page(cpu, src, dst, vma, base, page)
+            return
+        if exclusive:
+            lock.acquire(cpu)
+            yield Step("page_try_dup_anon_rmap", "no longer exclusive")
+            self.set_anon_exclusive(cpu, page, False)
+        if vma.is_cow_mapping() and pte.write:
+            lock.acquire(cpu)
+            yield Step("copy_present_pte", "share read-only")
+            pte = pte.wrprotect()
+            self.mech.ptep_set_wrprotect(cpu, src, base, pte)
+        lock.release(cpu)
+        share_page(self.mech, cpu, dst, base, pte)
+
+    # write fault ------------------------------------------------------------------------
+
+    def do_wp_page(
+        self, cpu: Cpu, mm: MmStruct, vma: Vma, base: int, *, unshare: bool = False
+    ) -> Op[None]:
+        """Reuse what is exclusive, or has one reference and so becomes exclusive."""
+        lock = mm.page_table_lock
+        yield lock.step("do_wp_page", "exclusive ?")
+        lock.enter(cpu)
+        pte = cpu.read(mm.pte(base))
+        if not isinstance(pte, Pte) or pte.write:
+            return
+        page = self.mech.page_of(pte)
+        if not page.reserved and cpu.read(page.anon_exclusive):
+            if not unshare:
+                wp_page_reuse(self.mech, cpu, mm, vma, base, pte)
+            return
+        # The kernel asks for the count twice, before it takes the page lock and
+        # under it: whoever came in between might as well have come before.
+        if page.reserved or self.has_other_references(cpu, page) or not trylock_page(cpu, page):
+            yield from wp_page_copy(self.mech, cpu, mm, vma, base, pte, page, writable=not unshare)
+            return
+        lock.acquire(cpu)
+        yield Step("page_move_anon_rmap", "exclusive from now on", locked=True)
+        self.set_anon_exclusive(cpu, page, True)
+        unlock_page(cpu, page)
+        if not unshare:
+            wp_page_reuse(self.mech, cpu, mm, vma, base, pte)
+        lock.release(cpu)
+
+    def has_other_references(self, cpu: Cpu, page: Page) -> bool:
+        """Whether anybody but this entry refers to a page that is not exclusive."""
+        if page_count(cpu, page) > 1 + (cpu.read(page.swap) is not None):
+            return True
+        try_to_free_swap(self.mech, cpu, page)
+        return page_count(cpu, page) != 1
+
+    # swap: mm/rmap.c, mm/memory.c ---------------------------------------------------------
+
+    def swap_entry_for(
+        self, cpu: Cpu, mm: MmStruct, page: Page, entry: SwapEntry
+    ) -> Op[SwapEntry | None]:
+        """Not what is exclusive and pinned; the entry remembers what was exclusive.
+
+        The entry is cleared first and the pin looked for second, against a gup-fast
+        that pins first and looks at the entry second. Linux: page_try_share_anon_rmap().
+        """
+        if not cpu.read(page.anon_exclusive):
+            return entry
+        yield Step("page_try_share_anon_rmap", "pinned ?")
+        if page_maybe_dma_pinned(cpu, page):
+            return None
+        self.set_anon_exclusive(cpu, page, False)
+        return entry._replace(exclusive=True)
+
+    def fork_swap_entry(self, cpu: Cpu, src: MmStruct, base: int, entry: SwapEntry) -> SwapEntry:
+        """Neither has it exclusive from now on. Linux: copy_nonpresent_pte."""
+        shared = entry._replace(exclusive=False)
+        if entry.exclusive:
+            self.mech.set_pte_at(cpu, src, base, shared)
+        return shared
+
+    def swap_in_pte(self, cpu: Cpu, vma: Vma, page: Page, entry: SwapEntry, *, write: bool) -> Pte:
+        """Exclusive if the entry says so or nobody else refers to it. Linux: do_swap_page."""
+        mech = self.mech
+        swap_free(mech, cpu, mech.swap.of(entry))
+        if write and page_count(cpu, page) == 2:  # should_try_to_free_swap()
+            try_to_free_swap(mech, cpu, page)
+        pte = Pte(page.pfn, write=False, user=vma.vm_flags & Vm.READ != 0)
+        if not (entry.exclusive or page_count(cpu, page) == 1):
+            return pte
+        self.set_anon_exclusive(cpu, page, True)
+        return pte._replace(write=vma.writable(), dirty=True) if write else pte
 
     # mm/gup.c ----------------------------------------------------------------------------
 
