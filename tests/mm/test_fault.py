@@ -8,9 +8,8 @@ import pytest
 
 from tests.common import ALL_POLICIES, TinyWorld, one_page, run_steps, two_mms
 from uemu.abi import PAGE_SIZE, PROT_NONE, PROT_READ
-from uemu.errors import Fault, InvariantError
+from uemu.errors import Fault
 from uemu.events import FaultTaken, PageCopied, PageFreed
-from uemu.mm.pte import SwapEntry
 from uemu.step import Cpu, run
 
 WITH_ZERO_PAGE = ("linux-4.19", "linux-5.8", "linux-5.9", "linux-5.11", "linux-5.19", "linux-6.5")
@@ -149,14 +148,6 @@ def test_a_copy_whose_entry_moved_meanwhile_is_given_back() -> None:
     assert next(slow, None) is None
     assert parent.page(buf) is mapped
     kernel.check(at_rest=True)
-
-
-def test_a_swap_entry_is_refused_while_there_is_no_swap() -> None:
-    _, parent, buf = one_page()
-    parent.mm.pte(buf).value = SwapEntry(0)
-    parent.world.mmu.flush(parent.cpu, parent.cpu, parent.mm.id, buf, buf + PAGE_SIZE)
-    with pytest.raises(InvariantError, match="no swap"):
-        parent.load(buf)
 
 
 def test_a_fault_is_announced() -> None:

@@ -18,7 +18,6 @@ from uemu.abi import (
 )
 from uemu.errors import Fault
 from uemu.events import Forked, MmCreated, PageCopied
-from uemu.mm.pte import Pte, SwapEntry
 from uemu.step import run
 
 every_policy = pytest.mark.parametrize("policy", ALL_POLICIES)
@@ -174,6 +173,8 @@ def test_a_swap_entry_is_shared_unexamined() -> None:
     [(policy, "rdma") for policy in ALL_POLICIES]
     + [(policy, "o_direct") for policy in ALL_POLICIES if policy not in FORK_WAITS],
 )
+@pytest.mark.parametrize("api", ["o_direct", "rdma"])
+@every_policy
 def test_a_held_page_without_access_gives_the_child_no_access(policy: str, api: str) -> None:
     _, parent, buf = one_page(policy)
     if api == "rdma":

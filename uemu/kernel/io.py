@@ -20,13 +20,11 @@ from uemu.mm.mechanism import Mechanism
 from uemu.mm.mm_struct import MmStruct
 from uemu.mm.page import Page, set_page_dirty
 from uemu.mm.pte import Pte, SwapEntry
+from uemu.mm.swap import show_swapped
 from uemu.step import Cpu, Op, Step
 
 DIO_PAGES = 64
 """How many pages one call of get_user_pages takes. Linux: fs/direct-io.c."""
-
-SWAP = -1
-"""Instead of a pfn: the bytes are in swap alone."""
 
 Iov = Sequence[tuple[int, int]]
 """The pieces of a buffer: address and length, in bytes."""
@@ -243,14 +241,15 @@ class IoPaths:
         self._emit(IoChecked(cpu.name, io.number, tuple(seen), final))
 
     def _swapped(self, cpu: Cpu, entry: SwapEntry, held: Held) -> tuple[int, bytes]:
-        """What a holder would find behind a swap entry: a cached frame, or the slot (pfn -1)."""
+        """What a holder would find behind a swap entry."""
         slot = self._mech.swap.of(entry)
+        cpu.read(slot.data)
         page = cpu.read(slot.cached)
         if page is not None:
             self._mech.touch_frame(cpu, page.pfn, held.offset, held.length, write=False)
-            data = self._mech.frames.read(page.pfn, held.offset, held.length)
-            return page.pfn, data if page.pfn != held.pfn else b""
-        return SWAP, (cpu.read(slot.data) or b"")[held.offset : held.offset + held.length]
+        pfn, data = show_swapped(self._mech, entry)
+        seen = data[held.offset : held.offset + held.length]
+        return pfn, seen if pfn != held.pfn else b""
 
     def dio_complete(self, cpu: Cpu, transfer: Transfer) -> Op[None]:
         """The request is over: look, and give the pages back. Linux: dio_complete()."""

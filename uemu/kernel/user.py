@@ -10,7 +10,8 @@ from uemu.mm.fault import do_user_fault
 from uemu.mm.mechanism import Mechanism
 from uemu.mm.mm_struct import MmStruct
 from uemu.mm.mmu import PageFault
-from uemu.mm.pte import Pte
+from uemu.mm.pte import Pte, SwapEntry
+from uemu.mm.swap import show_swapped
 from uemu.step import Cpu, Op, Step
 
 
@@ -74,6 +75,9 @@ class UserMode:
                 pte = cell.peek()
                 if isinstance(pte, Pte) and pte.user:
                     pfn, data = self._cpus.look(mm, base, pte, PAGE_SIZE)
+                    self._emit(Seen(mm.id, base, pfn, data))
+                elif isinstance(pte, SwapEntry):
+                    pfn, data = show_swapped(self._mech, pte)
                     self._emit(Seen(mm.id, base, pfn, data))
 
 

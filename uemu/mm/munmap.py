@@ -14,7 +14,7 @@ from uemu.mm.mechanism import Mechanism
 from uemu.mm.mm_struct import MmStruct
 from uemu.mm.page import Page
 from uemu.mm.pte import Pte, SwapEntry
-from uemu.mm.swap import free_swap_and_cache
+from uemu.mm.swap import free_swap_and_cache, free_swap_cache
 from uemu.step import Cpu, Op, Step
 
 
@@ -39,6 +39,7 @@ def zap_page_range(mech: Mechanism, cpu: Cpu, mm: MmStruct, start: int, end: int
             free_swap_and_cache(mech, cpu, pte)
     yield from mech.flush_tlb_range(cpu, mm, start, end)
     for page in gathered:
+        free_swap_cache(mech, cpu, page)
         mech.put_page(cpu, page)
 
 

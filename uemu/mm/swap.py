@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from uemu.mm.mechanism import Mechanism
 
 
+SWAP = -1
+"""Instead of a pfn: the bytes are in swap alone."""
+
+
 class SwapSlot:
     """One page of swap.
 
@@ -45,7 +49,7 @@ class SwapSlot:
 
 @dataclass(slots=True)
 class SwapDevice:
-    """Slots by number. A number is never handed out twice, so that a story has one of each."""
+    """Slots by number, of which none is handed out twice."""
 
     slots: dict[int, SwapSlot] = field(default_factory=dict)
     _next: int = 0
@@ -63,6 +67,18 @@ class SwapDevice:
     def free(self, slot: SwapSlot) -> None:
         """Give a slot back that nobody names and that has no copy."""
         del self.slots[slot.number]
+
+
+def show_swapped(mech: Mechanism, entry: SwapEntry) -> tuple[int, bytes]:
+    """What who faults on an entry would find: a frame and its bytes, or those of the slot.
+
+    The pfn is `SWAP` where no frame has them. Nobody does it: it is how one finds out.
+    """
+    slot = mech.swap.of(entry)
+    page = slot.cached.peek()
+    if page is not None:
+        return page.pfn, mech.frames.read(page.pfn, 0, PAGE_SIZE)
+    return SWAP, slot.data.peek() or b""
 
 
 def add_to_swap_cache(mech: Mechanism, cpu: Cpu, page: Page, slot: SwapSlot) -> None:
@@ -143,3 +159,13 @@ def try_to_free_swap(mech: Mechanism, cpu: Cpu, page: Page) -> bool:
         return False
     delete_from_swap_cache(mech, cpu, page)
     return True
+
+
+def free_swap_cache(mech: Mechanism, cpu: Cpu, page: Page) -> None:
+    """Take a page that no PTE maps any more out of the swap cache, if that can be had.
+
+    Linux: mm/swap_state.c:free_swap_cache. Atomic: inside a step.
+    """
+    cached = cpu.read(page.swap) is not None
+    if cached and not page_mapcount(cpu, page) and not cpu.read(page.locked):
+        try_to_free_swap(mech, cpu, page)

@@ -31,6 +31,7 @@ from uemu.events import (
     PteSet,
     Seen,
     Stored,
+    SwappedOut,
     Unmapped,
     Waited,
 )
@@ -59,6 +60,8 @@ class Oracle:
         self._by_mm: dict[MmId, list[WatchedIo]] = {}
         # pfn to the (mm, base) that mapped it until the mm itself took it away.
         self._taken: dict[int, set[tuple[MmId, int]]] = {}
+        # pfn to whom a device last wrote it for.
+        self._written: dict[int, MmId] = {}
         events.watch(MmCreated, self._mm_created)
         events.watch(MmGone, self._mm_gone)
         events.watch(Forked, self._forked)
@@ -67,6 +70,7 @@ class Oracle:
         events.watch(PageFreed, self._page_freed)
         events.watch(ForkCopyBegan, lambda e: self._copies.began(e.src, e.dst, e.data))
         events.watch(ForkCopyEnded, self._fork_copied)
+        events.watch(SwappedOut, self._swapped_out)
         events.watch(Unmapped, self._unmapped)
         events.watch(Moved, self._moved)
         events.subscribe(Stored, self._stored)
@@ -134,9 +138,24 @@ class Oracle:
 
     def _page_freed(self, event: PageFreed) -> None:
         self._taken.pop(event.pfn, None)
+        self._written.pop(event.pfn, None)
         for io in self._by_pfn.get(event.pfn, ()):
             text = f"pfn {event.pfn} was freed while a device holds it"
             self._violate("pinned-page-freed", io, io.mm, io.buffers[0].held.addr, 0, text)
+
+    def _swapped_out(self, event: SwappedOut) -> None:
+        """A frame goes, and its slot is what is left of it."""
+        lost = [
+            at for at in range(PAGE_SIZE) if event.frame[at : at + 1] != event.data[at : at + 1]
+        ]
+        mm = self._written.get(event.pfn)
+        if lost and mm is not None:
+            text = (f"pfn {event.pfn} goes as clean: swap {event.slot} has not what the device"
+                    f" wrote for {self._names[mm]}")  # fmt: skip
+            line = StoryLine("swapped-out", None, event.cpu, None, text, event.pfn)
+            self.violations.append(
+                Violation("dirty-lost", mm, 0, len(lost), event.pfn, text, (line,))
+            )
 
     def _unmapped(self, event: Unmapped) -> None:
         self._stores.forget(event.mm, event.start, event.end)
@@ -263,6 +282,7 @@ class Oracle:
     def _device_wrote(self, number: int, pfn: int, offset: int, data: bytes) -> None:
         io = self._ios[number]
         self._copies.device_wrote(pfn, offset, len(data))
+        self._written[pfn] = io.mm
         for buffer in io.by_pfn[pfn]:
             held = buffer.held
             if held.offset <= offset < held.offset + held.length:
