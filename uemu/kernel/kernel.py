@@ -29,6 +29,7 @@ from uemu.kernel.io import IoPaths
 from uemu.kernel.user import UserMode
 from uemu.mm import check
 from uemu.mm.adopt import adopt_page, cover, disown
+from uemu.mm.clear_refs import clear_refs
 from uemu.mm.fault import do_user_fault
 from uemu.mm.fork import dup_mmap
 from uemu.mm.frames import FrameStore
@@ -179,6 +180,14 @@ class Kernel:
         on, off = FORK_ADVICE[advice]
         for vma in mm.vmas_in(start, end):
             vma.vm_flags = (vma.vm_flags | on) & ~off
+
+    def clear_refs(self, cpu: Cpu, mm: MmStruct) -> Op[None]:
+        """Write "4" to the clear_refs of a process: soft-dirty bits begin anew.
+
+        Raises:
+            Fault: EINVAL, that kernel has none.
+        """
+        return clear_refs(self.mech, cpu, mm)
 
     def swap_out(self, cpu: Cpu, mm: MmStruct, addr: int) -> Op[str]:
         """Reclaim wants the frame mapped at ``addr``: `reclaim.FREED`, or why it is kept.

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from uemu.abi import Foll
+from uemu.mm.clear_refs_hooks import ClearRefsHooks
 from uemu.mm.lock_hooks import LockHooks
 from uemu.mm.locks import RwSem
 from uemu.mm.mechanism import SECTOR, Mechanism
@@ -82,7 +83,7 @@ have them yet are a thought experiment: a get, as everything was.
 """
 
 
-class PolicyHooks(LockHooks, ReclaimHooks, ABC):
+class PolicyHooks(LockHooks, ReclaimHooks, ClearRefsHooks, ABC):
     """The rules of one kernel.
 
     Attributes:

@@ -51,6 +51,8 @@ class Linux4_19(Linux2_6_29):
     summary = "the rules of 2.6.29 with later features: WIPEONFORK, generic gup-fast"
     read_fault_maps_zero_page = True
     has_wipeonfork = True
+    has_soft_dirty = True
+    clear_refs_downgrades = True
     fault_fn = "__do_page_fault"
     copy_fn = "wp_page_copy"
     mprotect_fn = "do_mprotect_pkey"

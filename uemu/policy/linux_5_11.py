@@ -30,6 +30,12 @@ Variants: clear-refs-seq, what L. Torvalds proposes on 2021-09-29 15:47 (documen
          002): clear_refs, too, raises the counter around its look for pins, so
          that gup-fast cannot pin what it is about to write-protect. It changes
          clear_refs alone; until that is modelled it is the policy itself.
+         ("mm/gup: prevent gup_fast from racing with COW during fork"),
+         feb889fb40fa ("mm: don't put pinned pages into the swap cache"),
+         9348b73c2e1b ("mm: don't play games with pinned pages in
+         clear_page_refs"), without the seqcount.
+Not modelled: hugetlb, which fork does not copy before v5.12; what linux-5.9
+         does not model.
 """
 
 from __future__ import annotations
@@ -39,6 +45,8 @@ from typing import ClassVar
 from uemu.abi import Foll
 from uemu.mm.mm_struct import MmStruct
 from uemu.mm.page import Page, page_maybe_dma_pinned
+from uemu.mm.pte import Pte
+from uemu.mm.vma import Vma
 from uemu.policy.linux_5_9 import Linux5_9
 from uemu.step import Cpu, Op, Step
 
@@ -50,6 +58,7 @@ class Linux5_11(Linux5_9):
 
     name = "linux-5.11"
     year = 2021
+    clear_refs_downgrades = False
     summary = "as linux-5.9, and gup-fast does not pin while fork runs: write_protect_seq"
     variants: ClassVar = {
         "clear-refs-seq": "clear_refs raises write_protect_seq, too, while it looks for pins"
@@ -88,6 +97,14 @@ class Linux5_11(Linux5_9):
             return True
         yield Step("lockless_pages_from_mm", "write_protect_seq same ?")
         return cpu.read(mm.extra(WRITE_PROTECT_SEQ)) == token
+
+    # fs/proc/task_mmu.c -------------------------------------------------------------------
+
+    def clear_refs_skips(self, cpu: Cpu, mm: MmStruct, vma: Vma, pte: Pte) -> bool:
+        """Not what is writable and may be pinned. Linux: pte_is_pinned(), no seqcount."""
+        if not pte.write or not vma.is_cow_mapping() or not cpu.read(mm.has_pinned):
+            return False
+        return page_maybe_dma_pinned(cpu, self.mech.page_of(pte))
 
     # reclaim: mm/vmscan.c -----------------------------------------------------------------
 

@@ -184,6 +184,11 @@ class SwapOut:
 
 
 @dataclass(frozen=True, slots=True)
+class ClearRefs:
+    """Write "4" to /proc/self/clear_refs: soft-dirty bits begin anew."""
+
+
+@dataclass(frozen=True, slots=True)
 class Exit:
     """The process ends; only a Signal may follow, to those who wait for its end."""
 
@@ -222,6 +227,7 @@ Action = (
     | Mremap
     | Munmap
     | SwapOut
+    | ClearRefs
     | Exit
     | Signal
     | WaitFor

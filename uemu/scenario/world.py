@@ -27,6 +27,7 @@ from uemu.oracle.judge import Oracle
 from uemu.policy.registry import make_policy
 from uemu.scenario.actions import (
     Action,
+    ClearRefs,
     Complete,
     DeviceLoads,
     DeviceStores,
@@ -234,6 +235,8 @@ class SteppedWorld:
                 return kernel.munmap(cpu, mm, addr, length)
             case SwapOut(addr):
                 return kernel.swap_out(cpu, mm, addr)
+            case ClearRefs():
+                return kernel.clear_refs(cpu, mm)
             case Exit():
                 return self._exit(task)
             case Signal(name):
