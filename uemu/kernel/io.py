@@ -19,7 +19,7 @@ from uemu.mm.lock_hooks import IoRequest
 from uemu.mm.mechanism import Mechanism
 from uemu.mm.mm_struct import MmStruct
 from uemu.mm.page import Page, set_page_dirty
-from uemu.mm.pte import Pte, SwapEntry
+from uemu.mm.pte import MigrationEntry, Pte, SwapEntry
 from uemu.mm.swap import show_swapped
 from uemu.step import Cpu, Op, Step
 
@@ -234,6 +234,8 @@ class IoPaths:
                 self._mech.touch_frame(cpu, pte.pfn, held.offset, held.length, write=False)
                 pfn, data = self._cpus.look(holder.mm, held.addr, pte, held.length)
                 seen.append((pfn, data if pfn != held.pfn else b""))
+            elif isinstance(pte, MigrationEntry):
+                seen.append((pte.pte.pfn, b""))
             elif isinstance(pte, SwapEntry):
                 seen.append(self._swapped(cpu, pte, held))
             else:

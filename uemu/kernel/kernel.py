@@ -35,6 +35,7 @@ from uemu.mm.fork import dup_mmap
 from uemu.mm.frames import FrameStore
 from uemu.mm.hooks import PolicyHooks
 from uemu.mm.mechanism import Mechanism
+from uemu.mm.migrate import migrate_page
 from uemu.mm.mm_struct import MMAP_END, MmStruct
 from uemu.mm.mmu import MmuPort
 from uemu.mm.mprotect import mprotect
@@ -188,6 +189,15 @@ class Kernel:
             Fault: EINVAL, that kernel has none.
         """
         return clear_refs(self.mech, cpu, mm)
+
+    def migrate(self, cpu: Cpu, mm: MmStruct, addr: int) -> Op[str]:
+        """Move the frame mapped at ``addr``: `migrate.MIGRATED`, or why it stays."""
+        yield Step("migrate_pages", "take the page")
+        pte = cpu.read(mm.pte(addr & PAGE_MASK))
+        if not isinstance(pte, Pte):
+            return "nothing is mapped"
+        page = self.mech.page_of(pte)
+        return (yield from migrate_page(self.mech, cpu, page, addr & PAGE_MASK))
 
     def swap_out(self, cpu: Cpu, mm: MmStruct, addr: int) -> Op[str]:
         """Reclaim wants the frame mapped at ``addr``: `reclaim.FREED`, or why it is kept.

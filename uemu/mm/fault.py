@@ -8,9 +8,10 @@ from uemu.abi import PAGE_MASK, PAGE_SIZE
 from uemu.errors import Fault
 from uemu.events import FaultTaken
 from uemu.mm.mechanism import Mechanism
+from uemu.mm.migrate import migration_entry_wait
 from uemu.mm.mm_struct import MmStruct
 from uemu.mm.page import Page
-from uemu.mm.pte import Pte, SwapEntry
+from uemu.mm.pte import MigrationEntry, Pte, SwapEntry
 from uemu.mm.swapin import do_swap_page
 from uemu.mm.vma import Vm, Vma
 from uemu.step import Cpu, Op, Step
@@ -58,6 +59,8 @@ def handle_mm_fault(
     pte = cpu.read(mm.pte(base))
     if pte is None:
         yield from do_anonymous_page(mech, cpu, mm, vma, base, write=write)
+    elif isinstance(pte, MigrationEntry):
+        yield from migration_entry_wait(mech, cpu, mm, base)
     elif isinstance(pte, SwapEntry):
         yield from do_swap_page(mech, cpu, mm, vma, base, pte, write=write)
     elif (write and not pte.write) or unshare:

@@ -8,7 +8,7 @@ from uemu.mm.locks import SpinLock
 from uemu.mm.mechanism import Mechanism
 from uemu.mm.mm_struct import MmStruct
 from uemu.mm.page import Page
-from uemu.mm.pte import Pte, SwapEntry
+from uemu.mm.pte import MigrationEntry, Pte, SwapEntry
 from uemu.mm.swap import swap_duplicate
 from uemu.mm.vma import Vm
 from uemu.step import Cpu, Op
@@ -39,11 +39,13 @@ def dup_mmap(mech: Mechanism, cpu: Cpu, src: MmStruct, name: str) -> Op[MmStruct
             pte = src.pte(base).peek()
             if isinstance(pte, Pte):
                 yield from mech.hooks.copy_present_pte(cpu, src, dst, vma, base)
-            elif isinstance(pte, SwapEntry):
+            elif pte is not None:
                 yield src.page_table_lock.step("copy_one_pte", "share the swap entry")
                 src.page_table_lock.enter(cpu)
                 now = cpu.read(src.pte(base))
-                if isinstance(now, SwapEntry):
+                if isinstance(now, MigrationEntry):
+                    share_migration_entry(mech, cpu, src, dst, base, now)
+                elif isinstance(now, SwapEntry):
                     swap_duplicate(cpu, mech.swap.of(now))
                     mech.set_pte_at(cpu, dst, base, mech.hooks.fork_swap_entry(cpu, src, base, now))
         yield from mech.hooks.copy_page_range_end(cpu, src)
@@ -67,6 +69,19 @@ def share_page(mech: Mechanism, cpu: Cpu, dst: MmStruct, base: int, pte: Pte) ->
         mech.get_page(cpu, page)
         mech.page_dup_rmap(cpu, page)
     mech.set_pte_at(cpu, dst, base, pte)
+
+
+def share_migration_entry(
+    mech: Mechanism, cpu: Cpu, src: MmStruct, dst: MmStruct, base: int, entry: MigrationEntry
+) -> None:
+    """Neither may write the page when it is there again. Atomic: call inside a step.
+
+    Linux: copy_one_pte, copy_nonpresent_pte.
+    """
+    shared = MigrationEntry(entry.pte.wrprotect())
+    if shared != entry:
+        mech.set_pte_at(cpu, src, base, shared)
+    mech.set_pte_at(cpu, dst, base, shared)
 
 
 def copy_unlocked(

@@ -1,4 +1,4 @@
-"""Page table entries: None (nothing mapped), a `Pte` or a `SwapEntry`."""
+"""Page table entries: None (nothing mapped), a `Pte`, a `SwapEntry`, a `MigrationEntry`."""
 
 from __future__ import annotations
 
@@ -42,4 +42,18 @@ class SwapEntry(NamedTuple):
     exclusive: bool = False
 
 
-AnyPte = Pte | SwapEntry | None
+class MigrationEntry(NamedTuple):
+    """A page table entry whose page is about to move; a fault on it waits.
+
+    Linux: make_writable_migration_entry() and its like.
+
+    Attributes:
+        pte: what was there, and will be again with the frame that it is then.
+        exclusive: the page was this mm's alone (v5.19).
+    """
+
+    pte: Pte
+    exclusive: bool = False
+
+
+AnyPte = Pte | SwapEntry | MigrationEntry | None

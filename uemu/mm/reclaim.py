@@ -18,6 +18,7 @@ from uemu.mm.mechanism import Mechanism
 from uemu.mm.mm_struct import MmStruct
 from uemu.mm.page import Page, page_count, page_mapcount, trylock_page, unlock_page
 from uemu.mm.pte import Pte, SwapEntry
+from uemu.mm.rmap import mappings_of
 from uemu.mm.swap import (
     add_to_swap_cache,
     delete_from_swap_cache,
@@ -91,18 +92,6 @@ def pageout(mech: Mechanism, cpu: Cpu, page: Page) -> Op[None]:
     yield Step("end_swap_bio_write", f"pfn {page.pfn} is written")
     write_to_slot(mech, cpu, page, slot)
     cpu.write(page.writeback, False)
-
-
-def mappings_of(mech: Mechanism, cpu: Cpu, page: Page) -> list[tuple[MmStruct, int]]:
-    """Who maps a page, and where, the oldest mm first: its rmap. Atomic: inside a step."""
-    cpu.touch(("rmap", page.pfn), write=False)
-    found = []
-    for mm in mech.mms.values():
-        for base, cell in mm.ptes.items():
-            pte = cell.peek()
-            if isinstance(pte, Pte) and pte.pfn == page.pfn:
-                found.append((mm, base))
-    return found
 
 
 def try_to_unmap(mech: Mechanism, cpu: Cpu, page: Page) -> Op[bool]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from uemu.mm.page import page_mapcount
-from uemu.mm.pte import Pte, SwapEntry
+from uemu.mm.pte import MigrationEntry, Pte, SwapEntry
 from uemu.mm.swap import delete_from_swap_cache, page_swapcount, swap_free
 from uemu.mm.vma import Vm
 from uemu.step import Cpu, Op
@@ -56,6 +56,18 @@ class ReclaimHooks:
         """What takes the place of a PTE that is cleared and flushed; None: put it back."""
         return entry
         yield  # pragma: no cover
+
+    # Elsewhere: mm/migrate.c -----------------------------------------------------------
+
+    def migration_entry_for(
+        self, cpu: Cpu, page: Page, entry: MigrationEntry
+    ) -> Op[MigrationEntry | None]:
+        """What takes the place of a PTE that is cleared and flushed; None: put it back."""
+        return entry
+        yield  # pragma: no cover
+
+    def migrated(self, cpu: Cpu, page: Page, entry: MigrationEntry) -> None:
+        """The page, old or new, is about to be mapped again. Atomic: inside a step."""
 
     # In: mm/memory.c:do_swap_page, mm/swapfile.c ---------------------------------------
 

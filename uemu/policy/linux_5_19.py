@@ -40,7 +40,7 @@ from uemu.mm.page import (
     trylock_page,
     unlock_page,
 )
-from uemu.mm.pte import Pte, SwapEntry
+from uemu.mm.pte import MigrationEntry, Pte, SwapEntry
 from uemu.mm.swap import swap_free, try_to_free_swap
 from uemu.mm.vma import Vm, Vma
 from uemu.policy.hildenbrand_2021_model1 import Hildenbrand2021Model1
@@ -149,6 +149,23 @@ class Linux5_19(Hildenbrand2021Model1):
             return None
         self.set_anon_exclusive(cpu, page, False)
         return entry._replace(exclusive=True)
+
+    def migration_entry_for(
+        self, cpu: Cpu, page: Page, entry: MigrationEntry
+    ) -> Op[MigrationEntry | None]:
+        """Not what is exclusive and pinned. Linux: try_to_migrate_one."""
+        if not cpu.read(page.anon_exclusive):
+            return entry
+        yield Step("page_try_share_anon_rmap", "pinned ?")
+        if page_maybe_dma_pinned(cpu, page):
+            return None
+        self.set_anon_exclusive(cpu, page, False)
+        return entry._replace(exclusive=True)
+
+    def migrated(self, cpu: Cpu, page: Page, entry: MigrationEntry) -> None:
+        """What was exclusive is so again. Linux: remove_migration_pte."""
+        if entry.exclusive:
+            self.set_anon_exclusive(cpu, page, True)
 
     def fork_swap_entry(self, cpu: Cpu, src: MmStruct, base: int, entry: SwapEntry) -> SwapEntry:
         """Neither has it exclusive from now on. Linux: copy_nonpresent_pte."""

@@ -184,6 +184,13 @@ class SwapOut:
 
 
 @dataclass(frozen=True, slots=True)
+class Migrate:
+    """The frame that is mapped at ``addr`` is to move; returns what became of it, as a text."""
+
+    addr: int
+
+
+@dataclass(frozen=True, slots=True)
 class ClearRefs:
     """Write "4" to /proc/self/clear_refs: soft-dirty bits begin anew."""
 
@@ -227,6 +234,7 @@ Action = (
     | Mremap
     | Munmap
     | SwapOut
+    | Migrate
     | ClearRefs
     | Exit
     | Signal

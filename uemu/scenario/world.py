@@ -38,6 +38,7 @@ from uemu.scenario.actions import (
     Fork,
     Load,
     Madvise,
+    Migrate,
     Mmap,
     Mprotect,
     Mremap,
@@ -235,6 +236,8 @@ class SteppedWorld:
                 return kernel.munmap(cpu, mm, addr, length)
             case SwapOut(addr):
                 return kernel.swap_out(cpu, mm, addr)
+            case Migrate(addr):
+                return kernel.migrate(cpu, mm, addr)
             case ClearRefs():
                 return kernel.clear_refs(cpu, mm)
             case Exit():
