@@ -34,6 +34,7 @@ from uemu.mm.fault import do_user_fault
 from uemu.mm.fork import dup_mmap
 from uemu.mm.frames import FrameStore
 from uemu.mm.hooks import PolicyHooks
+from uemu.mm.ksm import Place, merge_pages
 from uemu.mm.mechanism import Mechanism
 from uemu.mm.migrate import migrate_page
 from uemu.mm.mm_struct import MMAP_END, MmStruct
@@ -198,6 +199,10 @@ class Kernel:
             return "nothing is mapped"
         page = self.mech.page_of(pte)
         return (yield from migrate_page(self.mech, cpu, page, addr & PAGE_MASK))
+
+    def ksm_merge(self, cpu: Cpu, first: Place, second: Place) -> Op[str]:
+        """Make one page of two with the same bytes: `ksm.MERGED`, or why they stay two."""
+        return merge_pages(self.mech, cpu, first, second)
 
     def swap_out(self, cpu: Cpu, mm: MmStruct, addr: int) -> Op[str]:
         """Reclaim wants the frame mapped at ``addr``: `reclaim.FREED`, or why it is kept.

@@ -76,6 +76,11 @@ class Page:
         return self.flag("PG_writeback")
 
     @property
+    def ksm(self) -> Cell[bool]:
+        """PageKsm: one page for many that had the same bytes; nobody stores to it."""
+        return self.flag("PG_ksm")
+
+    @property
     def anon_exclusive(self) -> Cell[bool]:
         """PG_anon_exclusive, for the policies that know it."""
         return self.flag("PG_anon_exclusive")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from uemu.mm.page import page_mapcount
+from uemu.mm.page import page_count, page_mapcount
 from uemu.mm.pte import MigrationEntry, Pte, SwapEntry
 from uemu.mm.swap import delete_from_swap_cache, page_swapcount, swap_free
 from uemu.mm.vma import Vm
@@ -69,6 +69,14 @@ class ReclaimHooks:
     def migrated(self, cpu: Cpu, page: Page, entry: MigrationEntry) -> None:
         """The page, old or new, is about to be mapped again. Atomic: inside a step."""
 
+    # mm/ksm.c:write_protect_page -------------------------------------------------------
+
+    def ksm_finds_held(self, cpu: Cpu, page: Page) -> Op[bool]:
+        """Whether a page whose entry is cleared and flushed is held, and so not merged."""
+        swapped = cpu.read(page.swap) is not None
+        return page_mapcount(cpu, page) + 1 + swapped != page_count(cpu, page)
+        yield  # pragma: no cover
+
     # In: mm/memory.c:do_swap_page, mm/swapfile.c ---------------------------------------
 
     def swap_in_pte(self, cpu: Cpu, vma: Vma, page: Page, entry: SwapEntry, *, write: bool) -> Pte:
@@ -91,6 +99,8 @@ class ReclaimHooks:
 
         Linux: mm/swapfile.c:reuse_swap_page (v2.6.29). Atomic: inside a step.
         """
+        if cpu.read(page.ksm):
+            return False
         count = page_mapcount(cpu, page)
         if count <= 1 and cpu.read(page.swap) is not None:
             count += page_swapcount(cpu, page)

@@ -150,6 +150,18 @@ class Linux5_19(Hildenbrand2021Model1):
         self.set_anon_exclusive(cpu, page, False)
         return entry._replace(exclusive=True)
 
+    def ksm_finds_held(self, cpu: Cpu, page: Page) -> Op[bool]:
+        """As before, and what is exclusive and pinned. Linux: write_protect_page."""
+        if (yield from super().ksm_finds_held(cpu, page)):
+            return True
+        if not cpu.read(page.anon_exclusive):
+            return False
+        yield Step("page_try_share_anon_rmap", "pinned ?")
+        if page_maybe_dma_pinned(cpu, page):
+            return True
+        self.set_anon_exclusive(cpu, page, False)
+        return False
+
     def migration_entry_for(
         self, cpu: Cpu, page: Page, entry: MigrationEntry
     ) -> Op[MigrationEntry | None]:
