@@ -6,11 +6,15 @@ import pytest
 
 from tests.common import ALL_POLICIES, Process, TinyWorld
 from uemu.abi import PAGE_SIZE
+from uemu.errors import Fault
 from uemu.mm.ksm import MERGED
+from uemu.policy.registry import make_policy
 from uemu.step import Cpu, run
 
 KSMD = Cpu("ksmd")
-every_policy = pytest.mark.parametrize("policy", ALL_POLICIES)
+every_policy = pytest.mark.parametrize(
+    "policy", [name for name in ALL_POLICIES if make_policy(name).has_ksm]
+)
 
 
 def merge(first: Process, at: int, second: Process, at2: int) -> str:
@@ -86,3 +90,9 @@ def test_a_third_page_joins_the_two() -> None:
     assert merge(one, buf, one, third) == MERGED
     assert one.page(third).mapcount.peek() == 3
     world.kernel.check(at_rest=True)
+
+
+def test_a_kernel_without_it_says_so() -> None:
+    _, one, other, buf = alike("linux-2.6.29")
+    with pytest.raises(Fault, match="KSM"):
+        merge(one, buf, other, buf)

@@ -201,7 +201,13 @@ class Kernel:
         return (yield from migrate_page(self.mech, cpu, page, addr & PAGE_MASK))
 
     def ksm_merge(self, cpu: Cpu, first: Place, second: Place) -> Op[str]:
-        """Make one page of two with the same bytes: `ksm.MERGED`, or why they stay two."""
+        """Make one page of two with the same bytes: `ksm.MERGED`, or why they stay two.
+
+        Raises:
+            Fault: EINVAL, that kernel has no KSM.
+        """
+        if not self.hooks.has_ksm:
+            raise Fault(errno.EINVAL, first[1], f"KSM under {self.hooks.name}")
         return merge_pages(self.mech, cpu, first, second)
 
     def swap_out(self, cpu: Cpu, mm: MmStruct, addr: int) -> Op[str]:

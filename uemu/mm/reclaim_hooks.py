@@ -6,7 +6,7 @@ the page: what is held is unmapped and written, and found again in the swap cach
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from uemu.mm.page import page_count, page_mapcount
 from uemu.mm.pte import MigrationEntry, Pte, SwapEntry
@@ -22,9 +22,14 @@ if TYPE_CHECKING:
 
 
 class ReclaimHooks:
-    """What reclaim may do with a page, and how it comes back."""
+    """What reclaim may do with a page, and how it comes back.
+
+    Attributes:
+        has_ksm: whether equal pages are merged (since v2.6.32).
+    """
 
     mech: Mechanism
+    has_ksm: ClassVar[bool] = True
 
     # Out: mm/vmscan.c, mm/rmap.c ----------------------------------------------------
 

@@ -85,6 +85,7 @@ class Linux2_6_29(PolicyHooks):
     read_fault_maps_zero_page = False
     has_wipeonfork = False
     has_soft_dirty = False
+    has_ksm = False
     lock_name = "mmap_sem"
     fault_fn = "do_page_fault"
     copy_fn = "do_wp_page"

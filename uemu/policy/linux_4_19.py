@@ -52,6 +52,7 @@ class Linux4_19(Linux2_6_29):
     read_fault_maps_zero_page = True
     has_wipeonfork = True
     has_soft_dirty = True
+    has_ksm = True
     clear_refs_downgrades = True
     fault_fn = "__do_page_fault"
     copy_fn = "wp_page_copy"

@@ -23,7 +23,7 @@ Source:  Linux v5.19, mm/memory.c, mm/gup.c, include/linux/rmap.h; document
          ("mm/gup: trigger FAULT_FLAG_UNSHARE when R/O-pinning a possibly
          shared anonymous page"), 57efa1fe5957 ("mm/gup: prevent gup_fast
          from racing with COW during fork").
-Not modelled: KSM, migration, huge pages; pages in LRU pagevecs.
+Not modelled: huge pages; pages in LRU pagevecs.
 """
 
 from __future__ import annotations
@@ -117,6 +117,11 @@ class Linux5_19(Hildenbrand2021Model1):
         if page.reserved or self.has_other_references(cpu, page) or not trylock_page(cpu, page):
             yield from wp_page_copy(self.mech, cpu, mm, vma, base, pte, page, writable=not unshare)
             return
+        try_to_free_swap(self.mech, cpu, page)
+        if cpu.read(page.swap) is not None:
+            unlock_page(cpu, page)
+            yield from wp_page_copy(self.mech, cpu, mm, vma, base, pte, page, writable=not unshare)
+            return
         lock.acquire(cpu)
         yield Step("page_move_anon_rmap", "exclusive from now on", locked=True)
         self.set_anon_exclusive(cpu, page, True)
@@ -126,11 +131,9 @@ class Linux5_19(Hildenbrand2021Model1):
         lock.release(cpu)
 
     def has_other_references(self, cpu: Cpu, page: Page) -> bool:
-        """Whether anybody but this entry refers to a page that is not exclusive."""
-        if page_count(cpu, page) > 1 + (cpu.read(page.swap) is not None):
-            return True
-        try_to_free_swap(self.mech, cpu, page)
-        return page_count(cpu, page) != 1
+        """Whether anybody but this entry, and the swap cache, refers to it, or it is KSM's."""
+        cached = cpu.read(page.swap) is not None
+        return cpu.read(page.ksm) or page_count(cpu, page) > 1 + cached
 
     # swap: mm/rmap.c, mm/memory.c ---------------------------------------------------------
 

@@ -115,7 +115,7 @@ class Linux5_9(Linux5_8):
         if not isinstance(pte, Pte) or pte.write:
             return
         page = self.mech.page_of(pte)
-        if page.reserved or page_count(cpu, page) != 1 or not trylock_page(cpu, page):
+        if page.reserved or cpu.read(page.ksm) or not self.is_alone(cpu, page):
             yield from wp_page_copy(self.mech, cpu, mm, vma, base, pte, page)
             return
         lock.acquire(cpu)
@@ -131,6 +131,10 @@ class Linux5_9(Linux5_8):
         yield Step("wp_page_reuse", "make it writable")
         wp_page_reuse(self.mech, cpu, mm, vma, base, pte)
         lock.release(cpu)
+
+    def is_alone(self, cpu: Cpu, page: Page) -> bool:
+        """Whether this entry has the only reference; the page is locked then."""
+        return page_count(cpu, page) == 1 and trylock_page(cpu, page)
 
     # mm/gup.c ---------------------------------------------------------------------------
 
