@@ -160,21 +160,11 @@ def test_a_new_mapping_of_the_child_does_not_collide() -> None:
     assert child.mmap() == parent.mmap() > buf
 
 
-def test_a_swap_entry_is_shared_unexamined() -> None:
-    _, parent, buf = one_page()
-    parent.mm.pte(buf).value = SwapEntry(7)
-    child = parent.fork()
-    assert child.mm.pte(buf).peek() == SwapEntry(7)
-    assert not isinstance(parent.mm.pte(buf).peek(), Pte)
-
-
 @pytest.mark.parametrize(
     ("policy", "api"),
     [(policy, "rdma") for policy in ALL_POLICIES]
     + [(policy, "o_direct") for policy in ALL_POLICIES if policy not in FORK_WAITS],
 )
-@pytest.mark.parametrize("api", ["o_direct", "rdma"])
-@every_policy
 def test_a_held_page_without_access_gives_the_child_no_access(policy: str, api: str) -> None:
     _, parent, buf = one_page(policy)
     if api == "rdma":

@@ -27,7 +27,7 @@ Source:  document 000, D. Hildenbrand, 2021-12-21 16:19 +0100, quoted and
          patch. That a page which FOLL_FORCE copied is exclusive, although it is
          not mapped writable, is said there too ("then we know they get
          PageAnonExclusive"). Linux v5.11, as in linux-5.11, for the rest.
-Not modelled: swap and migration, which keep the bit, KSM; FAULT_FLAG_UNSHARE,
+Not modelled: migration, which keeps the bit; FAULT_FLAG_UNSHARE,
          left "out of the picture for now" (see linux-5.19); the order in which a
          write fault asks the count and the bit, which changes nothing; what
          linux-5.11 does not model.
@@ -41,7 +41,8 @@ from uemu.mm.fault import wp_page_copy, wp_page_reuse
 from uemu.mm.fork import share_page
 from uemu.mm.mm_struct import MmStruct
 from uemu.mm.page import Page, page_count, trylock_page, unlock_page
-from uemu.mm.pte import Pte
+from uemu.mm.pte import Pte, SwapEntry
+from uemu.mm.swap import try_to_free_swap
 from uemu.mm.vma import Vma
 from uemu.policy.linux_5_11 import Linux5_11
 from uemu.step import Cpu, Op, Step
@@ -69,8 +70,9 @@ class Hildenbrand2021Model1(Linux5_11):
         cpu.rmw(page.anon_exclusive, lambda _: exclusive)
 
     def has_other_references(self, cpu: Cpu, page: Page) -> bool:
-        """Whether anybody but the one entry that maps it refers to a page."""
-        return page_count(cpu, page) != 1
+        """Whether anybody but one entry and the swap cache refers to a page."""
+        cached = cpu.read(page.swap) is not None
+        return page_count(cpu, page) > 1 + cached
 
     # fork -------------------------------------------------------------------------------
 
@@ -127,7 +129,7 @@ class Hildenbrand2021Model1(Linux5_11):
             return
         # The kernel asks for the count twice, before it takes the page lock and
         # under it: whoever came in between might as well have come before.
-        if page.reserved or self.has_other_references(cpu, page) or not trylock_page(cpu, page):
+        if not self.may_take_over(cpu, page):
             yield from wp_page_copy(self.mech, cpu, mm, vma, base, pte, page, writable=not unshare)
             return
         lock.acquire(cpu)
@@ -137,6 +139,36 @@ class Hildenbrand2021Model1(Linux5_11):
         if not unshare:
             wp_page_reuse(self.mech, cpu, mm, vma, base, pte)
         lock.release(cpu)
+
+    def may_take_over(self, cpu: Cpu, page: Page) -> bool:
+        """Whether nobody else refers to the page; it is locked then, and not cached."""
+        if page.reserved or cpu.read(page.ksm) or self.has_other_references(cpu, page):
+            return False
+        if not trylock_page(cpu, page):
+            return False
+        if cpu.read(page.swap) is None or try_to_free_swap(self.mech, cpu, page):
+            return True
+        unlock_page(cpu, page)
+        return False
+
+    def swap_in_pte(self, cpu: Cpu, vma: Vma, page: Page, entry: SwapEntry, *, write: bool) -> Pte:
+        """What is mapped writable is exclusive, "on swapin" too."""
+        pte = super().swap_in_pte(cpu, vma, page, entry, write=write)
+        if pte.write:
+            self.set_anon_exclusive(cpu, page, True)
+        return pte
+
+    def ksm_finds_held(self, cpu: Cpu, page: Page) -> Op[bool]:
+        """A page that many are to map loses the bit. Linux: write_protect_page."""
+        if (yield from super().ksm_finds_held(cpu, page)):
+            return True
+        return cpu.read(page.anon_exclusive) and not (yield from self.try_share(cpu, page))
+
+    def try_share(self, cpu: Cpu, page: Page) -> Op[bool]:
+        """Take the bit from a page whose entry is cleared and flushed; whether it may be."""
+        self.set_anon_exclusive(cpu, page, False)
+        return True
+        yield  # pragma: no cover
 
     def take_over(self, cpu: Cpu, page: Page) -> None:
         """A write fault found no other reference: the page is exclusive. Atomic: inside a step."""

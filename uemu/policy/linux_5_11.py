@@ -20,22 +20,16 @@ Relies:  write_protect_seq has one writer at a time: mmap_lock, held for
 Source:  Linux v5.11, mm/memory.c:copy_page_range; mm/gup.c:
          lockless_pages_from_mm; document 002 (2021-09-29), who asks the
          counter and who does not. Since Linux kernel commit 57efa1fe5957
-         ("mm/gup: prevent gup_fast from racing with COW during fork") and
-         feb889fb40fa ("mm: don't put pinned pages into the swap cache").
-Not modelled: clear_refs, which skips a pinned writable entry, and
-         without the seqcount, commit 9348b73c2e1b ("mm: don't play games with
-         pinned pages in clear_page_refs"); hugetlb, which fork does not copy
-         before v5.12; what linux-5.9 does not model.
-Variants: clear-refs-seq, what L. Torvalds proposes on 2021-09-29 15:47 (document
-         002): clear_refs, too, raises the counter around its look for pins, so
-         that gup-fast cannot pin what it is about to write-protect. It changes
-         clear_refs alone; until that is modelled it is the policy itself.
          ("mm/gup: prevent gup_fast from racing with COW during fork"),
          feb889fb40fa ("mm: don't put pinned pages into the swap cache"),
          9348b73c2e1b ("mm: don't play games with pinned pages in
-         clear_page_refs"), without the seqcount.
+         clear_page_refs"), which does not ask the seqcount.
 Not modelled: hugetlb, which fork does not copy before v5.12; what linux-5.9
          does not model.
+Variants: clear-refs-seq, what L. Torvalds proposes on 2021-09-29 15:47 (document
+         002): clear_refs, too, raises the counter around its look for pins, so
+         that gup-fast cannot pin what it is about to write-protect. It changes
+         clear_refs alone.
 """
 
 from __future__ import annotations
@@ -99,6 +93,16 @@ class Linux5_11(Linux5_9):
         return cpu.read(mm.extra(WRITE_PROTECT_SEQ)) == token
 
     # fs/proc/task_mmu.c -------------------------------------------------------------------
+
+    def clear_refs_begin(self, cpu: Cpu, mm: MmStruct) -> Op[None]:
+        """The variant raises the counter, as fork does."""
+        if self.variant == "clear-refs-seq":
+            yield from self.copy_page_range_begin(cpu, mm)
+
+    def clear_refs_end(self, cpu: Cpu, mm: MmStruct) -> Op[None]:
+        """And gives it back."""
+        if self.variant == "clear-refs-seq":
+            yield from self.copy_page_range_end(cpu, mm)
 
     def clear_refs_skips(self, cpu: Cpu, mm: MmStruct, vma: Vma, pte: Pte) -> bool:
         """Not what is writable and may be pinned. Linux: pte_is_pinned(), no seqcount."""

@@ -33,13 +33,7 @@ from uemu.errors import InvariantError
 from uemu.mm.gup import gup_grab
 from uemu.mm.hooks import NeedFault
 from uemu.mm.mm_struct import MmStruct
-from uemu.mm.page import (
-    Page,
-    page_count,
-    page_maybe_dma_pinned,
-    trylock_page,
-    unlock_page,
-)
+from uemu.mm.page import Page, page_count, page_maybe_dma_pinned
 from uemu.mm.pte import MigrationEntry, Pte, SwapEntry
 from uemu.mm.swap import swap_free, try_to_free_swap
 from uemu.mm.vma import Vm, Vma
@@ -68,113 +62,35 @@ class Linux5_19(Hildenbrand2021Model1):
         """A get is shared like any page. Linux: page_try_dup_anon_rmap()."""
         return self.page_needs_cow_for_dma(cpu, src, page)
 
-    def copy_present_pte(
-        self, cpu: Cpu, src: MmStruct, dst: MmStruct, vma: Vma, base: int
-    ) -> Op[None]:
-        """Clear the bit and share, or copy. Linux: page_try_dup_anon_rmap()."""
-        lock = src.page_table_lock
-        yield lock.step("page_try_dup_anon_rmap", "exclusive and pinned ?")
-        lock.enter(cpu)
-        pte = cpu.read(src.pte(base))
-        if not isinstance(pte, Pte):
-            return
-        page = self.mech.page_of(pte)
-        exclusive = not page.reserved and cpu.read(page.anon_exclusive)
-        if exclusive and self.page_needs_cow_for_dma(cpu, src, page):
-            yield from self.copy_present_page(cpu, src, dst, vma, base, page)
-            return
-        if exclusive:
-            lock.acquire(cpu)
-            yield Step("page_try_dup_anon_rmap", "no longer exclusive")
-            self.set_anon_exclusive(cpu, page, False)
-        if vma.is_cow_mapping() and pte.write:
-            lock.acquire(cpu)
-            yield Step("copy_present_pte", "share read-only")
-            pte = pte.wrprotect()
-            self.mech.ptep_set_wrprotect(cpu, src, base, pte)
-        lock.release(cpu)
-        share_page(self.mech, cpu, dst, base, pte)
-
-    # write fault ------------------------------------------------------------------------
-
-    def do_wp_page(
-        self, cpu: Cpu, mm: MmStruct, vma: Vma, base: int, *, unshare: bool = False
-    ) -> Op[None]:
-        """Reuse what is exclusive, or has one reference and so becomes exclusive."""
-        lock = mm.page_table_lock
-        yield lock.step("do_wp_page", "exclusive ?")
-        lock.enter(cpu)
-        pte = cpu.read(mm.pte(base))
-        if not isinstance(pte, Pte) or pte.write:
-            return
-        page = self.mech.page_of(pte)
-        if not page.reserved and cpu.read(page.anon_exclusive):
-            if not unshare:
-                wp_page_reuse(self.mech, cpu, mm, vma, base, pte)
-            return
-        # The kernel asks for the count twice, before it takes the page lock and
-        # under it: whoever came in between might as well have come before.
-        if page.reserved or self.has_other_references(cpu, page) or not trylock_page(cpu, page):
-            yield from wp_page_copy(self.mech, cpu, mm, vma, base, pte, page, writable=not unshare)
-            return
-        try_to_free_swap(self.mech, cpu, page)
-        if cpu.read(page.swap) is not None:
-            unlock_page(cpu, page)
-            yield from wp_page_copy(self.mech, cpu, mm, vma, base, pte, page, writable=not unshare)
-            return
-        lock.acquire(cpu)
-        yield Step("page_move_anon_rmap", "exclusive from now on", locked=True)
-        self.set_anon_exclusive(cpu, page, True)
-        unlock_page(cpu, page)
-        if not unshare:
-            wp_page_reuse(self.mech, cpu, mm, vma, base, pte)
-        lock.release(cpu)
-
-    def has_other_references(self, cpu: Cpu, page: Page) -> bool:
-        """Whether anybody but this entry, and the swap cache, refers to it, or it is KSM's."""
-        cached = cpu.read(page.swap) is not None
-        return cpu.read(page.ksm) or page_count(cpu, page) > 1 + cached
-
     # swap: mm/rmap.c, mm/memory.c ---------------------------------------------------------
+
+    def try_share(self, cpu: Cpu, page: Page) -> Op[bool]:
+        """Take the bit from what is not pinned. Linux: page_try_share_anon_rmap().
+
+        The entry is cleared first and the pin looked for second, against a gup-fast
+        that pins first and looks at the entry second.
+        """
+        yield Step("page_try_share_anon_rmap", "pinned ?")
+        return not page_maybe_dma_pinned(cpu, page) and (yield from super().try_share(cpu, page))
 
     def swap_entry_for(
         self, cpu: Cpu, mm: MmStruct, page: Page, entry: SwapEntry
     ) -> Op[SwapEntry | None]:
-        """Not what is exclusive and pinned; the entry remembers what was exclusive.
-
-        The entry is cleared first and the pin looked for second, against a gup-fast
-        that pins first and looks at the entry second. Linux: page_try_share_anon_rmap().
-        """
+        """Not what is exclusive and pinned; the entry remembers what was exclusive."""
         if not cpu.read(page.anon_exclusive):
             return entry
-        yield Step("page_try_share_anon_rmap", "pinned ?")
-        if page_maybe_dma_pinned(cpu, page):
+        if not (yield from self.try_share(cpu, page)):
             return None
-        self.set_anon_exclusive(cpu, page, False)
         return entry._replace(exclusive=True)
-
-    def ksm_finds_held(self, cpu: Cpu, page: Page) -> Op[bool]:
-        """As before, and what is exclusive and pinned. Linux: write_protect_page."""
-        if (yield from super().ksm_finds_held(cpu, page)):
-            return True
-        if not cpu.read(page.anon_exclusive):
-            return False
-        yield Step("page_try_share_anon_rmap", "pinned ?")
-        if page_maybe_dma_pinned(cpu, page):
-            return True
-        self.set_anon_exclusive(cpu, page, False)
-        return False
 
     def migration_entry_for(
         self, cpu: Cpu, page: Page, entry: MigrationEntry
     ) -> Op[MigrationEntry | None]:
-        """Not what is exclusive and pinned. Linux: try_to_migrate_one."""
+        """As for swap. Linux: try_to_migrate_one."""
         if not cpu.read(page.anon_exclusive):
             return entry
-        yield Step("page_try_share_anon_rmap", "pinned ?")
-        if page_maybe_dma_pinned(cpu, page):
+        if not (yield from self.try_share(cpu, page)):
             return None
-        self.set_anon_exclusive(cpu, page, False)
         return entry._replace(exclusive=True)
 
     def migrated(self, cpu: Cpu, page: Page, entry: MigrationEntry) -> None:
