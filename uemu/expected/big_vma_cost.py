@@ -23,9 +23,9 @@ EXPECTED = (
     ),
     expect(
         "piggin-2009-vma",
-        "",
-        "fork copies every page of the area for the child: safe, and its price (Arcangeli 03-12"
-        " 18:06)",
+        "refcount-leak",
+        "fork copies every page of the area for the child, and decow_one_pte drops one of the two"
+        " references that each original loses (03-12 16:23)",
     ),
     expect(
         "piggin-2009-page:first",
