@@ -69,14 +69,14 @@ class Hands:
         if thread.process.death is None:
             self._apply(thread)
 
-    def sync_others(self, mm: MmStruct) -> None:
-        """Make the real processes of all address spaces but ``mm`` agree with their page tables.
+    def sync_others(self, mm: MmStruct | None) -> None:
+        """Make the real processes of all address spaces, but ``mm``, agree with their page tables.
 
         Each is stopped, so that a thread of its own can do it. Who is not born yet
         is brought up to date at birth, and who dies meanwhile has nothing mapped.
         """
         for other in self.mmu.with_changes():
-            actor = self._actor(other) if other != mm.id else None
+            actor = self._actor(other) if mm is None or other != mm.id else None
             if actor is not None:
                 with contextlib.suppress(ProcessDied):
                     self._apply(actor)

@@ -149,6 +149,13 @@ class Stage:
         finally:
             self.hands.sync(thread)
 
+    def of_the_kernel(self, op: Op[_T]) -> Op[_T]:
+        """Run an operation of no process, and apply what it changes to all of them."""
+        try:
+            return (yield from op)
+        finally:
+            self.hands.sync_others(None)
+
     # Ending ---------------------------------------------------------------------------
 
     def close(self) -> None:

@@ -10,7 +10,7 @@ from typing import NamedTuple, TypeVar
 
 from uemu.abi import PAGE_MASK
 from uemu.errors import Blocked, HostError, InvariantError, OutOfFrames
-from uemu.events import Event, EventBus
+from uemu.events import Event, EventBus, MmId
 from uemu.host.doctor import ptrace_error
 from uemu.host.memfd import MemfdFrames
 from uemu.kernel import Kernel
@@ -23,11 +23,12 @@ from uemu.live.tracer import Tracer
 from uemu.machine.dma import Dma
 from uemu.machine.process import Call, Caller, Process
 from uemu.mm.hooks import PolicyHooks
+from uemu.mm.mm_struct import MmStruct
 from uemu.mm.pte import Pte
 from uemu.oracle.judge import Oracle
 from uemu.oracle.violations import Violation
 from uemu.policy.registry import NEWEST, make_policy
-from uemu.step import Op
+from uemu.step import Cpu, Op
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -185,6 +186,52 @@ class Machine:
 
         self.tracer.call(check)
 
+    # What the kernel does of its own accord ---------------------------------------------
+
+    def swap_out(self, caller: Caller, addr: int) -> str:
+        """Let reclaim have the page at ``addr``; "freed", or why it is kept."""
+        mm = self._mm_of(caller)
+        return self.start_in_kernel(
+            "kswapd", mm.id, lambda stage, cpu: stage.kernel.swap_out(cpu, mm, addr)
+        ).result()
+
+    def migrate(self, caller: Caller, addr: int) -> str:
+        """Move the page at ``addr`` to another frame; "migrated", or why it stays."""
+        mm = self._mm_of(caller)
+        return self.start_in_kernel(
+            "kcompactd", mm.id, lambda stage, cpu: stage.kernel.migrate(cpu, mm, addr)
+        ).result()
+
+    def ksm_merge(self, first: tuple[Caller, int], second: tuple[Caller, int]) -> str:
+        """Make one page of two with the same bytes; "merged", or why they stay two.
+
+        Args:
+            first, second: whose page, and an address in it.
+
+        Raises:
+            Fault: EINVAL, that kernel has no KSM.
+        """
+        a = self._mm_of(first[0]), first[1] & PAGE_MASK
+        b = self._mm_of(second[0]), second[1] & PAGE_MASK
+        return self.start_in_kernel(
+            "ksmd", a[0].id, lambda stage, cpu: stage.kernel.ksm_merge(cpu, a, b)
+        ).result()
+
+    def clear_refs(self, caller: Caller) -> None:
+        """Write "4" to a process's clear_refs: soft-dirty bits begin anew.
+
+        Raises:
+            Fault: EINVAL, that kernel has none.
+        """
+        mm = self._mm_of(caller)
+        self.start_in_kernel(
+            "clear_refs", mm.id, lambda stage, cpu: stage.kernel.clear_refs(cpu, mm)
+        ).result()
+
+    def _mm_of(self, caller: Caller) -> MmStruct:
+        self.check_own(caller)
+        return caller._puppet.process.mm
+
     def check_own(self, caller: Caller) -> None:
         """Raise ValueError if a process or thread is another machine's."""
         if caller._machine is not self:
@@ -208,27 +255,45 @@ class Machine:
         wrap: Callable[[T], R],
     ) -> Call[R]:
         self.check_ready(label, puppet)
-        task = self.runner.start(
-            label,
-            puppet.cpu,
-            puppet.process.mm.id,
-            op(self.stage),
-            lambda: self.stage.reports.check_alive(puppet),
-        )
+        alive = lambda: self.stage.reports.check_alive(puppet)  # noqa: E731
+        return self._run(label, puppet.cpu, puppet.process.mm.id, op(self.stage), alive, wrap)
+
+    def start_in_kernel(self, name: str, mm: MmId, op: Callable[[Stage, Cpu], Op[T]]) -> Call[T]:
+        """Begin an operation on no thread of a process; ``mm`` is the one it is about."""
+
+        def begin() -> Call[T]:
+            self._check_usable()
+            cpu = Cpu(name)
+            work = self.stage.of_the_kernel(op(self.stage, cpu))
+            return self._run(name, cpu, mm, work, lambda: None, lambda result: result)
+
+        return self.tracer.call(begin)
+
+    def _run(
+        self,
+        label: str,
+        cpu: Cpu,
+        mm: MmId,
+        op: Op[T],
+        check_alive: Callable[[], None],
+        wrap: Callable[[T], R],
+    ) -> Call[R]:
+        task = self.runner.start(label, cpu, mm, op, check_alive)
         if isinstance(task.error, OutOfFrames):
             self._broken = task.error
         if isinstance(task.error, InvariantError):
             broken = task.error
-            self._oracle.violations.append(
-                Violation(broken.kind, puppet.process.mm.id, 0, 0, None, str(broken), ())
-            )
+            self._oracle.violations.append(Violation(broken.kind, mm, 0, 0, None, str(broken), ()))
         return Call(self, task, wrap)
 
-    def check_ready(self, label: str, puppet: PuppetThread) -> None:
-        """Raise unless a thread can begin a call now; on the tracer thread."""
+    def _check_usable(self) -> None:
         if self._broken is not None:
             raise HostError("use this machine", f"it broke: {self._broken}",
                             "Open another uemu.Machine.")  # fmt: skip
+
+    def check_ready(self, label: str, puppet: PuppetThread) -> None:
+        """Raise unless a thread can begin a call now; on the tracer thread."""
+        self._check_usable()
         self.stage.reports.check_alive(puppet)
         busy = self.runner.parked_on(puppet.cpu)
         if busy is not None:

@@ -16,6 +16,7 @@ from uemu.mm.hooks import PolicyHooks
 from uemu.oracle.violations import Violation
 from uemu.scenario.actions import (
     Action,
+    ClearRefs,
     Complete,
     DeviceLoads,
     DeviceStores,
@@ -26,6 +27,7 @@ from uemu.scenario.actions import (
     Fork,
     Load,
     Madvise,
+    Migrate,
     Mmap,
     Mprotect,
     Mremap,
@@ -35,6 +37,7 @@ from uemu.scenario.actions import (
     Signal,
     Spawn,
     Store,
+    SwapOut,
     Vfork,
     WaitFor,
 )
@@ -227,6 +230,12 @@ class _Actor:
                 return self._process.exec(PROGRAM)
             case Spawn():
                 return self._user.spawn(PROGRAM)
+            case SwapOut(addr):
+                return self._show.machine.swap_out(self._user, addr)
+            case Migrate(addr):
+                return self._show.machine.migrate(self._user, addr)
+            case ClearRefs():
+                return self._show.machine.clear_refs(self._user)
             case Exit():
                 return self._process.exit()
             case Signal(name):
