@@ -190,7 +190,7 @@ class ForkSharesAll(Hildenbrand2021Model1):
 class CountAlone(Hildenbrand2021Model1):
     """A write fault does not ask the bit, as before."""
 
-    do_wp_page = Linux5_9.do_wp_page
+    reuse_anon_page = Linux5_9.reuse_anon_page
 
 
 class ForkLeavesTheBit(Hildenbrand2021Model1):

@@ -219,5 +219,5 @@ def test_the_mutant_shows_it_and_the_model_does_not(
 
 
 def test_write_fault_and_fork_ask_as_in_the_first_model() -> None:
-    for rule in ("copy_present_pte", "do_wp_page", "fork_must_copy"):
+    for rule in ("copy_present_pte", "reuse_anon_page", "fork_must_copy"):
         assert getattr(Hildenbrand2021Model2, rule) is getattr(Hildenbrand2021Model1, rule)

@@ -86,7 +86,7 @@ def test_a_kept_reference_reads_nothing_that_is_stored_later() -> None:
 class ReuseIgnoresTheCount(Kosaki2009DontUnmap):
     """count == 1, as before."""
 
-    do_wp_page = Linux2_6_29.do_wp_page
+    reuse_anon_page = Linux2_6_29.reuse_anon_page
 
 
 class ReuseIgnoresTheMapcount(Kosaki2009DontUnmap):

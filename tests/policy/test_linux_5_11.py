@@ -20,7 +20,12 @@ FAST_PIN = Foll.PIN | Foll.LONGTERM | Foll.WRITE
 
 
 def test_write_fault_and_fork_decide_as_in_5_9() -> None:
-    for rule in ("copy_present_pte", "page_needs_cow_for_dma", "do_wp_page", "follow_page_pte"):
+    for rule in (
+        "copy_present_pte",
+        "page_needs_cow_for_dma",
+        "reuse_anon_page",
+        "follow_page_pte",
+    ):
         assert getattr(Linux5_11, rule) is getattr(Linux5_9, rule)
 
 

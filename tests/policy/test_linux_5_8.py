@@ -15,7 +15,7 @@ POLICY = "linux-5.8"
 
 
 def test_write_fault_and_fork_decide_as_in_2_6_29() -> None:
-    for rule in ("copy_present_pte", "do_wp_page", "reuse_swap_page"):
+    for rule in ("copy_present_pte", "reuse_anon_page", "reuse_swap_page"):
         assert getattr(Linux5_8, rule) is getattr(Linux2_6_29, rule)
 
 

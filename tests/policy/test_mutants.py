@@ -193,7 +193,7 @@ class WriteFaultAsksMapcount(Linux5_9):
     """do_wp_page as before 09854ba94c6a."""
 
     reuse_swap_page = Linux2_6_29.reuse_swap_page
-    do_wp_page = Linux2_6_29.do_wp_page
+    reuse_anon_page = Linux2_6_29.reuse_anon_page
 
 
 class ForkSharesPins(Linux5_9):

@@ -192,7 +192,7 @@ def test_as_written_nothing_ever_becomes_swap_cache(held: bool, mapped: bool) ->
 class WriteFaultIgnoresTheCount(Torvalds2009PageCount):
     """reuse = reuse_swap_page(), as before."""
 
-    do_wp_page = Linux2_6_29.do_wp_page
+    reuse_anon_page = Linux2_6_29.reuse_anon_page
 
 
 class ForkTakesNoSemaphore(Torvalds2009PageCount):

@@ -92,7 +92,7 @@ class PigginForgetsTheBreak(Piggin2009Page):
 class WriteFaultAsksMapcount(Linux5_9):
     """A write fault reuses what one PTE maps, whoever refers to it."""
 
-    do_wp_page = Linux2_6_29.do_wp_page
+    reuse_anon_page = Linux2_6_29.reuse_anon_page
 
 
 class ForkIgnoresTheCount(Redhat2_6_18):

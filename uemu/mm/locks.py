@@ -15,10 +15,11 @@ from uemu.step import Cell, Cpu, Op, Step
 class SpinLock:
     """A spinlock; the cell holds whether somebody has it across steps."""
 
-    __slots__ = ("_steps", "held")
+    __slots__ = ("_kept", "_steps", "held")
 
     def __init__(self, name: tuple[object, ...]) -> None:
         self.held: Cell[bool] = Cell(name, False)
+        self._kept = False
         self._steps: dict[str, Step] = {}
 
     def is_free(self) -> bool:
@@ -38,11 +39,14 @@ class SpinLock:
 
     def acquire(self, cpu: Cpu) -> None:
         """Keep it over the coming steps. Atomic: call inside its step."""
+        self._kept = True
         cpu.keep(self.held, True)
 
     def release(self, cpu: Cpu) -> None:
-        """Give it back."""
-        cpu.write(self.held, False)
+        """Give it back, if it was kept; what is used for one step is given back at its end."""
+        if self._kept:
+            self._kept = False
+            cpu.write(self.held, False)
 
 
 class RwSem:

@@ -37,7 +37,6 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from uemu.mm.fault import wp_page_copy, wp_page_reuse
 from uemu.mm.fork import share_page
 from uemu.mm.mm_struct import MmStruct
 from uemu.mm.page import Page, page_count, trylock_page, unlock_page
@@ -59,6 +58,7 @@ class Hildenbrand2021Model1(Linux5_11):
     summary = "what is mapped writable is exclusive; fork copies it if anybody refers to it"
     variants: ClassVar = {}
     copy_looks = "exclusive and held ?"
+    wp_looks = "exclusive ?"
     dup_fn: ClassVar[str] = "copy_present_pte"
 
     def new_anon_page(self, cpu: Cpu, page: Page) -> None:
@@ -109,40 +109,25 @@ class Hildenbrand2021Model1(Linux5_11):
 
     # write fault ------------------------------------------------------------------------
 
-    def do_wp_page(
-        self, cpu: Cpu, mm: MmStruct, vma: Vma, base: int, *, unshare: bool = False
-    ) -> Op[None]:
-        """Reuse what is exclusive, or has one reference and so is taken over.
-
-        Nobody asks for an unshare fault before linux-5.19.
-        """
-        lock = mm.page_table_lock
-        yield lock.step("do_wp_page", "exclusive ?")
-        lock.enter(cpu)
-        pte = cpu.read(mm.pte(base))
-        if not isinstance(pte, Pte) or pte.write:
-            return
-        page = self.mech.page_of(pte)
-        if not page.reserved and cpu.read(page.anon_exclusive):
-            if not unshare:
-                wp_page_reuse(self.mech, cpu, mm, vma, base, pte)
-            return
+    def reuse_anon_page(
+        self, cpu: Cpu, mm: MmStruct, base: int, pte: Pte, page: Page
+    ) -> Op[bool | None]:
+        """Reuse what is exclusive, or has one reference and so is taken over."""
+        if cpu.read(page.anon_exclusive):
+            return True
         # The kernel asks for the count twice, before it takes the page lock and
         # under it: whoever came in between might as well have come before.
         if not self.may_take_over(cpu, page):
-            yield from wp_page_copy(self.mech, cpu, mm, vma, base, pte, page, writable=not unshare)
-            return
-        lock.acquire(cpu)
+            return False
+        mm.page_table_lock.acquire(cpu)
         yield Step("page_move_anon_rmap", "take the page over", locked=True)
         self.take_over(cpu, page)
         unlock_page(cpu, page)
-        if not unshare:
-            wp_page_reuse(self.mech, cpu, mm, vma, base, pte)
-        lock.release(cpu)
+        return True
 
     def may_take_over(self, cpu: Cpu, page: Page) -> bool:
         """Whether nobody else refers to the page; it is locked then, and not cached."""
-        if page.reserved or cpu.read(page.ksm) or self.has_other_references(cpu, page):
+        if cpu.read(page.ksm) or self.has_other_references(cpu, page):
             return False
         if not trylock_page(cpu, page):
             return False

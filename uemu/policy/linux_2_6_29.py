@@ -74,6 +74,7 @@ class Linux2_6_29(PolicyHooks):
 
     Attributes:
         copy_looks: what fork does in the step that looks at an entry, for drawings.
+        wp_looks: the same for a write fault.
         copy_one_fn: what that step's function was called.
         foll_anon: whether a read gup of untouched memory takes the zero page and
             maps nothing, instead of a fault.
@@ -91,6 +92,7 @@ class Linux2_6_29(PolicyHooks):
     copy_fn = "do_wp_page"
     mprotect_fn = "sys_mprotect"
     copy_looks: ClassVar[str] = "share read-only"
+    wp_looks: ClassVar[str] = "mapcount == 1 ?"
     copy_one_fn: ClassVar[str] = "copy_one_pte"
     foll_anon: ClassVar[bool] = True
 
@@ -131,24 +133,40 @@ class Linux2_6_29(PolicyHooks):
     def do_wp_page(
         self, cpu: Cpu, mm: MmStruct, vma: Vma, base: int, *, unshare: bool = False
     ) -> Op[None]:
-        """Reuse if one PTE maps it, else copy. Linux: mm/memory.c:do_wp_page."""
+        """Reuse the page, or copy it. Linux: mm/memory.c:do_wp_page.
+
+        Nobody asks for an unshare fault before linux-5.19.
+        """
         lock = mm.page_table_lock
-        yield lock.step("do_wp_page", "mapcount == 1 ?")
+        yield lock.step("do_wp_page", self.wp_looks)
         lock.enter(cpu)
         pte = cpu.read(mm.pte(base))
         if not isinstance(pte, Pte) or pte.write:
             return
         page = self.mech.page_of(pte)
-        waits = not page.reserved and is_locked(cpu, page)
+        reuse: bool | None = False
+        if not page.reserved:
+            reuse = yield from self.reuse_anon_page(cpu, mm, base, pte, page)
+        if reuse and not unshare:
+            wp_page_reuse(self.mech, cpu, mm, vma, base, pte)
+        lock.release(cpu)
+        if reuse is False:
+            yield from wp_page_copy(self.mech, cpu, mm, vma, base, pte, page, writable=not unshare)
+
+    def reuse_anon_page(
+        self, cpu: Cpu, mm: MmStruct, base: int, pte: Pte, page: Page
+    ) -> Op[bool | None]:
+        """Whether a write fault takes the page over; None if the entry is not ``pte`` any more.
+
+        Begins and ends in a step that has the page table lock, which it may keep.
+        """
+        waits = is_locked(cpu, page)
         if waits and not (yield from self.lock_page_and_look_again(cpu, mm, base, pte, page)):
-            return
-        reuse = not page.reserved and self.reuse_swap_page(cpu, page)
+            return None
+        reuse = self.reuse_swap_page(cpu, page)
         if waits:
             unlock_page(cpu, page)
-        if reuse:
-            wp_page_reuse(self.mech, cpu, mm, vma, base, pte)
-        else:
-            yield from wp_page_copy(self.mech, cpu, mm, vma, base, pte, page)
+        return reuse
 
     def lock_page_and_look_again(
         self, cpu: Cpu, mm: MmStruct, base: int, orig_pte: Pte, page: Page

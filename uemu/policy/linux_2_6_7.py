@@ -39,11 +39,9 @@ from __future__ import annotations
 from typing import ClassVar
 
 from uemu.abi import Foll
-from uemu.mm.fault import wp_page_copy, wp_page_reuse
 from uemu.mm.mm_struct import MmStruct
 from uemu.mm.page import Page, is_locked, page_count
 from uemu.mm.pte import Pte
-from uemu.mm.vma import Vma
 from uemu.policy.linux_2_6_29 import Linux2_6_29
 from uemu.step import Cpu, Op, Step
 
@@ -58,6 +56,7 @@ class Linux2_6_7(Linux2_6_29):
     read_fault_maps_zero_page = True
     foll_anon = False
     copy_fn = "do_wp_page"
+    wp_looks = "page_count == 1 ?"
     copy_one_fn = "copy_page_range"
 
     def gup_fast_begin(self, cpu: Cpu, mm: MmStruct, foll: Foll) -> Op[int | None]:
@@ -65,24 +64,15 @@ class Linux2_6_7(Linux2_6_29):
         return 0 if self.variant == "gup-fast" else None
         yield  # pragma: no cover
 
-    def do_wp_page(
-        self, cpu: Cpu, mm: MmStruct, vma: Vma, base: int, *, unshare: bool = False
-    ) -> Op[None]:
+    def reuse_anon_page(
+        self, cpu: Cpu, mm: MmStruct, base: int, pte: Pte, page: Page
+    ) -> Op[bool | None]:
         """Reuse what has no other reference, else copy. Linux: mm/memory.c:do_wp_page."""
-        lock = mm.page_table_lock
-        yield lock.step("do_wp_page", "page_count == 1 ?")
-        lock.enter(cpu)
-        pte = cpu.read(mm.pte(base))
-        if not isinstance(pte, Pte) or pte.write:
-            return
-        page = self.mech.page_of(pte)
-        if not self.may_reuse(cpu, page):
-            yield from wp_page_copy(self.mech, cpu, mm, vma, base, pte, page)
-            return
-        lock.acquire(cpu)
-        yield Step("do_wp_page", "make it writable")
-        wp_page_reuse(self.mech, cpu, mm, vma, base, pte)
-        lock.release(cpu)
+        reuse = self.may_reuse(cpu, page)
+        if reuse:
+            mm.page_table_lock.acquire(cpu)
+            yield Step("do_wp_page", "make it writable")
+        return reuse
 
     def may_reuse(self, cpu: Cpu, page: Page) -> bool:
         """Ask under PG_locked; who cannot have that copies. Atomic: call inside a step."""
@@ -90,4 +80,4 @@ class Linux2_6_7(Linux2_6_29):
 
     def can_share_swap_page(self, cpu: Cpu, page: Page) -> bool:
         """Whether the entry's is the only reference. Linux: mm/swapfile.c:can_share_swap_page."""
-        return not page.reserved and page_count(cpu, page) == 1
+        return page_count(cpu, page) == 1

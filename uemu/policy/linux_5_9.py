@@ -30,7 +30,6 @@ Not modelled: KSM; swap and the LRU pagevecs, which hold references too; the
 from __future__ import annotations
 
 from uemu.abi import Foll
-from uemu.mm.fault import wp_page_copy, wp_page_reuse
 from uemu.mm.fork import share_page
 from uemu.mm.mm_struct import MmStruct
 from uemu.mm.page import (
@@ -53,6 +52,7 @@ class Linux5_9(Linux5_8):
     name = "linux-5.9"
     year = 2020
     summary = "a write fault asks page_count; fork copies pinned pages; O_DIRECT is a get"
+    wp_looks = "page_count == 1 ?"
     forces_cow_break = False
 
     # fork: mm/memory.c ----------------------------------------------------------------
@@ -104,33 +104,21 @@ class Linux5_9(Linux5_8):
 
     # write fault: mm/memory.c:do_wp_page -------------------------------------------------
 
-    def do_wp_page(
-        self, cpu: Cpu, mm: MmStruct, vma: Vma, base: int, *, unshare: bool = False
-    ) -> Op[None]:
+    def reuse_anon_page(
+        self, cpu: Cpu, mm: MmStruct, base: int, pte: Pte, page: Page
+    ) -> Op[bool | None]:
         """Reuse only what nobody else refers to."""
-        lock = mm.page_table_lock
-        yield lock.step("do_wp_page", "page_count == 1 ?")
-        lock.enter(cpu)
-        pte = cpu.read(mm.pte(base))
-        if not isinstance(pte, Pte) or pte.write:
-            return
-        page = self.mech.page_of(pte)
-        if page.reserved or cpu.read(page.ksm) or not self.is_alone(cpu, page):
-            yield from wp_page_copy(self.mech, cpu, mm, vma, base, pte, page)
-            return
-        lock.acquire(cpu)
+        if cpu.read(page.ksm) or not self.is_alone(cpu, page):
+            return False
+        mm.page_table_lock.acquire(cpu)
         # "the only map reference, and the only page count reference": gup-fast,
         # which takes neither lock, may have come in between.
         yield Step("do_wp_page", "locked: alone still ?", locked=True)
         alone = page_mapcount(cpu, page) == 1 and page_count(cpu, page) == 1
         unlock_page(cpu, page)
-        if not alone:
-            lock.release(cpu)
-            yield from wp_page_copy(self.mech, cpu, mm, vma, base, pte, page)
-            return
-        yield Step("wp_page_reuse", "make it writable")
-        wp_page_reuse(self.mech, cpu, mm, vma, base, pte)
-        lock.release(cpu)
+        if alone:
+            yield Step("wp_page_reuse", "make it writable")
+        return alone
 
     def is_alone(self, cpu: Cpu, page: Page) -> bool:
         """Whether this entry has the only reference; the page is locked then."""

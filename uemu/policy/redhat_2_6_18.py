@@ -35,7 +35,7 @@ from __future__ import annotations
 from uemu.abi import PAGE_SIZE, Foll
 from uemu.mm.fork import copy_unlocked
 from uemu.mm.mm_struct import MmStruct
-from uemu.mm.page import Page, page_count, page_mapcount
+from uemu.mm.page import Page, is_locked, page_count, page_mapcount
 from uemu.mm.pte import Pte
 from uemu.mm.vma import Vma
 from uemu.policy.linux_2_6_29 import Linux2_6_29
@@ -52,6 +52,15 @@ class Redhat2_6_18(Linux2_6_29):
     def gup_fast_begin(self, cpu: Cpu, mm: MmStruct, foll: Foll) -> Op[int | None]:
         """There is no get_user_pages_fast(): direct I/O takes mmap_sem. Since v2.6.27."""
         return None
+        yield  # pragma: no cover
+
+    # mm/memory.c:do_wp_page ---------------------------------------------------------
+
+    def reuse_anon_page(
+        self, cpu: Cpu, mm: MmStruct, base: int, pte: Pte, page: Page
+    ) -> Op[bool | None]:
+        """Who cannot have the page lock copies; he waits for it since v2.6.29."""
+        return not is_locked(cpu, page) and self.reuse_swap_page(cpu, page)
         yield  # pragma: no cover
 
     # mm/memory.c:copy_one_pte -------------------------------------------------------
