@@ -35,6 +35,7 @@ ALL_POLICIES = (
     "arcangeli-2009-v2",
     "piggin-2009-vma",
     "piggin-2009-page",
+    "torvalds-2009-mmap-sem",
     "torvalds-2009-directed-cow",
     "torvalds-2009-page-count",
     "kosaki-2009-directio-sem",
@@ -55,11 +56,15 @@ ALL_POLICIES = (
 """Written out, so that a test that runs over all of them shows who was added."""
 
 FORK_WAITS = (
+    "torvalds-2009-mmap-sem",
     "torvalds-2009-page-count",
     "kosaki-2009-directio-sem",
     "kosaki-2009-pinned-sem",
 )
 """Those whose fork waits until direct I/O is over."""
+
+MMAP_SEM_HELD = "torvalds-2009-mmap-sem"
+"""Whose I/O holds mmap_sem, so that fork, and munmap and the like, wait for all of it."""
 
 DIRECT_READS_RETURN = tuple(name for name in ALL_POLICIES if name != "kamezawa-2009-dio-lock")
 """Those whose direct reads break COW by themselves, whatever the other process does."""

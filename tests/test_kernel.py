@@ -11,6 +11,7 @@ import pytest
 from tests.common import (
     ALL_POLICIES,
     DIRECT_READS_RETURN,
+    MMAP_SEM_HELD,
     SECTOR_POLICIES,
     Process,
     TinyWorld,
@@ -250,7 +251,9 @@ def test_an_operation_leaves_no_lock_behind(name: str, policy: str) -> None:
     world, parent, _, buf = two_mms(policy)
     world.cpu_of(parent.mm)
     run_steps(OPERATIONS[name](world, parent, buf))
-    assert parent.mm.mmap_lock.is_free()
+    readers = len(world.kernel.io.dma.live) if policy == MMAP_SEM_HELD else 0
+    assert not parent.mm.mmap_lock.writer.peek()
+    assert parent.mm.mmap_lock.readers.peek() == readers
     assert parent.mm.page_table_lock.is_free()
     assert not parent.cpu.irqs_off.peek()
     world.kernel.check(at_rest=not world.hooks.leaks())

@@ -6,7 +6,15 @@ import errno
 
 import pytest
 
-from tests.common import ALL_POLICIES, FORK_WAITS, TinyWorld, one_page, run_steps, two_mms
+from tests.common import (
+    ALL_POLICIES,
+    FORK_WAITS,
+    MMAP_SEM_HELD,
+    TinyWorld,
+    one_page,
+    run_steps,
+    two_mms,
+)
 from uemu.abi import (
     MADV_DOFORK,
     MADV_DONTFORK,
@@ -162,7 +170,7 @@ def test_a_new_mapping_of_the_child_does_not_collide() -> None:
 
 @pytest.mark.parametrize(
     ("policy", "api"),
-    [(policy, "rdma") for policy in ALL_POLICIES]
+    [(policy, "rdma") for policy in ALL_POLICIES if policy != MMAP_SEM_HELD]
     + [(policy, "o_direct") for policy in ALL_POLICIES if policy not in FORK_WAITS],
 )
 def test_a_held_page_without_access_gives_the_child_no_access(policy: str, api: str) -> None:

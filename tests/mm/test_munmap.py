@@ -6,7 +6,7 @@ import errno
 
 import pytest
 
-from tests.common import ALL_POLICIES, TinyWorld, one_page, run_steps, two_mms
+from tests.common import ALL_POLICIES, MMAP_SEM_HELD, TinyWorld, one_page, run_steps, two_mms
 from uemu.abi import MADV_DONTNEED, PAGE_SIZE
 from uemu.errors import Fault
 from uemu.events import MmGone, PageFreed, Unmapped
@@ -27,7 +27,7 @@ def test_munmap_frees_the_frame_and_the_address(policy: str) -> None:
     world.kernel.check(at_rest=True)
 
 
-@every_policy
+@pytest.mark.parametrize("policy", [name for name in ALL_POLICIES if name != MMAP_SEM_HELD])
 def test_a_frame_a_device_holds_outlives_munmap(policy: str) -> None:
     world, parent, buf = one_page(policy)
     transfer = parent.read_disk(buf)

@@ -17,11 +17,9 @@ from uemu.scenario.simulate import simulate
 
 PLANNED = frozenset(
     [
-        "piggin-2009-one-reader",
-        "torvalds-2009-mmap-sem",
-        "torvalds-2009-mmap-sem:direct-io-call",
         "torvalds-2009-fork-lock",
         "torvalds-2009-fork-lock:lookup",
+        "piggin-2009-one-reader",
         "torvalds-2009-page-count",
         "torvalds-2009-page-count:no-swapcache",
         "torvalds-2009-page-count:no-swapcache-fixed",
