@@ -384,6 +384,11 @@ def test_a_vfork_child_that_never_ends_is_a_deadlock() -> None:
     assert verdict.kinds == {"deadlock"}
 
 
+def test_a_vfork_child_without_a_script_is_refused() -> None:
+    with pytest.raises(ValueError, match="child has no script"):
+        simulate(made_up("fork", fork=_vfork), "linux-6.5")
+
+
 def test_only_a_vfork_child_leaves_its_parents_memory() -> None:
     def child(stage: Stage) -> Script:
         yield Exec()

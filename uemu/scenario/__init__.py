@@ -6,6 +6,7 @@ simulate    runs one on the simulated MMU in its canonical order
 live        runs the same text on real processes
 tasks       a script as a task: the steps behind its actions
 world       offers all of them, step by step, to whoever explores every order
+lives       how its processes come and go
 state       how its pages look in a drawing
 hardware    what such a world runs on: the port, and what is simulated
 verdict     what a run showed

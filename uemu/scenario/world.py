@@ -53,6 +53,7 @@ from uemu.scenario.actions import (
     WaitFor,
 )
 from uemu.scenario.hardware import Hardware, SimulatedHardware
+from uemu.scenario.lives import Lives
 from uemu.scenario.script import Scenario, Script, Stage
 from uemu.scenario.state import counts_of
 from uemu.scenario.tasks import StoreBuffer, Task
@@ -107,6 +108,7 @@ class SteppedWorld:
         self._tasks: list[Task] = []
         self._runners: list[Task | StoreBuffer] = []
         self._signals: dict[str, Cell[bool]] = {}
+        self._lives = Lives(self.kernel, hardware, self._tasks, self._beget)
         self._parent = self.kernel.mm_create("parent")
         hardware.begin(self._parent, None)
         for name, script in scenario.threads.items():
@@ -125,6 +127,11 @@ class SteppedWorld:
             self._runners.append(StoreBuffer(task, task.cpu))
         self._hardware.run_on(task.cpu, mm)
         return task
+
+    def _beget(self, name: str, mm: MmStruct) -> Task | None:
+        """The task of a child that has a script."""
+        script = self.scenario.children.get(name)
+        return self._add_task(name, mm, script(self.stage)) if script is not None else None
 
     def _set_up(self) -> None:
         first = self._tasks[0]
@@ -203,13 +210,13 @@ class SteppedWorld:
             case Load(addr, length):
                 return self._noting(task, kernel.user.load(cpu, mm, addr, length))
             case Fork(child):
-                return self._fork(task, child)
+                return self._lives.fork(task, child)
             case Vfork(child):
-                return self._vfork(task, child)
+                return self._lives.vfork(task, child)
             case Exec():
-                return self._leave(task, "exec_mmap", "memory of its own")
+                return self._lives.exec(task)
             case Spawn():
-                return _posix_spawn()
+                return self._lives.spawn()
             case DirectRead(addr, length, api, aio):
                 way = Direction.FROM_DEVICE
                 return kernel.io.dio_submit(cpu, mm, [(addr, length)], way, api, aio=aio)
@@ -241,7 +248,7 @@ class SteppedWorld:
             case ClearRefs():
                 return kernel.clear_refs(cpu, mm)
             case Exit():
-                return self._exit(task)
+                return self._lives.exit(task)
             case Signal(name):
                 return self._signal(task, name)
             case WaitFor(name):
@@ -257,31 +264,6 @@ class SteppedWorld:
         self.seen.append((task.name, data))
         return data
 
-    def _fork(self, task: Task, name: str) -> Op[None]:
-        child = yield from self.kernel.fork(task.cpu, task.mm, name)
-        self._hardware.begin(child, task.cpu)
-        script = self.scenario.children.get(name)
-        if script is not None:
-            self._add_task(name, child, script(self.stage))
-
-    def _vfork(self, task: Task, name: str) -> Op[None]:
-        yield Step("vfork", f"{name} in the same mm")
-        script = self.scenario.children[name]
-        done = Cell(("vfork_done", name), False)
-        self._add_task(name, task.mm, script(self.stage)).vfork_done = done
-        task.cpu.touch(("mm_cpumask", task.mm.id), write=True)
-        yield Step("wait_for_vfork_done", name, done.peek)
-        task.cpu.read(done)
-
-    def _leave(self, task: Task, fn: str, what: str) -> Op[None]:
-        """A vfork child gives back what it borrowed. Linux: kernel/fork.c:mm_release()."""
-        yield Step(fn, what, locked=True)
-        if task.vfork_done is None:
-            raise ValueError(f"{task.name} is no child of vfork, and leaves its mm")
-        self._hardware.leave(task.cpu, task.mm)
-        task.cpu.touch(("mm_cpumask", task.mm.id), write=True)
-        task.cpu.rmw(task.vfork_done, lambda _: True)
-
     def _complete(self, task: Task, io: Io, data: bytes) -> Op[bytes]:
         kernel, cpu = self.kernel, task.cpu
         if not isinstance(io, Transfer):
@@ -293,17 +275,6 @@ class SteppedWorld:
             yield from kernel.io.dma_write(cpu, io, 0, data)
         yield from kernel.io.dio_complete(cpu, io)
         return read
-
-    def _exit(self, task: Task) -> Op[None]:
-        if task.vfork_done is not None:
-            yield from self._leave(task, "mm_release", "the mm is its parent's")
-            return
-        op = self.kernel.exit_mm(task.cpu, task.mm)
-        yield next(op)
-        threads = [other for other in self._tasks if other.mm is task.mm and not other.over]
-        if threads not in ([], [task]):
-            raise ValueError(f"{task.name} ends its process while its other threads run")
-        yield from op
 
     def _cell(self, name: str) -> Cell[bool]:
         return self._signals.setdefault(name, Cell(("signal", name), False))
@@ -336,9 +307,3 @@ class SimulatedWorld(SteppedWorld):
             ipi_waits_for_gup_fast=ipi_waits_for_gup_fast,
             tso=tso,
         )
-
-
-def _posix_spawn() -> Op[None]:
-    """The child runs on the caller's CPU meanwhile: to the mm it makes no difference."""
-    yield Step("posix_spawn", "clone, CLONE_VM | CLONE_VFORK")
-    yield Step("exec_mmap", "memory of its own")
