@@ -14,7 +14,7 @@ def test_a_figure_is_compared_with_what_was_said() -> None:
     """The parent's store copies, and the child's then reuses."""
     one = costs("cow_copies", "=", 1, "lost-read", "linux-2.6.29").ask()
     assert one.holds
-    assert one.text == "lost-read under linux-2.6.29: 1 pages copied to break COW"
+    assert one.text == "pages copied to break COW in lost-read under linux-2.6.29: 1"
     assert one.asked == ("cow_copies",)
     assert not costs("cow_copies", "=", 2, "lost-read", "linux-2.6.29").ask().holds
     assert not costs("cow_copies", "at least", 2, "lost-read", "linux-2.6.29").ask().holds
@@ -26,7 +26,9 @@ def test_a_figure_is_compared_with_that_of_another_policy() -> None:
     v1, base = "arcangeli-2009-v1", "linux-2.6.29"
     more = costs("gup_fast_atomics", "=", 1, "lost-read", v1, base=base)
     assert more.ask().holds
-    assert more.ask().text.endswith("2 locked instructions in gup-fast, 1 under linux-2.6.29")
+    assert more.ask().text.endswith(
+        "in lost-read under arcangeli-2009-v1: 2, and 1 under linux-2.6.29"
+    )
     fence = costs(
         "gup_fast_barriers", "=", 1, "lost-read", "arcangeli-2009-v1", base="linux-2.6.29"
     )
@@ -62,3 +64,11 @@ def test_a_swap_and_a_pickle() -> None:
     assert isinstance(other, Measure)
     assert (other.where.policy, other.base) == ("linux-6.5", "linux-2.6.29")
     assert pickle.loads(pickle.dumps(question)) == question
+
+
+def test_a_scale_scenario_has_the_size_that_is_asked_for() -> None:
+    question = costs("fork_copies", "=", 7, "big-vma-cost", "piggin-2009-vma", pages=7)
+    answer = question.ask()
+    assert answer.holds
+    assert answer.schedule is None
+    assert "big-vma-cost under piggin-2009-vma, 7 pages: 7" in answer.text

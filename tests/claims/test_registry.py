@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from uemu.claims.claim import CONFIRMED, REFUTED, UNDECIDABLE, Claim
+from uemu.claims.measure import FIGURES, RELATIONS, Measure
 from uemu.claims.question import Search
 from uemu.claims.registry import CLAIMS, LAST, find_claim
 from uemu.claims.watches import WATCHES
@@ -35,13 +36,18 @@ def test_a_claim_is_complete(claim: Claim) -> None:
 @every
 def test_what_a_claim_asks_for_exists(claim: Claim) -> None:
     for question in claim.questions:
-        if isinstance(question, Search):
+        if isinstance(question, Search | Measure):
             where = question.where
             assert where.scenario in SCENARIOS
             assert where.policy in all_names()
             assert SCENARIOS[where.scenario].not_applicable(where().kernel.hooks) is None
-            watched = WATCHES[where.watch].names if where.watch else {}
+        if isinstance(question, Search):
+            watched = WATCHES[question.where.watch].names if question.where.watch else {}
             assert question.kinds <= {*KINDS, *watched}
+        if isinstance(question, Measure):
+            assert question.relation in RELATIONS
+            assert question.figure in FIGURES
+            assert question.base in {"", *all_names()}
 
 
 def test_a_claim_is_found_by_its_id() -> None:

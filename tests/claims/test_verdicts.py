@@ -23,7 +23,8 @@ pytestmark = pytest.mark.slow
 V1, V2 = "arcangeli-2009-v1", "arcangeli-2009-v2"
 PIGGIN = "piggin-2009-page"
 DIRECTED = "torvalds-2009-directed-cow"
-COUNTS = "kosaki-2009-dont-unmap"
+COUNTS = "torvalds-2009-page-count"
+VMA = "piggin-2009-vma"
 
 CONTROLS = {
     "C01": (Swap("linux-2.6.29", V2), REFUTED),
@@ -34,6 +35,8 @@ CONTROLS = {
     "C06": (Swap(DIRECTED, V2), CONFIRMED),
     "C07": (Swap(DIRECTED, V2), REFUTED),
     "C10": (Swap(PIGGIN, V1), REFUTED),
+    "C11": (Swap(VMA, PIGGIN), REFUTED),
+    "C12": (Swap(VMA, V1), REFUTED),
     "C13": (Swap(PIGGIN, V1), CONFIRMED),
     "C16": (Swap(COUNTS, "linux-2.6.29"), REFUTED),
     "C23": (Swap("vfork-exec", "lost-read"), REFUTED),
@@ -46,6 +49,7 @@ CONTROLS = {
     "C35": (Swap("linux-2.6.29", COUNTS), REFUTED),
     "C36": (Swap(DIRECTED, V2), REFUTED),
     "C41": (Swap(PIGGIN, f"{V1}:norecheck"), CONFIRMED),
+    "C44": (Swap(V2, PIGGIN), REFUTED),
     "C45": (Swap("fork-mid-update", "fork-after-update"), REFUTED),
 }
 
@@ -94,6 +98,7 @@ READINGS = {
     "C04": (True, False),
     "C05": (True, True, False),
     "C06": (False, True),
+    "C12": (True, False),
     "C13": (False, True),
     "C16": (True, False, True),
     "C23": (True, True, False),
@@ -104,6 +109,7 @@ READINGS = {
     "C33": (True, False),
     "C35": (True, False),
     "C41": (False, False, False),
+    "C44": (True, False),
 }
 """Which readings hold."""
 

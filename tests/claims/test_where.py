@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pickle
 
-from uemu.claims.where import WatchedWorld, Where
+from uemu.claims.where import Where
 from uemu.explore import Schedule, explore, replay
 
 
@@ -34,7 +34,6 @@ def test_it_goes_to_another_process() -> None:
 def test_a_watch_adds_what_it_saw_and_changes_no_step() -> None:
     plain = Where("reverse-race", "linux-2.6.29")
     watched = Where("reverse-race", "linux-2.6.29", watch="reuses")
-    assert isinstance(watched(), WatchedWorld)
     one, other = explore(plain), explore(watched)
     assert set(other.verdicts) - set(one.verdicts) == {"unsafe-reuse"}
     schedule = Schedule(other.verdicts["unsafe-reuse"].schedule)
@@ -46,3 +45,15 @@ def test_a_watch_adds_what_it_saw_and_changes_no_step() -> None:
         for world in (plain, watched)
     ]
     assert labels[0] == labels[1]
+
+
+def test_a_rule_that_is_known_to_break_need_not_end_a_run() -> None:
+    torn, leak = "torn-fork-copy", "refcount-leak"
+    plain = Where("fork-copy-tearing", "piggin-2009-vma")
+    aside = Where("fork-copy-tearing", "piggin-2009-vma", past=leak)
+    assert set(explore(plain).verdicts) == {leak}
+    assert torn in explore(aside).verdicts
+    assert leak not in explore(aside).verdicts
+    assert str(aside) == f"{plain}, its {leak} aside"
+    other = Where("fork-copy-tearing", "piggin-2009-vma", past="livelock")
+    assert set(explore(other).verdicts) == {leak}

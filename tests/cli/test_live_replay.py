@@ -75,6 +75,8 @@ ALWAYS_SAFE = (
     "posix-spawn",
     "snapshot-writeout-cost",
     "big-vma-cost",
+    "fork-mid-update",
+    "big-read-cost",
     "fork-then-direct-read",
     "fork-copy-tearing",
     "mprotect-toggle-while-pinned",

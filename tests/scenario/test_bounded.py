@@ -17,6 +17,7 @@ ONE_ORDER = {
     "vmsplice-self-drain",
     "exit-in-flight",
     "snapshot-writeout-cost",
+    "big-read-cost",
 }
 """Those in which nobody can be preempted."""
 

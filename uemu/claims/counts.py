@@ -9,8 +9,8 @@ from uemu.claims.source import GUNTHORPE, torvalds
 FOREIGN = "foreign-dma-read"
 UNSAFE = "unsafe-reuse"
 
-COUNTS = "kosaki-2009-dont-unmap"
-"""2.6.29 that asks for page_count in do_wp_page."""
+COUNTS = "torvalds-2009-page-count"
+"""2.6.29 that asks for page_count in do_wp_page, and has a semaphore for direct I/O."""
 TODAY = "linux-5.11"
 """What he spoke of: before PG_anon_exclusive."""
 
@@ -29,6 +29,7 @@ CLAIMS = (
                 never(FOREIGN, "reverse-race", COUNTS),
                 never(FOREIGN, "ro-pin-then-fork", COUNTS),
                 never(FOREIGN, "both-pinned-for-read", COUNTS),
+                never(FOREIGN, "reverse-race", "linux-2.6.7"),
             ),
             reading(
                 "a TLB flush does not wait",

@@ -32,6 +32,7 @@ class Measure:
         figure: a field of `uemu.matrix.costs.Costs`, or `SLOW_GUPS`.
         relation: a key of `RELATIONS`, between the figure and ``value``.
         base: the policy whose figure is subtracted, or "".
+        pages: the size of a scale scenario; 0 is the one that it goes by.
     """
 
     where: Where
@@ -39,21 +40,28 @@ class Measure:
     relation: str
     value: int
     base: str = ""
+    pages: int = 0
 
     def ask(self) -> Answer:
         """Run once, or once under each policy."""
         found, schedule = self._measured(self.where)
-        text = f"{self.where}: {found} {FIGURES[self.figure]}"
+        of_size = f", {self.pages} pages" if self.pages else ""
+        text = f"{FIGURES[self.figure]} in {self.where}{of_size}: {found}"
         if self.base:
             less, _ = self._measured(replace(self.where, policy=self.base))
-            text += f", {less} under {self.base}"
+            text += f", and {less} under {self.base}"
             found -= less
         holds = RELATIONS[self.relation](found, self.value)
-        return Answer(holds, text, self.where, 1, False, str(schedule), (self.figure,))
+        # A schedule is for the scenario as it goes by its name.
+        shown = None if self.pages else str(schedule)
+        return Answer(holds, text, self.where, 1, False, shown, (self.figure,))
 
     def _measured(self, where: Where) -> tuple[int, Schedule]:
         """The figure of a run, and the run."""
-        world = MeasuredWorld(find_scenario(where.scenario), where.policy)
+        scenario = find_scenario(where.scenario)
+        if self.pages and scenario.at is not None:
+            scenario = scenario.at(self.pages)
+        world = MeasuredWorld(scenario, where.policy)
         tell(world)
         schedule = world.schedule
         if self.figure == SLOW_GUPS:
@@ -87,7 +95,14 @@ def _takes_mmap_lock(step: Step) -> bool:
 
 
 def costs(
-    figure: str, relation: str, value: int, scenario: str, policy: str, *, base: str = ""
+    figure: str,
+    relation: str,
+    value: int,
+    scenario: str,
+    policy: str,
+    *,
+    base: str = "",
+    pages: int = 0,
 ) -> Measure:
     """A figure is what a claim says; ``base``: beyond what it is under another policy."""
-    return Measure(Where(scenario, policy), figure, relation, value, base)
+    return Measure(Where(scenario, policy), figure, relation, value, base, pages)

@@ -93,7 +93,7 @@ CLAIMS = (
             ),
             reading(
                 "with page_count in do_wp_page, which he asks for the next day",
-                never("lost-dma-write", "mprotect-toggle-while-pinned", "kosaki-2009-dont-unmap"),
+                never("lost-dma-write", "mprotect-toggle-while-pinned", "torvalds-2009-page-count"),
             ),
         ),
         CONFIRMED,

@@ -50,7 +50,7 @@ class Watch:
         names: the kinds it can name, and what each means.
     """
 
-    names: ClassVar[dict[str, str]]
+    names: ClassVar[dict[str, str]] = {}
 
     def __init__(self, world: Watched) -> None:
         self.world = world

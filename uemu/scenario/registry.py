@@ -6,6 +6,7 @@ import difflib
 from typing import Final
 
 from uemu.scenario import (
+    big_read_cost,
     big_vma_cost,
     both_pinned_for_read,
     child_corrupted,
@@ -85,6 +86,7 @@ SCENARIOS: Final[dict[str, Scenario]] = {
         posix_spawn,
         snapshot_writeout_cost,
         big_vma_cost,
+        big_read_cost,
         forkscrewreverse,
     )
 }
