@@ -165,7 +165,13 @@ class TinyWorld:
         events: with a log.
     """
 
-    def __init__(self, policy: str | PolicyHooks, *, ipi_waits_for_gup_fast: bool = True) -> None:
+    def __init__(
+        self,
+        policy: str | PolicyHooks,
+        *,
+        ipi_waits_for_gup_fast: bool = True,
+        pagevecs: bool = False,
+    ) -> None:
         self.hooks = make_policy(policy) if isinstance(policy, str) else policy
         self.events = EventBus(keep=100_000)
         self.oracle = Oracle(self.events)
@@ -176,6 +182,7 @@ class TinyWorld:
             self.mmu,
             self.events,
             ipi_waits_for_gup_fast=ipi_waits_for_gup_fast,
+            pagevecs=pagevecs,
         )
         self.device = Cpu("device")
 

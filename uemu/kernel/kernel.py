@@ -79,13 +79,19 @@ class Kernel:
         *,
         cpus: CpuPort | None = None,
         ipi_waits_for_gup_fast: bool = True,
+        pagevecs: bool = False,
     ) -> None:
         self.hooks = hooks
         self.frames = frames
         self.mmu = mmu
         self.events = events
         self.mech = Mechanism(
-            hooks, frames, mmu, events, ipi_waits_for_gup_fast=ipi_waits_for_gup_fast
+            hooks,
+            frames,
+            mmu,
+            events,
+            ipi_waits_for_gup_fast=ipi_waits_for_gup_fast,
+            pagevecs=pagevecs,
         )
         hooks.mech = self.mech
         cpus = cpus or SimulatedCpus(frames, mmu)

@@ -5,6 +5,7 @@ frames                      where the bytes are
 mmu                         what page tables are applied to; the simulated MMU
 locks                       spinlocks and rwsems as cells
 mechanism                   references, reverse mapping, set_pte_at, TLB flush
+pagevec                     where a fresh page waits for the LRU, if asked for
 fault, fork, gup, mprotect, mremap, munmap, adopt
                             the operations, as generators of Steps
 hooks                       the questions a policy answers

@@ -36,9 +36,11 @@ def check_all(mech: Mechanism, holds: Mapping[int, int], *, at_rest: bool) -> No
                 mapped[pte.pfn] += 1
             elif isinstance(pte, SwapEntry):
                 named[pte.entry] += 1
+    waiting = mech.pagevecs.refs() if mech.pagevecs is not None else Counter[int]()
     for pfn, page in mech.pages.items():
         if not page.reserved:
-            check_refs(mech, pfn, mapped[pfn], holds.get(pfn, 0), at_rest=at_rest)
+            held = holds.get(pfn, 0) + waiting[pfn]
+            check_refs(mech, pfn, mapped[pfn], held, at_rest=at_rest)
     if mech.in_hand:
         check_in_hand(mech)
     check_swap(mech, named)
@@ -64,13 +66,13 @@ def check_in_hand(mech: Mechanism) -> None:
 
 
 def check_refs(mech: Mechanism, pfn: int, mapped: int, held: int, *, at_rest: bool) -> None:
-    """refcount covers the PTEs, the swap cache, what devices hold; at rest it is their sum."""
+    """refcount covers the PTEs, the swap cache, devices and pagevecs; at rest it is their sum."""
     page = mech.pages[pfn]
     count, mapcount = page.refcount.peek(), page.mapcount.peek()
     expected = mapped + held + (page.swap.peek() is not None)
     if count < expected or (at_rest and count != expected):
         raise InvariantError(
-            "refcount-leak", f"{page!r} has {mapped} PTEs and {held} references of devices"
+            "refcount-leak", f"{page!r} has {mapped} PTEs and {held} references of others"
         )
     if at_rest and mapcount != mapped:
         raise InvariantError("refcount-leak", f"{page!r} is mapped by {mapped} PTEs")

@@ -97,6 +97,8 @@ class PolicyHooks(LockHooks, ReclaimHooks, ClearRefsHooks, ABC):
         has_aio: whether io_submit(2) exists (since v2.6).
         dio_multiple: what addresses and lengths of O_DIRECT's buffers must be
             multiples of, in bytes.
+        pagevec_size: how many fresh pages wait on a CPU for the LRU, where the
+            mechanism has them wait; 0: none ever did.
         makes_wait: whether I/O, fork or faults may wait for an I/O to end.
         not_for_programs: why programs that run freely cannot be under it, or None;
             simulated, and where every process can be stopped, it has no limits.
@@ -115,6 +117,7 @@ class PolicyHooks(LockHooks, ReclaimHooks, ClearRefsHooks, ABC):
     has_wipeonfork: ClassVar[bool] = True
     has_aio: ClassVar[bool] = True
     dio_multiple: ClassVar[int] = SECTOR
+    pagevec_size: ClassVar[int] = 15
     makes_wait: ClassVar[bool] = False
     not_for_programs: ClassVar[str | None] = None
     lock_name: ClassVar[str] = "mmap_lock"

@@ -28,6 +28,7 @@ from uemu.mm.frames import FrameStore
 from uemu.mm.mm_struct import MmStruct
 from uemu.mm.mmu import MmuPort
 from uemu.mm.page import Page, page_mapcount
+from uemu.mm.pagevec import LruPagevecs
 from uemu.mm.pte import AnyPte, Pte
 from uemu.mm.swap import SwapDevice
 from uemu.step import Cpu, Op, Step
@@ -54,6 +55,7 @@ class Mechanism:
         swap: the swap device.
         ipi_waits_for_gup_fast: whether a TLB flush by IPI waits for CPUs that
             run with interrupts off, as on x86; elsewhere it may not.
+        pagevecs: where fresh pages wait for the LRU; None: they do not wait.
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class Mechanism:
         events: EventBus,
         *,
         ipi_waits_for_gup_fast: bool = True,
+        pagevecs: bool = False,
     ) -> None:
         self.hooks = hooks
         self.frames = frames
@@ -74,6 +77,9 @@ class Mechanism:
         self.mms: dict[MmId, MmStruct] = {}
         self.ipi_waits_for_gup_fast = ipi_waits_for_gup_fast
         self.swap = SwapDevice()
+        self.pagevecs: LruPagevecs | None = None
+        if pagevecs and hooks.pagevec_size:
+            self.pagevecs = LruPagevecs(self, hooks.pagevec_size)
         self._zero_page: Page | None = None
         self._next_mm: MmId = 0
 
@@ -195,9 +201,14 @@ class Mechanism:
     # Reverse mapping ----------------------------------------------------------
 
     def page_add_new_anon_rmap(self, cpu: Cpu, page: Page) -> None:
-        """Count the first PTE that maps a fresh page. Linux: page_add_new_anon_rmap()."""
+        """Count the first PTE that maps a fresh page, which is to go to the LRU now.
+
+        Linux: page_add_new_anon_rmap(), lru_cache_add_active_or_unevictable().
+        """
         cpu.write(page.mapcount, 1)
         self.note_in_hand(cpu, page, -1)
+        if self.pagevecs is not None:
+            self.pagevecs.lru_cache_add(cpu, page)
 
     def page_dup_rmap(self, cpu: Cpu, page: Page) -> None:
         """Count one more PTE. Linux: page_dup_rmap()."""

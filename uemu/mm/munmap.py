@@ -21,10 +21,14 @@ from uemu.step import Cpu, Op, Step
 def zap_page_range(mech: Mechanism, cpu: Cpu, mm: MmStruct, start: int, end: int) -> Op[None]:
     """Drop every entry in ``[start, end)``: clear, flush, and only then free.
 
+    Who calls it drains this CPU's pagevec first (unmap_region, zap_page_range).
+
     Precondition: mmap_lock is held, inside a step. Linux: mmu_gather orders
     the three. Not modelled: an entry that a fault adds behind the listing,
     where mmap_lock is held for reading only.
     """
+    if mech.pagevecs is not None:
+        mech.pagevecs.lru_add_drain(cpu)
     gathered: list[Page] = []
     for base in mech.entries_in(cpu, mm, start, end):
         yield mm.page_table_lock.step("zap_pte_range", "clear the entry")

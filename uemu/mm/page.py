@@ -8,8 +8,9 @@ What there is to see does not depend on the order either, as long as a PTE maps
 the page:
 
     refcount = mapcount + the swap cache + what devices hold + what CPUs have in hand
+               + what LRU pagevecs hold (`uemu.mm.pagevec`)
 
-and none of the five is ever negative. So `Mechanism.put_page` looks at the
+and none of the six is ever negative. So `Mechanism.put_page` looks at the
 mapcount first. Where it is not 0, neither will the refcount be, whoever comes
 before or after, and the put only counts; to change that somebody has to write
 the mapcount, which conflicts with the look. Where it is 0, the put looks at the

@@ -115,6 +115,7 @@ class Hildenbrand2021Model1(Linux5_11):
         """Reuse what is exclusive, or has one reference and so is taken over."""
         if cpu.read(page.anon_exclusive):
             return True
+        self.before_the_count(cpu, page)
         # The kernel asks for the count twice, before it takes the page lock and
         # under it: whoever came in between might as well have come before.
         if not self.may_take_over(cpu, page):
@@ -154,6 +155,9 @@ class Hildenbrand2021Model1(Linux5_11):
         self.set_anon_exclusive(cpu, page, False)
         return True
         yield  # pragma: no cover
+
+    def before_the_count(self, cpu: Cpu, page: Page) -> None:
+        """A write fault is about to ask for the count. Atomic: call inside a step."""
 
     def take_over(self, cpu: Cpu, page: Page) -> None:
         """A write fault found no other reference: the page is exclusive. Atomic: inside a step."""

@@ -51,6 +51,7 @@ class Linux2_4DioPglock(Linux2_6_7):
     summary = "direct I/O holds PG_locked on its pages; a write fault asks for it and page_count"
     variants: ClassVar = {}
     has_aio = False
+    pagevec_size = 0
     makes_wait = True
     not_for_programs = "direct I/O waits for other direct I/O over the same page"
 

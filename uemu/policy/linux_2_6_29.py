@@ -87,6 +87,7 @@ class Linux2_6_29(PolicyHooks):
     has_wipeonfork = False
     has_soft_dirty = False
     has_ksm = False
+    pagevec_size = 14
     lock_name = "mmap_sem"
     fault_fn = "do_page_fault"
     copy_fn = "do_wp_page"

@@ -54,6 +54,7 @@ class Linux4_19(Linux2_6_29):
     has_soft_dirty = True
     has_ksm = True
     clear_refs_downgrades = True
+    pagevec_size = 15
     fault_fn = "__do_page_fault"
     copy_fn = "wp_page_copy"
     mprotect_fn = "do_mprotect_pkey"

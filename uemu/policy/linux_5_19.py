@@ -22,8 +22,9 @@ Source:  Linux v5.19, mm/memory.c, mm/gup.c, include/linux/rmap.h; document
          support GUP-triggered unsharing of anonymous pages"), a7f226604170
          ("mm/gup: trigger FAULT_FLAG_UNSHARE when R/O-pinning a possibly
          shared anonymous page"), 57efa1fe5957 ("mm/gup: prevent gup_fast
-         from racing with COW during fork").
-Not modelled: huge pages; pages in LRU pagevecs.
+         from racing with COW during fork"), d4c470970d45 ("mm: optimize
+         do_wp_page() for fresh pages in local LRU pagevecs").
+Not modelled: huge pages.
 """
 
 from __future__ import annotations
@@ -55,6 +56,16 @@ class Linux5_19(Hildenbrand2021Model1):
         """A locked set_bit(), unless it is set. Linux: mm_set_has_pinned_flag()."""
         if Foll.PIN in foll and not cpu.read(mm.has_pinned):
             cpu.rmw(mm.has_pinned, lambda _: True)
+
+    def before_the_count(self, cpu: Cpu, page: Page) -> None:
+        """If it may be this CPU's pagevec that refers to a page, drain it. Since v5.18.
+
+        Of more than three references that cannot be all. Linux: do_wp_page().
+        """
+        pagevecs = self.mech.pagevecs
+        if pagevecs is None or page_count(cpu, page) > 3 or pagevecs.is_lru(cpu, page):
+            return
+        pagevecs.lru_add_drain(cpu)
 
     # fork -------------------------------------------------------------------------------
 

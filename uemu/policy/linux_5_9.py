@@ -23,8 +23,9 @@ Source:  Linux v5.9, mm/memory.c:do_wp_page, copy_present_page; mm/gup.c.
          early cow for pinned pages during fork() for ptes"), f3c64eda3e50
          ("mm: avoid early COW write protect games during fork()"),
          be068f29034f ("mm: fix misplaced unlock_page in do_wp_page()").
-Not modelled: KSM; swap and the LRU pagevecs, which hold references too; the
-         preallocated page and the -EAGAIN turn it needs; huge pages.
+Not modelled: KSM; swap, which holds references, too, as do LRU pagevecs where
+         the mechanism has them (`uemu.mm.pagevec`); the preallocated page and
+         the -EAGAIN turn it needs; huge pages.
 """
 
 from __future__ import annotations

@@ -67,6 +67,7 @@ class SteppedWorld:
     Args:
         hardware: what it runs on, not used before.
         tso: the kernel's own stores become visible as under x86-TSO.
+        pagevecs: fresh pages wait for the LRU, with a reference more.
 
     Attributes:
         scenario: whose threads run.
@@ -86,6 +87,7 @@ class SteppedWorld:
         *,
         ipi_waits_for_gup_fast: bool = True,
         tso: bool = False,
+        pagevecs: bool = False,
     ) -> None:
         self._tso = tso
         hooks = make_policy(policy) if isinstance(policy, str) else policy
@@ -104,6 +106,7 @@ class SteppedWorld:
             events,
             cpus=hardware.cpus,
             ipi_waits_for_gup_fast=ipi_waits_for_gup_fast,
+            pagevecs=pagevecs,
         )
         self._tasks: list[Task] = []
         self._runners: list[Task | StoreBuffer] = []
@@ -299,6 +302,7 @@ class SimulatedWorld(SteppedWorld):
         *,
         ipi_waits_for_gup_fast: bool = True,
         tso: bool = False,
+        pagevecs: bool = False,
     ) -> None:
         super().__init__(
             scenario,
@@ -306,4 +310,5 @@ class SimulatedWorld(SteppedWorld):
             SimulatedHardware(),
             ipi_waits_for_gup_fast=ipi_waits_for_gup_fast,
             tso=tso,
+            pagevecs=pagevecs,
         )
