@@ -35,6 +35,7 @@ ALL_POLICIES = (
     "arcangeli-2009-v2",
     "piggin-2009-vma",
     "piggin-2009-page",
+    "piggin-2009-one-reader",
     "torvalds-2009-mmap-sem",
     "torvalds-2009-directed-cow",
     "torvalds-2009-page-count",

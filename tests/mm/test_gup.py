@@ -22,6 +22,7 @@ from uemu.mm.hooks import GupCall
 from uemu.step import run
 
 every_policy = pytest.mark.parametrize("policy", ALL_POLICIES)
+DIRECTED = ("torvalds-2009-directed-cow", "piggin-2009-one-reader")
 LEAKS = "piggin-2009-vma"
 SLOW = (
     LEAKS,  # no page that was there before the first gup is had fast
@@ -92,7 +93,7 @@ def test_gup_fast_runs_with_interrupts_off_and_on_again(policy: str) -> None:
 
 @pytest.mark.parametrize(
     "policy",
-    [name for name in DIRECT_READS_RETURN if name not in ("torvalds-2009-directed-cow", LEAKS)],
+    [name for name in DIRECT_READS_RETURN if name not in (*DIRECTED, LEAKS)],
 )
 def test_a_write_gup_breaks_cow_first(policy: str) -> None:
     world, parent, child, buf = two_mms(policy)

@@ -19,7 +19,6 @@ PLANNED = frozenset(
     [
         "torvalds-2009-fork-lock",
         "torvalds-2009-fork-lock:lookup",
-        "piggin-2009-one-reader",
         "torvalds-2009-page-count",
         "torvalds-2009-page-count:no-swapcache",
         "torvalds-2009-page-count:no-swapcache-fixed",

@@ -10,6 +10,12 @@ EXPECTED = (
         " device's bytes (Arcangeli 03-11 18:37; ground truth a0 on 4.19)",
     ),
     expect(
+        "piggin-2009-one-reader",
+        "dma-write-seen-by-other",
+        "COW is never broken, in no direction, for nobody stores: fork shares whatever a device"
+        " does",
+    ),
+    expect(
         "linux-2.6.7",
         "dma-write-seen-by-other",
         "copy_page_range shares whatever a device does, and nobody stores",

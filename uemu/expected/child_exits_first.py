@@ -10,6 +10,11 @@ EXPECTED = (
         " 4.19)",
     ),
     expect(
+        "piggin-2009-one-reader",
+        "",
+        "mapcount is 1 again and nobody is recorded, so the parent reuses the frame",
+    ),
+    expect(
         "piggin-2009-vma",
         "refcount-leak",
         "fork copies every page of the area for the child, and decow_one_pte drops one of the two"

@@ -14,6 +14,11 @@ EXPECTED = (
         "fork skips a VM_DONTCOPY area, so the parent's entry stays writable",
     ),
     expect(
+        "piggin-2009-one-reader",
+        "",
+        "fork skips a VM_DONTCOPY area, so the parent's entry stays writable",
+    ),
+    expect(
         "torvalds-2009-page-count",
         "fork-blocked",
         "fork takes directio_sem before it looks at any area, so it waits for a read into memory"

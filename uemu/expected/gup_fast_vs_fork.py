@@ -9,6 +9,12 @@ EXPECTED = (
         "told in order it is the lost read: the forking thread's own store finds mapcount 2",
     ),
     expect(
+        "piggin-2009-one-reader",
+        "",
+        "told in order fork shares the held page, and the store of the first owner copies for the"
+        " child",
+    ),
+    expect(
         "linux-2.6.7",
         "dma-write-seen-by-other lost-dma-write",
         "there is no gup-fast, and told in order it is the lost read: page_count is 3",

@@ -10,6 +10,11 @@ EXPECTED = (
         " and takes over the frame the device writes (ground truth b3 on 4.19)",
     ),
     expect(
+        "piggin-2009-one-reader",
+        "",
+        "nobody reads the page by gup, so the parent as first owner keeps the frame when it stores",
+    ),
+    expect(
         "linux-2.6.7",
         "lost-dma-write",
         "page_count is 3 and then 2 (can_share_swap_page), so both stores copy and nobody maps the"

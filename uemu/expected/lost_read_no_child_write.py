@@ -10,6 +10,11 @@ EXPECTED = (
         " copies (Arcangeli 03-11 18:37; ground truth a1 on 4.19)",
     ),
     expect(
+        "piggin-2009-one-reader",
+        "",
+        "the parent is the first owner, and no reader is recorded: its store copies for the child",
+    ),
+    expect(
         "linux-2.6.7",
         "dma-write-seen-by-other lost-dma-write",
         "page_count is 3, so the parent's store copies and the child keeps the frame",

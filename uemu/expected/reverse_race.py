@@ -10,6 +10,12 @@ EXPECTED = (
         " mapcount 1 and reuses it (Piggin 03-14 04:59; ground truth d1 on 4.19)",
     ),
     expect(
+        "piggin-2009-one-reader",
+        "",
+        "the parent's read gup is recorded, so its store copies for the child and the device has"
+        " the parent's frame (03-14 05:20)",
+    ),
+    expect(
         "linux-2.6.7",
         "",
         "a read gup takes the shared frame, but it is counted: page_count is above 1 at both"

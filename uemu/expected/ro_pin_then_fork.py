@@ -10,6 +10,12 @@ EXPECTED = (
         " that the device reads (ground truth c2 on 4.19)",
     ),
     expect(
+        "piggin-2009-one-reader",
+        "",
+        "the page was not write-protected when gup took it, so nobody is recorded; but the parent"
+        " is the first owner and keeps the frame",
+    ),
+    expect(
         "linux-2.6.7",
         "",
         "fork shares, but page_count keeps the child from reusing the frame that the device reads",

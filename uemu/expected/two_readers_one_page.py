@@ -10,6 +10,12 @@ EXPECTED = (
         " and the child keeps the first reader's frame (dma_thread.c)",
     ),
     expect(
+        "piggin-2009-one-reader",
+        "",
+        "the second reader's gup takes a write fault of the first owner: the child gets the copy"
+        " and both readers have one frame",
+    ),
+    expect(
         "linux-2.6.7",
         "dma-write-seen-by-other lost-dma-write",
         "the second reader's gup takes a write fault, page_count is 3, and the parent moves to a"

@@ -50,7 +50,7 @@ class Page:
         check_refs  refcount covers mapcount and what devices hold.
     """
 
-    __slots__ = ("_flags", "anon", "mapcount", "pfn", "refcount", "reserved", "swap")
+    __slots__ = ("_flags", "_words", "anon", "mapcount", "pfn", "refcount", "reserved", "swap")
 
     def __init__(self, pfn: int, *, reserved: bool = False) -> None:
         self.pfn = pfn
@@ -60,6 +60,7 @@ class Page:
         self.reserved = reserved
         self.swap: Cell[SwapSlot | None] = Cell(("PG_swapcache", pfn), None)
         self._flags: dict[str, Cell[bool]] = {}
+        self._words: dict[str, Cell[int]] = {}
 
     @property
     def locked(self) -> Cell[bool]:
@@ -91,6 +92,13 @@ class Page:
         cell = self._flags.get(name)
         if cell is None:
             cell = self._flags[name] = Cell((name, self.pfn), False)
+        return cell
+
+    def word(self, name: str) -> Cell[int]:
+        """A word that one policy adds to every page, 0 in a fresh one (``"reader"``)."""
+        cell = self._words.get(name)
+        if cell is None:
+            cell = self._words[name] = Cell((name, self.pfn), 0)
         return cell
 
     def flags_set(self) -> tuple[str, ...]:

@@ -26,6 +26,7 @@ from uemu.policy.linux_5_9 import Linux5_9
 from uemu.policy.linux_5_11 import Linux5_11
 from uemu.policy.linux_5_19 import Linux5_19
 from uemu.policy.linux_6_5 import Linux6_5
+from uemu.policy.piggin_2009_one_reader import Piggin2009OneReader
 from uemu.policy.piggin_2009_page import Piggin2009Page
 from uemu.policy.piggin_2009_vma import Piggin2009Vma
 from uemu.policy.redhat_2_6_18 import Redhat2_6_18
@@ -45,6 +46,7 @@ POLICIES: Final[dict[str, type[PolicyHooks]]] = {
         Arcangeli2009V2,
         Piggin2009Vma,
         Piggin2009Page,
+        Piggin2009OneReader,
         Torvalds2009MmapSem,
         Torvalds2009DirectedCow,
         Torvalds2009PageCount,

@@ -61,14 +61,14 @@ class Torvalds2009DirectedCow(Linux2_6_29):
         if not isinstance(pte, Pte) or pte.write:
             return
         page = mech.page_of(pte)
-        if page.reserved:
+        if page.reserved or not self.may_keep(cpu, mm, page):
             yield from wp_page_copy(mech, cpu, mm, vma, base, pte, page)
             return
         if self.reuse_swap_page(cpu, page):
             wp_page_reuse(mech, cpu, mm, vma, base, pte)
             return
         chain = self.rmap_chain(cpu, page)
-        if not self.is_first_owner(mm, chain):
+        if not self.is_owner(cpu, mm, page, chain):
             yield from wp_page_copy(mech, cpu, mm, vma, base, pte, page)
             return
         if len(chain) == 1:
@@ -85,9 +85,14 @@ class Torvalds2009DirectedCow(Linux2_6_29):
         yield lock.step("do_wp_page", "the only one now ?")
         lock.enter(cpu)
         # If one more came by a fork meanwhile, the next fault looks again.
-        if cpu.read(mm.pte(base)) == pte and self.is_alone(cpu, page):
+        same = cpu.read(mm.pte(base)) == pte
+        if same and self.may_keep(cpu, mm, page) and self.is_alone(cpu, page):
             wp_page_reuse(mech, cpu, mm, vma, base, pte)
         mech.put_page(cpu, page)
+
+    def may_keep(self, cpu: Cpu, mm: MmStruct, page: Page) -> bool:
+        """Whether who stores may have the page at all. Atomic: call inside a step."""
+        return True
 
     def is_alone(self, cpu: Cpu, page: Page) -> bool:
         """Whether the owner is the only one that maps the page by now."""
@@ -112,8 +117,14 @@ class Torvalds2009DirectedCow(Linux2_6_29):
                     chain.append((mm, base))
         return chain
 
+    def is_owner(
+        self, cpu: Cpu, mm: MmStruct, page: Page, chain: list[tuple[MmStruct, int]]
+    ) -> bool:
+        """Whether COW is broken toward ``mm``. Atomic: call inside a step."""
+        return self.is_first_owner(mm, chain)
+
     def is_first_owner(self, mm: MmStruct, chain: list[tuple[MmStruct, int]]) -> bool:
-        """Whether COW is broken toward ``mm``."""
+        """Whether ``mm`` is the oldest that maps the page."""
         return chain[0][0] is mm
 
     def copy_for_other(self, cpu: Cpu, mm: MmStruct, base: int, page: Page) -> Op[None]:
