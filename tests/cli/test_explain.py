@@ -132,6 +132,23 @@ def test_json_of_a_policy(uemu: Uemu) -> None:
     assert result["remedies"]["livelock"][0]["name"] == "PROT_WRITE"
 
 
+def test_a_scenario_with_what_it_costs(uemu: Uemu) -> None:
+    lines = uemu("explain", "lost-read").out.splitlines()
+    (costs,) = (at for at, line in enumerate(lines) if line.startswith("Costs "))
+    told = {line.split()[0]: line.split()[1:] for line in lines[costs + 1 :]}
+    assert list(told) == list(POLICIES)
+    assert told["linux-6.5"][:4] == ["1", "0", "2", "0"]
+
+
+@pytest.mark.slow
+def test_a_scale_scenario_with_what_a_page_costs(uemu: Uemu) -> None:
+    lines = uemu("explain", "snapshot-writeout-cost").out.splitlines()
+    (by_page,) = (at for at, line in enumerate(lines) if line.startswith("By the page "))
+    told = {line.split()[0]: line.split()[1:] for line in lines[by_page + 1 :]}
+    assert told["linux-5.8"][:2] == ["0", "1"]
+    assert told["linux-2.6.29"][:2] == ["0", "0"]
+
+
 @pytest.mark.slow
 def test_json_of_a_violation_and_of_a_scenario(uemu: Uemu) -> None:
     result = json.loads(uemu("explain", "lost-dma-write", "--json").out)

@@ -147,6 +147,18 @@ def test_what_differs_is_told_with_the_reason_of_what_was_expected(
     assert "1 differs from what is expected" in done.out
 
 
+def test_costs_that_do_not_grow_by_the_page_are_told(
+    uemu: Uemu, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unruly(*args: object) -> None:
+        raise ValueError("lost-read under linux-6.5: faults does not grow by the page: 1, 5, 7")
+
+    monkeypatch.setattr(run, "growth", unruly)
+    done = uemu("matrix", "--scenario", "lost-read", "--policy", "linux-6.5", "--jobs", "1")
+    assert done.status == 1
+    assert "\nlost-read under linux-6.5: faults does not grow by the page: 1, 5, 7\n" in done.out
+
+
 # Real processes
 
 

@@ -7,6 +7,7 @@ policy is not named, a page costs what the scenario's comment says.
 from __future__ import annotations
 
 from dataclasses import replace
+from fractions import Fraction
 
 import pytest
 
@@ -106,6 +107,18 @@ def test_a_scale_scenario_is_told_at_its_first_size(name: str) -> None:
     assert large - small == 64
 
 
+def test_what_comes_by_the_call_grows_by_the_part_of_it() -> None:
+    """A read gup-fast of v2 gives up at the first page of each call of 64."""
+    growth = growth_of(SCENARIOS["snapshot-writeout-cost"], "arcangeli-2009-v2")
+    assert growth["gup_fast_barriers"].per_page == Fraction(1, 64)
+
+
+def test_the_first_call_may_be_another_than_the_rest() -> None:
+    """The first makes the area's pages its own, behind a slow gup; gup-fast takes the rest."""
+    growth = growth_of(SCENARIOS["snapshot-writeout-cost"], "piggin-2009-vma")
+    assert growth["gup_fast_atomics"] == Line(-64, 1)
+
+
 class EveryPageSeesTheOthers(Linux2_6_29):
     """fork looks at all pages for each page, by a copy: no line."""
 
@@ -123,7 +136,7 @@ class EveryPageSeesTheOthers(Linux2_6_29):
 
 def test_what_does_not_grow_by_the_page_is_refused() -> None:
     small = replace(SCENARIOS["big-vma-cost"], sizes=(2, 4))
-    with pytest.raises(ValueError, match="fork_copies does not grow by the page: 4, 16, 36"):
+    with pytest.raises(ValueError, match="fork_copies does not grow by the page: 16, 36, 64"):
         growth_of(small, EveryPageSeesTheOthers())
 
 

@@ -92,6 +92,43 @@ def test_a_bound_on_schedules_is_told() -> None:
     assert (cell.schedules, cell.exhaustive) == (3, False)
 
 
+# Scale scenarios
+
+
+def test_the_costs_of_a_scale_scenario_at_its_sizes_by_the_page_and_beyond() -> None:
+    cell = run_cell(CellName("linux-5.8", "snapshot-writeout-cost"), How(growth=True))
+    assert cell.as_expected
+    costs = cell.as_json()["costs"]
+    assert costs["cow_copies"] == 4
+    growth = costs["growth"]
+    assert set(growth) == {"measured", "per_page", "extrapolated"}
+    told = [(each["pages"], each["cow_copies"]) for each in growth["measured"]]
+    # A copy for each page, since gup breaks COW to read; 40 MiB, 1 GiB.
+    assert told == [(4, 4), (68, 68), (132, 132), (196, 196)]
+    told = [(each["pages"], each["cow_copies"]) for each in growth["extrapolated"]]
+    assert told == [(10_240, 10_240), (262_144, 262_144)]
+    assert growth["per_page"]["cow_copies"] == 1
+    assert growth["per_page"]["faults"] == 0
+
+
+def test_growth_is_told_only_where_it_was_asked_and_there_are_sizes() -> None:
+    asked, scale = How(growth=True), CellName("linux-5.8", "snapshot-writeout-cost")
+    assert "growth" not in run_cell(scale, How()).as_json()["costs"]
+    assert "growth" not in run_cell(BASELINE, asked).as_json()["costs"]
+
+
+def test_costs_that_do_not_grow_by_the_page_are_not_as_expected(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def unruly(scenario: Scenario, policy: str) -> None:
+        raise ValueError("fork_copies does not grow by the page: 4, 16, 36")
+
+    monkeypatch.setattr(run, "growth", unruly)
+    cell = run_cell(BASELINE, How(growth=True))
+    assert not cell.as_expected
+    assert "fork_copies" in cell.unruly
+
+
 # Real processes
 
 

@@ -6,11 +6,12 @@ from uemu.oracle.remedies import Remedy
 from uemu.report.explanation import Explanation, grouped, remedy_texts
 
 
-def test_paragraphs_then_parts_beside_their_names_then_the_drawing() -> None:
+def test_paragraphs_then_parts_beside_their_names_then_a_table_and_the_drawing() -> None:
     told = Explanation(
         "a title",
         ["one two three four five six seven"],
         {"Holds": ["a b c d e f g h i j", "k"], "Empty": [], "Not modelled": ["l"]},
+        ["Costs  a"],
         "Race: x\n\n    #  io",
     )
     assert told.lines(24) == [
@@ -21,6 +22,8 @@ def test_paragraphs_then_parts_beside_their_names_then_the_drawing() -> None:
         "              f g h i j",
         "              k",
         "Not modelled  l",
+        "",
+        "Costs  a",
         "",
         "Race: x",
         "",

@@ -6,7 +6,7 @@ import argparse
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from uemu.cli.explanations import cells_of, explain
+from uemu.cli.explanations import cells_of, explain, what_is
 from uemu.cli.output import envelope, make_console, print_json, print_lines, progress_bar
 from uemu.cli.parser import wrapped
 from uemu.matrix.cells import How
@@ -53,6 +53,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _cells(name: str) -> list[Cell]:
     names = cells_of(name)
+    how = How(growth=what_is(name) == "scenario")
     cells: list[Cell] = []
     with progress_bar(make_console(stderr=True)) as progress:
         line = progress.add_task(f"{name}: {len(names)} cells", total=len(names))
@@ -61,5 +62,5 @@ def _cells(name: str) -> list[Cell]:
             cells.append(cell)
             progress.update(line, advance=1)
 
-        run_cells(names, How(), report)
+        run_cells(names, how, report)
     return cells

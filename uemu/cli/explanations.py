@@ -19,6 +19,7 @@ from uemu.matrix.result import Cell, ordered
 from uemu.oracle.remedies import ADVICE
 from uemu.oracle.violations import KINDS
 from uemu.policy.registry import POLICIES, all_names, make_policy
+from uemu.report.costs_table import costs_lines
 from uemu.report.docstring import Told, read_docstring
 from uemu.report.explanation import Explanation, grouped, remedy_texts
 from uemu.report.story import verdict_text
@@ -102,7 +103,7 @@ def _policy(name: str, cells: Sequence[Cell]) -> Explained:
             "Violated": grouped(shown) or [NOWHERE],
             "Remedies": [*remedies, "More of each: uemu explain VIOLATION"] if kinds else [],
         },
-        told.drawing,
+        drawing=told.drawing,
     )
     return Explained(
         explanation,
@@ -181,6 +182,7 @@ def _scenario(name: str, cells: Sequence[Cell]) -> Explained:
             "Sound": [", ".join(sound)] if why and sound else [],
             "Cannot be": cannot,
         },
+        _costs(cells),
         told.drawing,
     )
     return Explained(
@@ -196,6 +198,14 @@ def _scenario(name: str, cells: Sequence[Cell]) -> Explained:
             "shown": [_shown_json(cell) for cell in cells],
         },
     )
+
+
+def _costs(cells: Sequence[Cell]) -> list[str]:
+    """What it costs, and what each page more does."""
+    ran = [cell for cell in cells if cell.costs]
+    lines = costs_lines({cell.name.policy: cell.costs.as_json() for cell in ran if cell.costs})
+    grown = {cell.name.policy: cell.growth.per_page() for cell in ran if cell.growth}
+    return [*lines, "", *costs_lines(grown, "By the page")] if grown else lines
 
 
 def _by_reason(told: Iterable[tuple[str, str]]) -> list[str]:
@@ -261,6 +271,7 @@ def _shown_json(cell: Cell) -> dict[str, Any]:
         "scenario": cell.name.scenario,
         "verdicts": ordered(cell.canonical),
         "reason": cell.reason or cell.expected.reason,
+        "costs": cell.costs_json(),
     }
 
 

@@ -11,7 +11,9 @@ schedules         how many orders were run; ``exhaustive``: those stand for all
 schedule          an order that shows a violation, or null
 live              null, or an object of ``verdicts``, what real processes showed, and
                   ``differs``, null or in what that is not as simulated
-costs             figures of the canonical run, by the names of `uemu.matrix.costs`
+costs             figures of the canonical run, by the names of `uemu.matrix.costs`; of a
+                  scale scenario also ``growth``: the figures ``measured`` at some sizes,
+                  ``per_page``, and ``extrapolated``
 """
 
 from __future__ import annotations
@@ -108,7 +110,12 @@ def run(args: argparse.Namespace) -> int:
         names = cell_names(args.policy or (), args.scenario or ())
     except ValueError as error:
         raise UsageError(str(error)) from None
-    how = How(args.live, args.explore, args.max_schedules or How().max_schedules)
+    how = How(
+        live=args.live,
+        explore=args.explore,
+        growth=True,
+        max_schedules=args.max_schedules or How().max_schedules,
+    )
     file = None if args.json is None else JsonFile(args.json)
     matrix = Matrix(names, how)
     _fill(matrix, args)
@@ -218,6 +225,8 @@ def _counts(matrix: Matrix) -> str:
 
 
 def _difference(cell: Cell) -> list[str]:
+    if cell.unruly:
+        return wrapped(cell.unruly)
     return wrapped(
         f"{cell.name}: {verdict_text(cell.canonical)}, not {verdict_text(cell.expected.kinds)}"
     )

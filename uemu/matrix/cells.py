@@ -27,12 +27,14 @@ class How:
     Attributes:
         live: run it on real processes too, where they can show it.
         explore: run every order of steps, within the bounds that follow.
+        growth: find out how the costs of a scale scenario grow with its pages.
         max_schedules: so many orders at most.
         max_seconds: for so long at most.
     """
 
     live: bool = False
     explore: bool = False
+    growth: bool = False
     max_schedules: int = 2_000
     max_seconds: float = 10.0
 

@@ -9,6 +9,7 @@ from typing import Any
 from uemu.expected.cell import Expected
 from uemu.matrix.cells import CellName
 from uemu.matrix.costs import Costs
+from uemu.matrix.growth import Growth
 from uemu.oracle.violations import KINDS
 
 Kinds = frozenset[str]
@@ -42,6 +43,8 @@ class Cell:
         schedule: an order that shows a violation, or None.
         live: None if it did not run on real processes.
         costs: of the canonical run; None if there was none.
+        growth: how they grow, where that was asked and there is more than one size.
+        unruly: why that cannot be told, or nothing.
     """
 
     name: CellName
@@ -54,11 +57,13 @@ class Cell:
     schedule: str | None = None
     live: Live | None = None
     costs: Costs | None = None
+    growth: Growth | None = None
+    unruly: str = ""
 
     @property
     def as_expected(self) -> bool:
-        """Whether the canonical run showed what it is expected to show."""
-        return self.canonical == self.expected.kinds
+        """Whether the canonical run showed what it is expected to show, at a cost by the page."""
+        return self.canonical == self.expected.kinds and not self.unruly
 
     @property
     def as_live(self) -> bool:
@@ -79,8 +84,15 @@ class Cell:
             "exhaustive": self.exhaustive,
             "schedule": self.schedule,
             "live": live and {"verdicts": ordered(live.verdicts), "differs": live.differs or None},
-            "costs": self.costs.as_json() if self.costs is not None else {},
+            "costs": self.costs_json(),
         }
+
+    def costs_json(self) -> dict[str, Any]:
+        """The figures by name, and ``growth`` where that is known."""
+        if self.costs is None:
+            return {}
+        growth = {} if self.growth is None else {"growth": self.growth.as_json()}
+        return {**self.costs.as_json(), **growth}
 
 
 def ordered(kinds: Collection[str]) -> list[str]:

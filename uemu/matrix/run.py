@@ -10,6 +10,7 @@ from uemu.expected.lookup import find_expected
 from uemu.explore import Exploration, explore, shrink
 from uemu.matrix.cells import CellName, How
 from uemu.matrix.costs import MeasuredWorld
+from uemu.matrix.growth import Growth, growth
 from uemu.matrix.result import Cell, Live, ordered
 from uemu.policy.registry import make_policy
 from uemu.scenario.registry import SCENARIOS
@@ -46,6 +47,7 @@ def run_cell(name: CellName, how: How) -> Cell:
     found = _explored(name, how) if how.explore else None
     if found is not None and found.verdicts and schedule is None:
         schedule = _short(name, found)
+    grows, unruly = _growth(name) if how.growth else (None, "")
     live = _live(name, told) if how.live and scenario.not_live is None else None
     return Cell(
         name,
@@ -57,7 +59,17 @@ def run_cell(name: CellName, how: How) -> Cell:
         schedule=schedule,
         live=live,
         costs=world.costs,
+        growth=grows,
+        unruly=unruly,
     )
+
+
+def _growth(name: CellName) -> tuple[Growth | None, str]:
+    """How the costs grow, and why that cannot be told, if it cannot."""
+    try:
+        return growth(SCENARIOS[name.scenario], name.policy), ""
+    except ValueError as error:
+        return None, str(error)
 
 
 def _explored(name: CellName, how: How) -> Exploration:

@@ -1,4 +1,4 @@
-"""An explanation: paragraphs, then named parts, then a drawing if there is one."""
+"""An explanation: paragraphs, then named parts, then a table and a drawing if there are any."""
 
 from __future__ import annotations
 
@@ -22,12 +22,14 @@ class Explanation:
         title: what it is, in a line.
         about: paragraphs; see `uemu.report.docstring`.
         parts: by name, each some texts.
+        table: lines that stand as they are.
         drawing: as it stands; or nothing.
     """
 
     title: str
     about: Sequence[str] = ()
     parts: dict[str, Sequence[str]] = field(default_factory=dict)
+    table: Sequence[str] = ()
     drawing: str = ""
 
     def lines(self, width: int) -> list[str]:
@@ -37,8 +39,9 @@ class Explanation:
             lines += [*told_lines(paragraph, width), ""]
         for name, texts in self.parts.items():
             lines += part_lines(name, texts, width)
-        if self.drawing:
-            lines += ["", *self.drawing.splitlines()]
+        for block in (self.table, self.drawing.splitlines()):
+            if block:
+                lines += ["", *block]
         return lines
 
 
