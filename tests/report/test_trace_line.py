@@ -27,6 +27,7 @@ from uemu.events import (
     PteSet,
     Seen,
     Stored,
+    SwappedOut,
     TlbFlushed,
     Unmapped,
     Waited,
@@ -57,6 +58,10 @@ LINES: list[tuple[Event, str]] = [
         '[t1] fork_copy_ended(mm=1, base=0x1000, src=7, dst=8, data="I")',
     ),
     (PageFreed(7), "page_freed(pfn=7)"),
+    (
+        SwappedOut("t1", 7, 3, b"D", b"I"),
+        '[t1] swapped_out(pfn=7, slot=3, frame="D", data="I")',
+    ),
     (Unmapped("t1", 0, 0x1000, 0x3000), "[t1] unmapped(mm=0, start=0x1000, end=0x3000)"),
     (
         Moved("t1", 0, 0x1000, 0x3000, 0x9000),
