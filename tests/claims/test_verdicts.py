@@ -25,6 +25,9 @@ PIGGIN = "piggin-2009-page"
 DIRECTED = "torvalds-2009-directed-cow"
 COUNTS = "torvalds-2009-page-count"
 VMA = "piggin-2009-vma"
+MMAP_SEM = "torvalds-2009-mmap-sem"
+DIRECT_IO_CALL = f"{MMAP_SEM}:direct-io-call"
+KOSAKI_V1, KOSAKI_V2 = "kosaki-2009-directio-sem", "kosaki-2009-pinned-sem"
 
 CONTROLS = {
     "C01": (Swap("linux-2.6.29", V2), REFUTED),
@@ -34,11 +37,16 @@ CONTROLS = {
     "C05": (Swap(V1, f"{V1}:norecheck"), REFUTED),
     "C06": (Swap(DIRECTED, V2), CONFIRMED),
     "C07": (Swap(DIRECTED, V2), REFUTED),
+    "C08": (Swap(DIRECT_IO_CALL, MMAP_SEM), REFUTED),
+    "C09": (Swap(MMAP_SEM, "linux-2.6.29"), REFUTED),
     "C10": (Swap(PIGGIN, V1), REFUTED),
     "C11": (Swap(VMA, PIGGIN), REFUTED),
     "C12": (Swap(VMA, V1), REFUTED),
     "C13": (Swap(PIGGIN, V1), CONFIRMED),
+    "C14": (Swap(KOSAKI_V1, KOSAKI_V2), REFUTED),
+    "C15": (Swap(KOSAKI_V1, KOSAKI_V2), REFUTED),
     "C16": (Swap(COUNTS, "linux-2.6.29"), REFUTED),
+    "C21": (Swap(KOSAKI_V2, KOSAKI_V1), REFUTED),
     "C23": (Swap("vfork-exec", "lost-read"), REFUTED),
     "C24": (Swap("dontfork", "lost-read"), REFUTED),
     "C25": (Swap("lost-read-aligned", "lost-read"), REFUTED),
@@ -49,8 +57,10 @@ CONTROLS = {
     "C35": (Swap("linux-2.6.29", COUNTS), REFUTED),
     "C36": (Swap(DIRECTED, V2), REFUTED),
     "C41": (Swap(PIGGIN, f"{V1}:norecheck"), CONFIRMED),
+    "C42": (Swap(DIRECT_IO_CALL, MMAP_SEM), REFUTED),
     "C44": (Swap(V2, PIGGIN), REFUTED),
     "C45": (Swap("fork-mid-update", "fork-after-update"), REFUTED),
+    "C46": (Swap(KOSAKI_V2, KOSAKI_V1), CONFIRMED),
 }
 
 
@@ -98,8 +108,10 @@ READINGS = {
     "C04": (True, False),
     "C05": (True, True, False),
     "C06": (False, True),
+    "C09": (True, False),
     "C12": (True, False),
     "C13": (False, True),
+    "C14": (True, False),
     "C16": (True, False, True),
     "C23": (True, True, False),
     "C24": (True, False, False),
@@ -109,7 +121,9 @@ READINGS = {
     "C33": (True, False),
     "C35": (True, False),
     "C41": (False, False, False),
+    "C42": (True, False),
     "C44": (True, False),
+    "C46": (False, True),
 }
 """Which readings hold."""
 
