@@ -13,7 +13,7 @@ from uemu.mm.locks import RwSem
 from uemu.mm.mm_struct import MmStruct
 from uemu.policy.linux_2_6_29 import Linux2_6_29
 from uemu.policy.registry import POLICIES
-from uemu.scenario.actions import Complete, DirectRead, DirectWrite, Signal
+from uemu.scenario.actions import Complete, DirectRead, DirectWrite, Migrate, Signal
 from uemu.scenario.registry import SCENARIOS
 from uemu.scenario.script import SECTOR, Scenario, Script, Stage
 from uemu.scenario.simulate import simulate, tell
@@ -109,6 +109,14 @@ def test_a_copy_that_gup_makes_is_no_copy_of_fork() -> None:
     assert (plain.fork_copies, plain.cow_copies) == (0, 1)
     # There it is the parent's store that copies, after a trap.
     assert (patched.faults, plain.faults) == (1, 2)
+
+
+def test_a_page_that_moves_is_copied_by_nobody_who_breaks_cow() -> None:
+    def cpu(stage: Stage) -> Script:
+        yield Migrate(stage.buf)
+
+    costs = costs_of(made_up("cpu", cpu=cpu), "linux-6.5")
+    assert (costs.fork_copies, costs.cow_copies, costs.peak_frames) == (0, 0, 3)
 
 
 class ForkWaits(Linux2_6_29):

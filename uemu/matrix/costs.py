@@ -29,11 +29,13 @@ from uemu.mm.gup import lockless_pages_from_mm
 from uemu.mm.hooks import PolicyHooks
 from uemu.scenario.actions import Fork
 from uemu.scenario.script import Scenario
-from uemu.scenario.tasks import Task
 from uemu.scenario.world import SimulatedWorld
 from uemu.step import Cell, RecordingCpu, Step
 
 T = TypeVar("T")
+
+COW_FN = "cow_user_page"
+"""Who copies a page to break COW, for a write fault or for gup; migration copies, too."""
 
 
 @dataclass(slots=True)
@@ -133,9 +135,9 @@ class MeasuredWorld(SimulatedWorld):
 
     def _copied(self, cpu: str, mm: MmId, base: int, src: int, dst: int, fn: str) -> None:
         if self._counting:
-            forks = isinstance(self._task_on(cpu).action, Fork)
+            forks = self._forks(cpu)
             self.costs.fork_copies += forks
-            self.costs.cow_copies += not forks
+            self.costs.cow_copies += not forks and fn == COW_FN
             self._use(dst)
 
     def _copy_began(self, cpu: str, mm: MmId, base: int, src: int, dst: int, data: bytes) -> None:
@@ -155,7 +157,7 @@ class MeasuredWorld(SimulatedWorld):
 
     def _waited(self, cpu: str, mm: MmId, fn: str, what: str, done: bool) -> None:
         # That it is done is told at the end of the call: when it went on, a step tells.
-        if not done and isinstance(self._task_on(cpu).action, Fork):
+        if not done and self._forks(cpu):
             self._parked[cpu] = len(self.steps)
 
     def _goes_on(self, cpu: str) -> None:
@@ -167,8 +169,10 @@ class MeasuredWorld(SimulatedWorld):
             self._in_use.add(pfn)
             self.costs.peak_frames = max(self.costs.peak_frames, len(self._in_use))
 
-    def _task_on(self, cpu: str) -> Task:
-        return next(task for task in self.threads() if task.cpu.name == cpu)
+    def _forks(self, cpu: str) -> bool:
+        return any(
+            task.cpu.name == cpu and isinstance(task.action, Fork) for task in self.threads()
+        )
 
 
 class MeasuringCpu(RecordingCpu):
