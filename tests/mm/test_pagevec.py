@@ -7,8 +7,11 @@ import pytest
 from tests.common import Process, TinyWorld, run_steps
 from uemu.abi import MADV_DONTNEED, PAGE_SIZE
 from uemu.errors import InvariantError
+from uemu.mm.ksm import MERGED, merge_pages
+from uemu.mm.migrate import MIGRATED
 from uemu.mm.page import Page
 from uemu.mm.pagevec import PG_LRU, LruPagevecs
+from uemu.mm.reclaim import FREED
 from uemu.step import Cpu, run
 
 POLICY = "linux-2.6.29"
@@ -155,3 +158,38 @@ def test_and_one_that_is_left_over() -> None:
     pagevecs_of(world)._pvec(Cpu("parent.0")).value = ()
     with pytest.raises(InvariantError, match="0 references of others"):
         world.kernel.check(at_rest=True)
+
+
+# Reclaim, migration, KSM ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("here", "became"), [(True, FREED), (False, "it is not on the LRU list")])
+def test_reclaim_drains_its_own_cpu_and_takes_what_is_on_the_lru(here: bool, became: str) -> None:
+    world, parent, buf = world_of()
+    cpu = parent.cpu if here else world.device
+    assert run(world.kernel.swap_out(cpu, parent.mm, buf)) == became
+    world.kernel.check(at_rest=True)
+
+
+def test_a_page_that_is_read_from_swap_waits_anew() -> None:
+    world, parent, buf = world_of()
+    run(world.kernel.swap_out(parent.cpu, parent.mm, buf))
+    assert parent.load(buf) == b"I"
+    assert pagevecs_of(world).refs() == {parent.page(buf).pfn: 1}
+    world.kernel.check(at_rest=True)
+
+
+def test_migration_drains_every_cpu() -> None:
+    world, parent, buf = world_of()
+    assert run(world.kernel.migrate(world.device, parent.mm, buf)) == MIGRATED
+    assert parent.load(buf) == b"I"
+    world.kernel.check(at_rest=True)
+
+
+def test_so_does_ksm_which_would_take_what_waits_for_held() -> None:
+    world, parent, buf = world_of("linux-4.19", 2)
+    first, second = (parent.mm, buf), (parent.mm, buf + PAGE_SIZE)
+    undrained = run(merge_pages(world.kernel.mech, world.device, first, second))
+    assert undrained == "the first stays: others refer to it"
+    assert run(world.kernel.ksm_merge(world.device, first, second)) == MERGED
+    world.kernel.check(at_rest=True)

@@ -10,11 +10,14 @@ from uemu.events import PageCopied
 from uemu.explore import explore
 from uemu.mm.hooks import PolicyHooks
 from uemu.mm.page import Page
+from uemu.mm.pagevec import lru_add_drain
+from uemu.mm.reclaim import FREED
+from uemu.policy import linux_5_19
 from uemu.policy.hildenbrand_2021_model1 import Hildenbrand2021Model1
 from uemu.policy.linux_5_19 import Linux5_19
 from uemu.scenario.registry import SCENARIOS
 from uemu.scenario.world import SimulatedWorld
-from uemu.step import Cpu
+from uemu.step import Cpu, run
 
 COUNTING = ("linux-2.6.7", "torvalds-2009-page-count", "kosaki-2009-dont-unmap", "linux-5.9",
             "linux-5.11")  # fmt: skip
@@ -168,9 +171,7 @@ class DrainsWhateverTheCount(Linux5_19):
     """And with it for any count, and any page."""
 
     def before_the_count(self, cpu: Cpu, page: Page) -> None:
-        pagevecs = self.mech.pagevecs
-        assert pagevecs is not None
-        pagevecs.lru_add_drain(cpu)
+        lru_add_drain(self.mech, cpu)
 
 
 def test_without_the_drain_5_19_copies_as_5_9_did() -> None:
@@ -192,3 +193,20 @@ def test_in_every_order_it_costs_and_harms_nobody(scenario: str, policy: str) ->
     assert off.exhaustive
     assert on.exhaustive
     assert set(on.verdicts) == set(off.verdicts)
+
+
+@pytest.mark.parametrize(("drains", "copied"), [(True, []), (False, ["cow_user_page"])])
+def test_a_store_that_swaps_in_takes_over_what_nobody_shares_any_more(
+    drains: bool, copied: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """5.19 asks for the count there, too: of the page it has just read, which waits."""
+    world, parent, buf = fresh("linux-5.19")
+    child = parent.fork()
+    assert run(world.kernel.swap_out(parent.cpu, parent.mm, buf)) == FREED
+    child.exit()
+    if not drains:
+        monkeypatch.setattr(linux_5_19, "lru_add_drain", lambda mech, cpu: None)
+    parent.store(buf, b"P")
+    assert parent.pte(buf).write
+    assert copies(world) == copied
+    world.kernel.check(at_rest=True)

@@ -42,6 +42,7 @@ from uemu.mm.mmu import MmuPort
 from uemu.mm.mprotect import mprotect
 from uemu.mm.mremap import mremap
 from uemu.mm.munmap import exit_mmap, madvise_dontneed, munmap
+from uemu.mm.pagevec import is_lru, lru_add_drain, lru_add_drain_all
 from uemu.mm.pte import Pte
 from uemu.mm.reclaim import shrink_page
 from uemu.mm.vma import Vm, Vma, vm_flags_of
@@ -198,12 +199,18 @@ class Kernel:
         return clear_refs(self.mech, cpu, mm)
 
     def migrate(self, cpu: Cpu, mm: MmStruct, addr: int) -> Op[str]:
-        """Move the frame mapped at ``addr``: `migrate.MIGRATED`, or why it stays."""
+        """Move the frame mapped at ``addr``: `migrate.MIGRATED`, or why it stays.
+
+        Linux: migrate_prep(), do_move_page_to_node_array().
+        """
+        yield from lru_add_drain_all(self.mech, cpu)
         yield Step("migrate_pages", "take the page")
         pte = cpu.read(mm.pte(addr & PAGE_MASK))
         if not isinstance(pte, Pte):
             return "nothing is mapped"
         page = self.mech.page_of(pte)
+        if not is_lru(self.mech, cpu, page):
+            return "it is not on the LRU list"
         return (yield from migrate_page(self.mech, cpu, page, addr & PAGE_MASK))
 
     def ksm_merge(self, cpu: Cpu, first: Place, second: Place) -> Op[str]:
@@ -214,7 +221,8 @@ class Kernel:
         """
         if not self.hooks.has_ksm:
             raise Fault(errno.EINVAL, first[1], f"KSM under {self.hooks.name}")
-        return merge_pages(self.mech, cpu, first, second)
+        yield from lru_add_drain_all(self.mech, cpu)  # scan_get_next_rmap_item(), since v2.6.38
+        return (yield from merge_pages(self.mech, cpu, first, second))
 
     def swap_out(self, cpu: Cpu, mm: MmStruct, addr: int) -> Op[str]:
         """Reclaim wants the frame mapped at ``addr``: `reclaim.FREED`, or why it is kept.
@@ -222,10 +230,14 @@ class Kernel:
         Linux: what MADV_PAGEOUT (v5.4) asks for, or kswapd of its own accord.
         """
         yield Step("shrink_list", "take the page from the LRU list")
+        lru_add_drain(self.mech, cpu)
         pte = cpu.read(mm.pte(addr & PAGE_MASK))
         if not isinstance(pte, Pte):
             return "nothing is mapped"
-        return (yield from shrink_page(self.mech, cpu, self.mech.page_of(pte)))
+        page = self.mech.page_of(pte)
+        if not is_lru(self.mech, cpu, page):
+            return "it is not on the LRU list"
+        return (yield from shrink_page(self.mech, cpu, page))
 
     def cover(
         self, mm: MmStruct, start: int, end: int, prot: int, *, dontfork: bool, wipeonfork: bool

@@ -28,7 +28,7 @@ from uemu.mm.frames import FrameStore
 from uemu.mm.mm_struct import MmStruct
 from uemu.mm.mmu import MmuPort
 from uemu.mm.page import Page, page_mapcount
-from uemu.mm.pagevec import LruPagevecs
+from uemu.mm.pagevec import LruPagevecs, lru_cache_add
 from uemu.mm.pte import AnyPte, Pte
 from uemu.mm.swap import SwapDevice
 from uemu.step import Cpu, Op, Step
@@ -207,8 +207,7 @@ class Mechanism:
         """
         cpu.write(page.mapcount, 1)
         self.note_in_hand(cpu, page, -1)
-        if self.pagevecs is not None:
-            self.pagevecs.lru_cache_add(cpu, page)
+        lru_cache_add(self, cpu, page)
 
     def page_dup_rmap(self, cpu: Cpu, page: Page) -> None:
         """Count one more PTE. Linux: page_dup_rmap()."""

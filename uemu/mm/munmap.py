@@ -13,6 +13,7 @@ from uemu.events import Unmapped
 from uemu.mm.mechanism import Mechanism
 from uemu.mm.mm_struct import MmStruct
 from uemu.mm.page import Page
+from uemu.mm.pagevec import lru_add_drain
 from uemu.mm.pte import Pte, SwapEntry
 from uemu.mm.swap import free_swap_and_cache, free_swap_cache
 from uemu.step import Cpu, Op, Step
@@ -27,8 +28,7 @@ def zap_page_range(mech: Mechanism, cpu: Cpu, mm: MmStruct, start: int, end: int
     the three. Not modelled: an entry that a fault adds behind the listing,
     where mmap_lock is held for reading only.
     """
-    if mech.pagevecs is not None:
-        mech.pagevecs.lru_add_drain(cpu)
+    lru_add_drain(mech, cpu)
     gathered: list[Page] = []
     for base in mech.entries_in(cpu, mm, start, end):
         yield mm.page_table_lock.step("zap_pte_range", "clear the entry")

@@ -4,7 +4,8 @@ To take zone->lru_lock once for many pages, lru_cache_add() puts a page into a
 pagevec of the CPU it was mapped on. The pagevec has a reference to it, so that
 page_count is 2 where one PTE maps the page and nobody else cares, until the
 pagevec is drained: because it is full, by lru_add_drain() on that CPU, or by
-lru_add_drain_all() on every CPU. Who takes page_count for the number of users
+lru_add_drain_all() on every CPU. Reclaim and munmap do the one, migration and
+KSM the other. Who takes page_count for the number of users
 is wrong that long: A. Arcangeli, 2009-03-16 13:56, of "false positives
 triggered by the pagevec temporary pins"; Linux kernel commit d4c470970d45 ("mm:
 optimize do_wp_page() for fresh pages in local LRU pagevecs").
@@ -77,13 +78,32 @@ class LruPagevecs:
             self._mech.note_in_hand(cpu, page, 1)
             self._mech.put_page(cpu, page)
 
-    def is_lru(self, cpu: Cpu, page: Page) -> bool:
-        """Whether a page waits nowhere. Linux: PageLRU(). Atomic: call inside a step."""
-        return cpu.read(page.flag(PG_LRU))
-
     def refs(self) -> Counter[int]:
         """What pagevecs hold now: pfn to references."""
         return Counter(page.pfn for _, pvec in self._pvecs.values() for page in pvec.peek())
+
+
+def lru_cache_add(mech: Mechanism, cpu: Cpu, page: Page) -> None:
+    """A page that is fresh in memory goes to the LRU. Atomic: call inside a step."""
+    if mech.pagevecs is not None:
+        mech.pagevecs.lru_cache_add(cpu, page)
+
+
+def lru_add_drain(mech: Mechanism, cpu: Cpu) -> None:
+    """Let nothing wait on this CPU. Atomic: call inside a step."""
+    if mech.pagevecs is not None:
+        mech.pagevecs.lru_add_drain(cpu)
+
+
+def lru_add_drain_all(mech: Mechanism, cpu: Cpu) -> Op[None]:
+    """Let nothing wait on any CPU."""
+    if mech.pagevecs is not None:
+        yield from mech.pagevecs.lru_add_drain_all(cpu)
+
+
+def is_lru(mech: Mechanism, cpu: Cpu, page: Page) -> bool:
+    """Whether a page waits nowhere. Linux: PageLRU(). Atomic: call inside a step."""
+    return mech.pagevecs is None or page.reserved or cpu.read(page.flag(PG_LRU))
 
 
 def _irqs_on(cpu: Cpu) -> Callable[[], bool]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from uemu.mm.mechanism import Mechanism
 from uemu.mm.mm_struct import MmStruct
 from uemu.mm.page import Page, trylock_page, unlock_page
+from uemu.mm.pagevec import lru_cache_add
 from uemu.mm.pte import SwapEntry
 from uemu.mm.swap import SwapSlot, add_to_swap_cache, read_from_slot
 from uemu.mm.vma import Vma
@@ -50,6 +51,7 @@ def read_swap_cache(mech: Mechanism, cpu: Cpu, base: int, slot: SwapSlot) -> Op[
     page = mech.alloc_page(cpu, base)
     trylock_page(cpu, page)
     add_to_swap_cache(mech, cpu, page, slot)
+    lru_cache_add(mech, cpu, page)
     yield Step("swap_readpage", f"swap {slot.number} -> pfn {page.pfn}")
     read_from_slot(mech, cpu, page, slot)
     unlock_page(cpu, page)

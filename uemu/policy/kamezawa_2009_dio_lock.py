@@ -145,6 +145,7 @@ class Kamezawa2009DioLock(Linux2_6_29):
     summary = "COW is retried while direct I/O is at work there, new I/O waits for COW"
     read_fault_maps_zero_page = True
     makes_wait = True
+    not_for_programs = "faults wait for direct I/O, and a program that runs cannot be made to"
     mmap_lock_type: ClassVar[type[RwSem]] = FairRwSem
 
     def __init__(self, variant: str = "") -> None:

@@ -35,6 +35,7 @@ from uemu.mm.gup import gup_grab
 from uemu.mm.hooks import NeedFault
 from uemu.mm.mm_struct import MmStruct
 from uemu.mm.page import Page, page_count, page_maybe_dma_pinned
+from uemu.mm.pagevec import is_lru, lru_add_drain
 from uemu.mm.pte import MigrationEntry, Pte, SwapEntry
 from uemu.mm.swap import swap_free, try_to_free_swap
 from uemu.mm.vma import Vm, Vma
@@ -62,10 +63,8 @@ class Linux5_19(Hildenbrand2021Model1):
 
         Of more than three references that cannot be all. Linux: do_wp_page().
         """
-        pagevecs = self.mech.pagevecs
-        if pagevecs is None or page_count(cpu, page) > 3 or pagevecs.is_lru(cpu, page):
-            return
-        pagevecs.lru_add_drain(cpu)
+        if not is_lru(self.mech, cpu, page) and page_count(cpu, page) <= 3:
+            lru_add_drain(self.mech, cpu)
 
     # fork -------------------------------------------------------------------------------
 
@@ -119,6 +118,8 @@ class Linux5_19(Hildenbrand2021Model1):
     def swap_in_pte(self, cpu: Cpu, vma: Vma, page: Page, entry: SwapEntry, *, write: bool) -> Pte:
         """Exclusive if the entry says so or nobody else refers to it. Linux: do_swap_page."""
         mech = self.mech
+        if write and not is_lru(mech, cpu, page):
+            lru_add_drain(mech, cpu)
         swap_free(mech, cpu, mech.swap.of(entry))
         if write and page_count(cpu, page) == 2:  # should_try_to_free_swap()
             try_to_free_swap(mech, cpu, page)
