@@ -129,9 +129,13 @@ class Accesses:
                     self._hands.must_work(thread, [call], [slot.result(0)])
                 return
             ip, made = event.ip, thread.nr_calls
-            for step in kernel.fault(cpu, mm, event.addr, write=write):
-                if step.enabled is not None and not step.enabled():
-                    yield step
+            try:
+                for step in kernel.fault(cpu, mm, event.addr, write=write):
+                    if step.enabled is not None and not step.enabled():
+                        yield step
+            except Fault:
+                self._hands.sync(thread)
+                raise
             self._hands.sync_others(mm)
             is_here = thread.nr_calls == made
             call = mmu.take_call(mm.id) if is_here else None

@@ -60,10 +60,15 @@ class Births:
         """fork(2): the page tables first, then the real fork, then the child's mappings.
 
         Raises:
-            Fault: EAGAIN or ENOMEM, the real fork failed; nothing is left of the child.
+            Fault: EAGAIN or ENOMEM, the real fork failed, or ENOMEM, the emulated
+                kernel's did, and there is no real one; nothing is left of the child.
         """
         src = thread.process
-        dst = yield from self._kernel.fork(thread.cpu, src.mm, name)
+        try:
+            dst = yield from self._kernel.fork(thread.cpu, src.mm, name)
+        except Fault:
+            self._hands.sync(thread)
+            raise
         calls = self._hands.mmu.take_calls(src.mm.id)
         try:
             newborn = self.newborns.fork(thread, calls)

@@ -174,6 +174,14 @@ class Machine:
 
         return self.tracer.call(look)
 
+    def limit_frames(self, limit: int | None) -> None:
+        """Let the emulated kernel have ``limit`` page frames; None: as many as it wants.
+
+        Beyond that fork and faults that need one raise `uemu.Fault` with ENOMEM.
+        """
+        mech = self.stage.kernel.mech
+        self.tracer.call(lambda: setattr(mech, "frame_limit", limit))
+
     def check(self) -> None:
         """Check the emulated kernel's invariants.
 

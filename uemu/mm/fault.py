@@ -24,7 +24,7 @@ def do_user_fault(mech: Mechanism, cpu: Cpu, mm: MmStruct, addr: int, *, write: 
 
     Raises:
         Fault: EFAULT, nothing is mapped there or the access is not allowed
-            (the program gets its SIGSEGV).
+            (the program gets its SIGSEGV); ENOMEM, there is no page frame.
 
     Linux: arch/x86/mm/fault.c:do_user_addr_fault.
     """
@@ -38,7 +38,11 @@ def do_user_fault(mech: Mechanism, cpu: Cpu, mm: MmStruct, addr: int, *, write: 
     if vma is None or not vma.vm_flags & (Vm.WRITE if write else Vm.READ):
         lock.up_read(cpu)
         raise Fault(errno.EFAULT, addr, "a store" if write else "a load")
-    yield from handle_mm_fault(mech, cpu, mm, vma, addr & PAGE_MASK, write=write)
+    try:
+        yield from handle_mm_fault(mech, cpu, mm, vma, addr & PAGE_MASK, write=write)
+    except Fault:
+        lock.up_read(cpu)  # VM_FAULT_OOM
+        raise
     lock.up_read(cpu)
 
 
@@ -140,7 +144,11 @@ def wp_page_gotten(
     Linux: mm/memory.c:do_wp_page from "gotten:" on (before v4.1).
     """
     yield _COPY
-    new = mech.alloc_page(cpu, base)
+    try:
+        new = mech.alloc_page(cpu, base)
+    except Fault:
+        mech.put_page(cpu, old)
+        raise
     mech.copy_page(cpu, mm, base, new, old, "cow_user_page")
     lock = mm.page_table_lock
     yield lock.step(mech.hooks.copy_fn, "pte_same ?")

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from uemu.errors import ProcessDied
+from uemu.errors import Fault, ProcessDied
 from uemu.events import Forked
 from uemu.mm.locks import SpinLock
 from uemu.mm.mechanism import Mechanism
 from uemu.mm.mm_struct import MmStruct
+from uemu.mm.munmap import exit_mmap
 from uemu.mm.page import Page
 from uemu.mm.pte import MigrationEntry, Pte, SwapEntry
 from uemu.mm.swap import swap_duplicate
-from uemu.mm.vma import Vm
+from uemu.mm.vma import Vm, Vma
 from uemu.step import Cpu, Op
 
 
@@ -18,7 +19,11 @@ def dup_mmap(mech: Mechanism, cpu: Cpu, src: MmStruct, name: str) -> Op[MmStruct
     """Return a child of ``src``: its VMAs, and each entry as the policy decides.
 
     The parent's TLBs are flushed once, at the end, before mmap_lock is
-    released.
+    released; also where memory runs out in the middle, after which nothing is
+    left of the child.
+
+    Raises:
+        Fault: ENOMEM, no frame for a page that fork copies.
     """
     lock = src.mmap_lock
     yield from mech.hooks.fork_begin(cpu, src)
@@ -28,6 +33,26 @@ def dup_mmap(mech: Mechanism, cpu: Cpu, src: MmStruct, name: str) -> Op[MmStruct
         mech.hooks.fork_end(cpu, src)
         raise
     dst = mech.mm_alloc(name, src)
+    failed: Fault | None = None
+    try:
+        yield from _copy_vmas(mech, cpu, src, dst)
+    except Fault as fault:
+        failed = fault
+    if src.vmas:
+        start, end = src.vmas[0].vm_start, src.vmas[-1].vm_end
+        yield from mech.flush_tlb_range(cpu, src, start, end)
+    lock.up_write(cpu)
+    mech.hooks.fork_end(cpu, src)
+    if failed is not None:
+        # Linux: kernel/fork.c:dup_mm, fail_nomem: mmput().
+        yield from exit_mmap(mech, cpu, dst)
+        raise failed
+    mech.publish(Forked, cpu.name, src.id, dst.id)
+    return dst
+
+
+def _copy_vmas(mech: Mechanism, cpu: Cpu, src: MmStruct, dst: MmStruct) -> Op[None]:
+    """The loop of dup_mmap; it ends where memory runs out."""
     for vma in src.vmas:
         if vma.vm_flags & Vm.DONTCOPY:
             continue
@@ -35,28 +60,30 @@ def dup_mmap(mech: Mechanism, cpu: Cpu, src: MmStruct, name: str) -> Op[MmStruct
         if vma.vm_flags & Vm.WIPEONFORK:
             continue
         yield from mech.hooks.copy_page_range_begin(cpu, src)
-        for base in mech.entries_in(cpu, src, vma.vm_start, vma.vm_end):
-            pte = src.pte(base).peek()
-            if isinstance(pte, Pte):
-                yield from mech.hooks.copy_present_pte(cpu, src, dst, vma, base)
-            elif pte is not None:
-                yield src.page_table_lock.step("copy_one_pte", "share the swap entry")
-                src.page_table_lock.enter(cpu)
-                now = cpu.read(src.pte(base))
-                if isinstance(now, MigrationEntry):
-                    share_migration_entry(mech, cpu, src, dst, base, now)
-                elif isinstance(now, SwapEntry):
-                    swap_duplicate(cpu, mech.swap.of(now))
-                    mech.set_pte_at(cpu, dst, base, mech.hooks.fork_swap_entry(cpu, src, base, now))
+        try:
+            yield from _copy_entries(mech, cpu, src, dst, vma)
+        except Fault:
+            yield from mech.hooks.copy_page_range_end(cpu, src)
+            raise
         yield from mech.hooks.copy_page_range_end(cpu, src)
         yield from mech.hooks.copied_vma(cpu, src, dst, vma)
-    if src.vmas:
-        start, end = src.vmas[0].vm_start, src.vmas[-1].vm_end
-        yield from mech.flush_tlb_range(cpu, src, start, end)
-    lock.up_write(cpu)
-    mech.hooks.fork_end(cpu, src)
-    mech.publish(Forked, cpu.name, src.id, dst.id)
-    return dst
+
+
+def _copy_entries(mech: Mechanism, cpu: Cpu, src: MmStruct, dst: MmStruct, vma: Vma) -> Op[None]:
+    """The entries of one VMA. Linux: mm/memory.c:copy_pte_range."""
+    for base in mech.entries_in(cpu, src, vma.vm_start, vma.vm_end):
+        pte = src.pte(base).peek()
+        if isinstance(pte, Pte):
+            yield from mech.hooks.copy_present_pte(cpu, src, dst, vma, base)
+        elif pte is not None:
+            yield src.page_table_lock.step("copy_one_pte", "share the swap entry")
+            src.page_table_lock.enter(cpu)
+            now = cpu.read(src.pte(base))
+            if isinstance(now, MigrationEntry):
+                share_migration_entry(mech, cpu, src, dst, base, now)
+            elif isinstance(now, SwapEntry):
+                swap_duplicate(cpu, mech.swap.of(now))
+                mech.set_pte_at(cpu, dst, base, mech.hooks.fork_swap_entry(cpu, src, base, now))
 
 
 def share_page(mech: Mechanism, cpu: Cpu, dst: MmStruct, base: int, pte: Pte) -> None:
@@ -90,6 +117,9 @@ def copy_unlocked(
     """Copy a page for a child, and return the copy in the step that may map it under ``lock``.
 
     Precondition: nobody holds ``lock`` for this fork, and ``page`` stays.
+
+    Raises:
+        Fault: ENOMEM, in the step that called.
     """
     new = mech.alloc_page(cpu, base)
     yield from mech.copy_page_for_fork(cpu, dst, base, new, page, fn)

@@ -7,11 +7,12 @@ step" do not yield.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from uemu.abi import PAGE_SIZE
-from uemu.errors import InvariantError
+from uemu.errors import Fault, InvariantError
 from uemu.events import (
     EventBus,
     ForkCopyBegan,
@@ -53,6 +54,8 @@ class Mechanism:
             CPU's name and the pfn: references of no PTE and no device.
         mms: live address spaces by number.
         swap: the swap device.
+        frame_limit: how many frames there are, the page of zeros included; None: as
+            many as anybody wants. Not modelled: reclaim, for want of frames.
         ipi_waits_for_gup_fast: whether a TLB flush by IPI waits for CPUs that
             run with interrupts off, as on x86; elsewhere it may not.
         pagevecs: where fresh pages wait for the LRU; None: they do not wait.
@@ -75,6 +78,7 @@ class Mechanism:
         self.pages: dict[int, Page] = {}
         self.in_hand: dict[tuple[str, int], int] = {}
         self.mms: dict[MmId, MmStruct] = {}
+        self.frame_limit: int | None = None
         self.ipi_waits_for_gup_fast = ipi_waits_for_gup_fast
         self.swap = SwapDevice()
         self.pagevecs: LruPagevecs | None = None
@@ -106,7 +110,15 @@ class Mechanism:
     # Pages --------------------------------------------------------------------
 
     def alloc_page(self, cpu: Cpu, near: int) -> Page:
-        """Take a frame with undefined contents and one reference. Linux: alloc_page_vma()."""
+        """Take a frame with undefined contents and one reference. Linux: alloc_page_vma().
+
+        Raises:
+            Fault: ENOMEM, `frame_limit` frames are in use.
+        """
+        if self.frame_limit is not None:
+            cpu.touch(("frames",), write=True)
+            if len(self.pages) >= self.frame_limit:
+                raise Fault(errno.ENOMEM, near, f"{self.frame_limit} page frames are in use")
         pfn = self.frames.alloc(near)
         page = self.pages[pfn] = Page(pfn)
         self.note_in_hand(cpu, page, 1)
@@ -154,6 +166,8 @@ class Mechanism:
             return
         if left < 0 or page.mapcount.peek():
             raise InvariantError("refcount-leak", f"{page!r} lost a reference it did not have")
+        if self.frame_limit is not None:
+            cpu.touch(("frames",), write=True)
         del self.pages[page.pfn]
         self.frames.free(page.pfn)
         self.publish(PageFreed, page.pfn)

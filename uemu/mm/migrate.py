@@ -8,6 +8,7 @@ Who holds one therefore keeps the frame that the processes see.
 from __future__ import annotations
 
 from uemu.abi import PAGE_SIZE
+from uemu.errors import Fault
 from uemu.mm.mechanism import Mechanism
 from uemu.mm.mm_struct import MmStruct
 from uemu.mm.page import Page, page_count, page_mapcount, trylock_page, unlock_page
@@ -30,7 +31,12 @@ def migrate_page(mech: Mechanism, cpu: Cpu, page: Page, near: int) -> Op[str]:
     if not trylock_page(cpu, page):
         return "it is locked"
     mech.get_page(cpu, page)
-    new = mech.alloc_page(cpu, near)
+    try:
+        new = mech.alloc_page(cpu, near)
+    except Fault:
+        unlock_page(cpu, page)
+        mech.put_page(cpu, page)
+        return "no page frame is left"
     for mm, base in mappings_of(mech, cpu, page):
         yield from try_to_migrate_one(mech, cpu, mm, base, page)
     yield Step("migrate_page_move_mapping", "do others refer to it ?")

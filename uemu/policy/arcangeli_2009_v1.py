@@ -15,6 +15,7 @@ Breaks:  a device that reads memory of a page that fork shares already receives
          (foreign-dma-read), the other side of the race (N. Piggin, 2009-03-14
          04:59). So does one whose read gup-fast has the page in hand when fork
          shares it: its second look asks for a present entry, not a writable one.
+         A fork that gets no memory for a copy leaks the page, as v2's does.
 Costs:   at fork one page copy and one TLB flush for each page under I/O; in
          gup-fast one atomic more on a page's first hold and a fence always.
 Relies:  fork writes the entry, then reads PG_gup and the count; gup-fast
@@ -80,7 +81,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from uemu.abi import PAGE_SIZE, Foll
-from uemu.errors import InvariantError
+from uemu.errors import Fault, InvariantError
 from uemu.mm.fork import copy_unlocked
 from uemu.mm.gup import gup_grab, gup_release
 from uemu.mm.hooks import NeedFault
@@ -193,11 +194,23 @@ class Arcangeli2009V1(Linux2_6_29):
             return
         # Stop the parent's other CPUs from storing, so that the copy is atomic.
         yield from mech.flush_tlb_range(cpu, src, base, base + PAGE_SIZE)
-        yield from self.fork_pre_cow(cpu, src, dst, vma, base, page)
+        try:
+            yield from self.fork_pre_cow(cpu, src, dst, vma, base, page)
+        except Fault:
+            # -ENOMEM, under the lock again. As posted nobody gives back what was
+            # counted for the child, nor the reference of fork_pre_cow().
+            yield lock.step("fork_pre_cow", "no memory: the parent's writable again")
+            lock.enter(cpu)
+            self.mkwrite_parent(cpu, src, base)
+            raise
         # "after the page copy set the parent pte writeable again"
+        self.mkwrite_parent(cpu, src, base)
+
+    def mkwrite_parent(self, cpu: Cpu, src: MmStruct, base: int) -> None:
+        """Make the parent's entry writable, whatever it is now. Atomic: call inside a step."""
         now = cpu.read(src.pte(base))
         if isinstance(now, Pte):
-            mech.set_pte_at(cpu, src, base, now.mkwrite())
+            self.mech.set_pte_at(cpu, src, base, now.mkwrite())
 
     def fork_pre_cow(
         self, cpu: Cpu, src: MmStruct, dst: MmStruct, vma: Vma, base: int, page: Page

@@ -11,6 +11,9 @@ Holds:   device writes and device reads in flight over fork belong to the
          process that started them.
 Breaks:  a read gup in a VMA without VM_WRITE never returns (livelock):
          follow_page wants a writable entry that maybe_mkwrite never makes.
+         A fork that gets no memory for a copy forgets what it counted for the
+         child: the page is never freed (refcount-leak), and the next fork meets
+         BUG_ON(page_mapcount(page) != 2).
 Costs:   at fork one page copy and one TLB flush for each page under I/O; in
          gup-fast one atomic more on a page's first hold and a fence always. A
          read gup-fast of an anonymous page never succeeds: the patch compares

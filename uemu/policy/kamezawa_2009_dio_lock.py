@@ -53,6 +53,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from uemu.abi import PAGE_MASK, PAGE_SIZE, Foll
+from uemu.errors import Fault
 from uemu.mm.fault import wp_page_copy, wp_page_gotten, wp_page_reuse
 from uemu.mm.hooks import NeedFault
 from uemu.mm.lock_hooks import IoRequest
@@ -252,7 +253,11 @@ class Kamezawa2009DioLock(Linux2_6_29):
             mech.put_page(cpu, page)
             self._retries[cpu.name] = Retry(head, mm, addr, pte, page)
             return
-        yield from wp_page_gotten(mech, cpu, mm, vma, base, pte, page)
+        try:
+            yield from wp_page_gotten(mech, cpu, mm, vma, base, pte, page)
+        except Fault:
+            self.mm_cow_end(cpu, head)  # the patch allocates first, and counts then
+            raise
         self.mm_cow_end(cpu, head)
 
     def raw_address(self, cpu: Cpu, base: int) -> int:

@@ -24,8 +24,8 @@ Source:  Linux v5.9, mm/memory.c:do_wp_page, copy_present_page; mm/gup.c.
          ("mm: avoid early COW write protect games during fork()"),
          be068f29034f ("mm: fix misplaced unlock_page in do_wp_page()").
 Not modelled: KSM; swap, which holds references, too, as do LRU pagevecs where
-         the mechanism has them (`uemu.mm.pagevec`); the preallocated page and
-         the -EAGAIN turn it needs; huge pages.
+         the mechanism has them (`uemu.mm.pagevec`); that fork lets go of the page
+         table lock to allocate, and looks again (-EAGAIN); huge pages.
 """
 
 from __future__ import annotations
@@ -94,8 +94,10 @@ class Linux5_9(Linux5_8):
         Linux: mm/memory.c:copy_present_page.
         """
         mech, lock = self.mech, src.page_table_lock
-        lock.acquire(cpu)
+        # The kernel lets the lock go to allocate (page_copy_prealloc): who gets no
+        # memory holds nothing.
         new = mech.alloc_page(cpu, base)
+        lock.acquire(cpu)
         yield from mech.copy_page_for_fork(cpu, dst, base, new, page, "copy_present_page")
         mech.page_add_new_anon_rmap(cpu, new)
         self.new_anon_page(cpu, new)

@@ -39,6 +39,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from uemu.abi import Foll
+from uemu.errors import Fault
 from uemu.mm.fork import copy_unlocked
 from uemu.mm.hooks import NeedFault
 from uemu.mm.mm_struct import MmStruct
@@ -109,7 +110,13 @@ class Piggin2009Page(Linux2_6_29):
         mech = self.mech
         mech.get_page(cpu, page)
         lock = mm.page_table_lock
-        new = yield from copy_unlocked(mech, cpu, mm, base, page, lock, "decow_one_pte")
+        try:
+            new = yield from copy_unlocked(mech, cpu, mm, base, page, lock, "decow_one_pte")
+        except Fault:
+            # "oom:" drops the one; the child's goes with the child.
+            mech.page_remove_rmap(cpu, page)
+            mech.put_page(cpu, page, 2)
+            raise
         user = vma.vm_flags & Vm.READ != 0
         mech.set_pte_at(cpu, mm, base, Pte(new.pfn, vma.writable(), True, user))
         mech.page_remove_rmap(cpu, page)

@@ -41,6 +41,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from uemu.abi import PAGE_SIZE
+from uemu.errors import Fault
 from uemu.mm.fork import copy_unlocked
 from uemu.mm.mm_struct import MmStruct
 from uemu.mm.page import Page
@@ -85,7 +86,11 @@ class Piggin2009Vma(Linux2_6_29):
             raise
         now = mm.find_vma(vma.vm_start)
         if now is not None and self.must_be_marked(now):
-            yield from self.decow_page_range(cpu, mm, mm, now)
+            try:
+                yield from self.decow_page_range(cpu, mm, mm, now)
+            except Fault:
+                lock.downgrade_write(cpu)  # -ENOMEM, and the VMA is not marked
+                raise
             now.vm_flags |= Vm.DONTCOW
         lock.downgrade_write(cpu)
         return True
@@ -130,8 +135,14 @@ class Piggin2009Vma(Linux2_6_29):
 
     def decow_page_range(self, cpu: Cpu, src: MmStruct, mm: MmStruct, vma: Vma) -> Op[None]:
         """Copy every page of a VMA whose entry is read-only; a child's, of ``src``, all are."""
-        for base in self.mech.entries_in(cpu, src, vma.vm_start, vma.vm_end):
-            yield from self.decow_one_pte(cpu, src, mm, vma, base)
+        bases = self.mech.entries_in(cpu, src, vma.vm_start, vma.vm_end)
+        for i, base in enumerate(bases):
+            try:
+                yield from self.decow_one_pte(cpu, src, mm, vma, base)
+            except Fault:
+                if src is not mm:
+                    self.uncount(cpu, src, bases[i:])
+                raise
 
     def decow_one_pte(self, cpu: Cpu, src: MmStruct, mm: MmStruct, vma: Vma, base: int) -> Op[None]:
         """Put a copy in the place of a page, the page table lock dropped while it is made."""
@@ -145,7 +156,11 @@ class Piggin2009Vma(Linux2_6_29):
         if not page.anon:
             return
         mech.get_page(cpu, page)
-        new = yield from copy_unlocked(mech, cpu, mm, base, page, lock, "decow_one_pte")
+        try:
+            new = yield from copy_unlocked(mech, cpu, mm, base, page, lock, "decow_one_pte")
+        except Fault:
+            mech.put_page(cpu, page)
+            raise
         cpu.write(new.flag(PG_DONTCOW), True)
         if mech.mmu.cpus_of(mm.id):
             lock.acquire(cpu)
@@ -155,6 +170,14 @@ class Piggin2009Vma(Linux2_6_29):
         mech.set_pte_at(cpu, mm, base, Pte(new.pfn, vma.writable(), True, user))
         self.leave(cpu, page)
         lock.release(cpu)
+
+    def uncount(self, cpu: Cpu, src: MmStruct, bases: list[int]) -> None:
+        """The child goes, and with it the entries that it was counted for. Linux: exit_mmap."""
+        for base in bases:
+            pte = cpu.read(src.pte(base))
+            if isinstance(pte, Pte) and (page := self.mech.page_of(pte)).anon:
+                self.mech.page_remove_rmap(cpu, page)
+                self.mech.put_page(cpu, page)
 
     def leave(self, cpu: Cpu, page: Page) -> None:
         """Uncount the entry, and drop one reference, where there are two: as posted."""

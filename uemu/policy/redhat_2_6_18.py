@@ -33,6 +33,7 @@ Not modelled: reclaim and swap, so that the count is compared with the
 from __future__ import annotations
 
 from uemu.abi import PAGE_SIZE, Foll
+from uemu.errors import Fault
 from uemu.mm.fork import copy_unlocked
 from uemu.mm.mm_struct import MmStruct
 from uemu.mm.page import Page, is_locked, page_count, page_mapcount
@@ -95,6 +96,12 @@ class Redhat2_6_18(Linux2_6_29):
         # Stop the parent's other CPUs from storing, so that the copy is atomic.
         yield from mech.flush_tlb_range(cpu, src, base, base + PAGE_SIZE)
         lock.release(cpu)
-        new = yield from copy_unlocked(mech, cpu, dst, base, page, lock, "copy_one_pte")
+        try:
+            new = yield from copy_unlocked(mech, cpu, dst, base, page, lock, "copy_one_pte")
+        except Fault:
+            yield lock.step("copy_one_pte", "no memory: the parent's entry as it was")
+            lock.enter(cpu)
+            mech.set_pte_at(cpu, src, base, pte)
+            raise
         mech.set_pte_at(cpu, dst, base, Pte(new.pfn, True, True))
         mech.set_pte_at(cpu, src, base, pte)

@@ -34,6 +34,7 @@ Not modelled: anon_vma and its lock: a walk of the rmap chain is one step; the
 from __future__ import annotations
 
 from uemu.abi import PAGE_SIZE
+from uemu.errors import Fault
 from uemu.mm.fault import wp_page_copy, wp_page_reuse
 from uemu.mm.mm_struct import MmStruct
 from uemu.mm.page import Page, page_mapcount
@@ -81,7 +82,11 @@ class Torvalds2009DirectedCow(Linux2_6_29):
         mech.get_page(cpu, page)
         for other, at in chain:
             if (other, at) != (mm, base):
-                yield from self.copy_for_other(cpu, other, at, page)
+                try:
+                    yield from self.copy_for_other(cpu, other, at, page)
+                except Fault:
+                    mech.put_page(cpu, page)  # who has a copy keeps it
+                    raise
         yield lock.step("do_wp_page", "the only one now ?")
         lock.enter(cpu)
         # If one more came by a fork meanwhile, the next fault looks again.

@@ -95,6 +95,7 @@ class _Show:
         while not setup.over:
             if setup.go_on() is not Went.THROUGH:
                 raise ValueError(f"{self.scenario.name}: the setup waits: {setup.waits_for}")
+        self.machine.limit_frames(self.scenario.frame_limit)
         for name, script in self.scenario.threads.items():
             self.actors[name] = _Actor(self, name, script(self.stage), parent, parent.thread(name))
         turns = Turns(self.scenario, self.actors)

@@ -62,6 +62,7 @@ class Scenario:
             action of that thread, with the waits before it and the signals
             after it.
         not_applicable: why it cannot exist under a kernel, or None.
+        frame_limit: how many page frames there are once it is set up; None: enough.
         not_live: why real processes cannot show it, or None.
         sizes: of a *scale scenario*, whose costs are its point: two sizes in
             pages, the first its own. What it costs grows by the page, so that two
@@ -77,6 +78,7 @@ class Scenario:
     order: str
     not_applicable: Callable[[PolicyHooks], str | None] = _always
     not_live: str | None = None
+    frame_limit: int | None = None
     sizes: tuple[int, int] | None = None
     at: Callable[[int], Scenario] | None = None
 

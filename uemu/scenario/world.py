@@ -145,6 +145,7 @@ class SteppedWorld:
             assert step.is_enabled(), f"nobody else is there, and {step.fn} waits"
         first.cpu.mb()
         first.cpu.take_accesses()
+        self.kernel.mech.frame_limit = self.scenario.frame_limit
 
     # What is driven ----------------------------------------------------------------------
 
