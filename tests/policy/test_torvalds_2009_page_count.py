@@ -168,7 +168,8 @@ def answers(variant: str, *, held: bool, shared: bool, mapped: bool = True) -> t
     world.kernel.mech.get_page(world.device, page)  # isolate_lru_pages()
     if not mapped:
         parent.munmap(buf)
-    return hooks.add_to_swap_refuses(world.device, page), hooks.page_referenced(world.device, page)
+    refused = not hooks.may_add_to_swap(world.device, page)
+    return refused, hooks.page_referenced(world.device, page)
 
 
 @pytest.mark.parametrize("shared", [False, True])

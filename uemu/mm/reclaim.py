@@ -33,22 +33,32 @@ FREED = "freed"
 
 def shrink_page(mech: Mechanism, cpu: Cpu, page: Page) -> Op[str]:
     """Try to free one anonymous page; `FREED`, or why it is kept."""
-    yield Step("shrink_page_list", f"isolate and lock pfn {page.pfn}")
+    yield Step("shrink_page_list", f"isolate and lock pfn {page.pfn}", locked=True)
     if page.pfn not in mech.pages or page.reserved:
         return "it is gone"
     if not trylock_page(cpu, page):
         return "it is locked"
     mech.get_page(cpu, page)
-    kept = yield from _shrink_locked(mech, cpu, page)
+    kept = yield from _unmap_locked(mech, cpu, page)
+    if kept is None and cpu.read(page.dirty):
+        # A reference of the cache, and the one above: Linux: is_page_cache_freeable.
+        if page_count(cpu, page) != 2:
+            kept = "others refer to it"
+        elif not (yield from pageout(mech, cpu, page)):
+            mech.put_page(cpu, page)
+            return "it was locked again"
     if kept is None:
-        return FREED
+        yield Step("__remove_mapping", "page_count == 2 ?", locked=True)
+        if remove_mapping(mech, cpu, page):
+            return FREED
+        kept = "others refer to it"
     unlock_page(cpu, page)
     mech.put_page(cpu, page)
     return kept
 
 
-def _shrink_locked(mech: Mechanism, cpu: Cpu, page: Page) -> Op[str | None]:
-    """The stations under the page lock: why it is kept, or None, and then it is gone."""
+def _unmap_locked(mech: Mechanism, cpu: Cpu, page: Page) -> Op[str | None]:
+    """Give the page swap and unmap it; why it is kept, or None, in the step that found out."""
     hooks = mech.hooks
     if cpu.read(page.writeback):
         return "it is under writeback"
@@ -57,41 +67,47 @@ def _shrink_locked(mech: Mechanism, cpu: Cpu, page: Page) -> Op[str | None]:
     if cpu.read(page.swap) is None:
         if not hooks.may_add_to_swap(cpu, page):
             return "it is not given swap"
-        yield Step("add_to_swap", f"a slot for pfn {page.pfn}")
+        yield Step("add_to_swap", f"a slot for pfn {page.pfn}", locked=True)
         add_to_swap_cache(mech, cpu, page, mech.swap.alloc())
         cpu.write(page.dirty, True)
-    if page_mapcount(cpu, page):
-        unmapped = yield from try_to_unmap(mech, cpu, page)
-        if not unmapped:
-            return "it could not be unmapped"
+    if page_mapcount(cpu, page) and not (yield from try_to_unmap(mech, cpu, page)):
+        return "it could not be unmapped"
     yield Step("shrink_page_list", "dirty ?")
-    if cpu.read(page.dirty):
-        # A reference of the cache, and the one above: Linux: is_page_cache_freeable.
-        if page_count(cpu, page) != 2:
-            return "others refer to it"
-        yield from pageout(mech, cpu, page)
-    yield Step("__remove_mapping", "page_count == 2 ?")
+    return None
+
+
+def pageout(mech: Mechanism, cpu: Cpu, page: Page) -> Op[bool]:
+    """Write a dirty page to its slot, unlocked meanwhile; whether it could be locked again.
+
+    Linux: pageout, swap_writepage, end_swap_bio_write.
+    """
+    yield Step("pageout", f"write pfn {page.pfn} to swap", locked=True)
+    slot = cpu.read(page.swap)
+    assert slot is not None
+    cpu.write(page.dirty, False)
+    cpu.write(page.writeback, True)
+    unlock_page(cpu, page)
+    yield Step("end_swap_bio_write", f"pfn {page.pfn} is written", locked=True)
+    write_to_slot(mech, cpu, page, slot)
+    cpu.write(page.writeback, False)
+    yield Step("shrink_page_list", "lock it again", locked=True)
+    return trylock_page(cpu, page)
+
+
+def remove_mapping(mech: Mechanism, cpu: Cpu, page: Page) -> bool:
+    """Free a locked page that only the swap cache and reclaim refer to; whether it is gone.
+
+    Linux: mm/vmscan.c:__remove_mapping. Atomic: call inside a step.
+    """
     slot = cpu.read(page.swap)
     if slot is None or page_count(cpu, page) != 2 or cpu.read(page.dirty):
-        return "others refer to it"
+        return False
     frame, data = mech.frames.read(page.pfn, 0, PAGE_SIZE), cpu.read(slot.data)
     mech.publish(SwappedOut, cpu.name, page.pfn, slot.number, frame, data or b"")
     delete_from_swap_cache(mech, cpu, page)
     unlock_page(cpu, page)
     mech.put_page(cpu, page)
-    return None
-
-
-def pageout(mech: Mechanism, cpu: Cpu, page: Page) -> Op[None]:
-    """Write a dirty page to its slot. Linux: pageout, swap_writepage, end_swap_bio_write."""
-    yield Step("pageout", f"write pfn {page.pfn} to swap")
-    slot = cpu.read(page.swap)
-    assert slot is not None
-    cpu.write(page.dirty, False)
-    cpu.write(page.writeback, True)
-    yield Step("end_swap_bio_write", f"pfn {page.pfn} is written")
-    write_to_slot(mech, cpu, page, slot)
-    cpu.write(page.writeback, False)
+    return True
 
 
 def try_to_unmap(mech: Mechanism, cpu: Cpu, page: Page) -> Op[bool]:

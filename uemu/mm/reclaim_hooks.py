@@ -90,10 +90,14 @@ class ReclaimHooks:
         Linux: mm/memory.c:do_swap_page. Atomic: inside a step.
         """
         pte = Pte(page.pfn, write=False, user=vma.vm_flags & Vm.READ != 0)
-        if write and self.reuse_swap_page(cpu, page):
+        if write and self.may_swap_in_writable(cpu, page):
             pte = pte._replace(write=vma.writable(), dirty=True)
         swap_free(self.mech, cpu, self.mech.swap.of(entry))
         return pte
+
+    def may_swap_in_writable(self, cpu: Cpu, page: Page) -> bool:
+        """Whether a store that faults a page in may have it. Atomic: inside a step."""
+        return self.reuse_swap_page(cpu, page)
 
     def fork_swap_entry(self, cpu: Cpu, src: MmStruct, base: int, entry: SwapEntry) -> SwapEntry:
         """What the child gets of an entry at ``base``. Linux: copy_one_pte. Atomic."""

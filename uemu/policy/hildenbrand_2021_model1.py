@@ -27,7 +27,7 @@ Source:  document 000, D. Hildenbrand, 2021-12-21 16:19 +0100, quoted and
          patch. That a page which FOLL_FORCE copied is exclusive, although it is
          not mapped writable, is said there too ("then we know they get
          PageAnonExclusive"). Linux v5.11, as in linux-5.11, for the rest.
-Not modelled: migration, which keeps the bit; FAULT_FLAG_UNSHARE,
+Not modelled: FAULT_FLAG_UNSHARE,
          left "out of the picture for now" (see linux-5.19); the order in which a
          write fault asks the count and the bit, which changes nothing; what
          linux-5.11 does not model.
@@ -40,9 +40,9 @@ from typing import ClassVar
 from uemu.mm.fork import share_page
 from uemu.mm.mm_struct import MmStruct
 from uemu.mm.page import Page, page_count, trylock_page, unlock_page
-from uemu.mm.pte import Pte, SwapEntry
-from uemu.mm.swap import try_to_free_swap
-from uemu.mm.vma import Vma
+from uemu.mm.pte import MigrationEntry, Pte, SwapEntry
+from uemu.mm.swap import swap_free, try_to_free_swap
+from uemu.mm.vma import Vm, Vma
 from uemu.policy.linux_5_11 import Linux5_11
 from uemu.step import Cpu, Op, Step
 
@@ -73,6 +73,52 @@ class Hildenbrand2021Model1(Linux5_11):
         """Whether anybody but one entry and the swap cache refers to a page."""
         cached = cpu.read(page.swap) is not None
         return page_count(cpu, page) > 1 + cached
+
+    # swap, migration ----------------------------------------------------------------------
+
+    def swap_entry_for(
+        self, cpu: Cpu, mm: MmStruct, page: Page, entry: SwapEntry
+    ) -> Op[SwapEntry | None]:
+        """The entry remembers what was exclusive, so that the bit is never lost."""
+        if not cpu.read(page.anon_exclusive):
+            return entry
+        if not (yield from self.try_share(cpu, page)):
+            return None
+        return entry._replace(exclusive=True)
+
+    def migration_entry_for(
+        self, cpu: Cpu, page: Page, entry: MigrationEntry
+    ) -> Op[MigrationEntry | None]:
+        """So does that of a page that moves."""
+        if not cpu.read(page.anon_exclusive):
+            return entry
+        if not (yield from self.try_share(cpu, page)):
+            return None
+        return entry._replace(exclusive=True)
+
+    def migrated(self, cpu: Cpu, page: Page, entry: MigrationEntry) -> None:
+        """What was exclusive is so again. Linux: remove_migration_pte."""
+        if entry.exclusive:
+            self.set_anon_exclusive(cpu, page, True)
+
+    def fork_swap_entry(self, cpu: Cpu, src: MmStruct, base: int, entry: SwapEntry) -> SwapEntry:
+        """Neither has it exclusive from now on. Linux: copy_nonpresent_pte."""
+        shared = entry._replace(exclusive=False)
+        if entry.exclusive:
+            self.mech.set_pte_at(cpu, src, base, shared)
+        return shared
+
+    def swap_in_pte(self, cpu: Cpu, vma: Vma, page: Page, entry: SwapEntry, *, write: bool) -> Pte:
+        """Exclusive if the entry says so or nobody else refers to it. Linux: do_swap_page."""
+        mech = self.mech
+        swap_free(mech, cpu, mech.swap.of(entry))
+        if write and page_count(cpu, page) == 2:  # should_try_to_free_swap()
+            try_to_free_swap(mech, cpu, page)
+        pte = Pte(page.pfn, write=False, user=vma.vm_flags & Vm.READ != 0)
+        if not (entry.exclusive or page_count(cpu, page) == 1):
+            return pte
+        self.set_anon_exclusive(cpu, page, True)
+        return pte._replace(write=vma.writable(), dirty=True) if write else pte
 
     # fork -------------------------------------------------------------------------------
 
@@ -136,13 +182,6 @@ class Hildenbrand2021Model1(Linux5_11):
             return True
         unlock_page(cpu, page)
         return False
-
-    def swap_in_pte(self, cpu: Cpu, vma: Vma, page: Page, entry: SwapEntry, *, write: bool) -> Pte:
-        """What is mapped writable is exclusive, "on swapin" too."""
-        pte = super().swap_in_pte(cpu, vma, page, entry, write=write)
-        if pte.write:
-            self.set_anon_exclusive(cpu, page, True)
-        return pte
 
     def ksm_finds_held(self, cpu: Cpu, page: Page) -> Op[bool]:
         """A page that many are to map loses the bit. Linux: write_protect_page."""

@@ -21,8 +21,7 @@ Source:  document 000, D. Hildenbrand, 2021-12-21 16:19 +0100, quoted by
          J. Gunthorpe; there is no patch. That gup-fast marks last, once it has
          seen that the entry did not move, is the plainest reading.
          Linux v5.11, as in linux-5.11, for the rest.
-Not modelled: swap and migration, where the bit may be lost; what the first model
-         does not model.
+Not modelled: what the first model does not model.
 Variants: marked-only, gup-fast takes only what slow gup has marked, and so is no
          use for a page's first time, nor after a fork that shared it.
 """
@@ -35,8 +34,8 @@ from uemu.abi import Foll
 from uemu.mm.gup import nr_refs
 from uemu.mm.hooks import NeedFault
 from uemu.mm.mm_struct import MmStruct
-from uemu.mm.page import Page, page_count
-from uemu.mm.pte import Pte
+from uemu.mm.page import Page, page_count, page_mapcount
+from uemu.mm.pte import MigrationEntry, Pte, SwapEntry
 from uemu.mm.vma import Vma
 from uemu.policy.hildenbrand_2021_model1 import Hildenbrand2021Model1
 from uemu.step import Cpu, Op, Step
@@ -85,3 +84,28 @@ class Hildenbrand2021Model2(Hildenbrand2021Model1):
         yield Step("gup_pte_range", "mark it exclusive")
         self.try_to_mark(cpu, pte, page, foll)
         return True
+
+    # swap, migration ----------------------------------------------------------------------
+
+    def swap_entry_for(
+        self, cpu: Cpu, mm: MmStruct, page: Page, entry: SwapEntry
+    ) -> Op[SwapEntry | None]:
+        """The bit is lost, unless somebody holds the page."""
+        kept = yield from super().swap_entry_for(cpu, mm, page, entry)
+        if kept is None or self.is_taken(cpu, page):
+            return kept
+        return entry
+
+    def migration_entry_for(
+        self, cpu: Cpu, page: Page, entry: MigrationEntry
+    ) -> Op[MigrationEntry | None]:
+        """As for swap."""
+        kept = yield from super().migration_entry_for(cpu, page, entry)
+        if kept is None or self.is_taken(cpu, page):
+            return kept
+        return entry
+
+    def is_taken(self, cpu: Cpu, page: Page) -> bool:
+        """Whether anybody but PTEs, the swap cache and reclaim itself refers to the page."""
+        cached = cpu.read(page.swap) is not None
+        return page_count(cpu, page) > page_mapcount(cpu, page) + 1 + cached

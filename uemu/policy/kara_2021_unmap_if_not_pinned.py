@@ -20,7 +20,7 @@ Source:  document 002, J. Kara's answer to J. Hubbard's mail of 2021-09-29
          no writer waits for another, is the reading of "bump up the seqcounts";
          the variants are the two others. Linux v5.11, as in linux-5.11, and
          include/linux/seqlock.h:raw_write_seqcount_begin.
-Not modelled: reclaim, the walk's other writer; what linux-5.11 does not model.
+Not modelled: what linux-5.11 does not model.
 Variants: plain, sequence++ as raw_write_seqcount_begin() has it, a load and a
          store: of two increments one can be lost, and the counter then stays
          odd for ever, so that nobody pins fast any more. serialised, writers
@@ -33,6 +33,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from uemu.mm.mm_struct import MmStruct
+from uemu.mm.page import Page, page_maybe_dma_pinned
 from uemu.policy.linux_5_11 import WRITE_PROTECT_SEQ, Linux5_11
 from uemu.step import Cpu, Op, Step
 
@@ -66,6 +67,24 @@ class Kara2021UnmapIfNotPinned(Linux5_11):
             yield from super().write_protect_end(cpu, mm, fn)
         if self.variant == "serialised":
             mm.sem(WRITE_PROTECT_LOCK).up_write(cpu)
+
+    # mm/rmap.c: the walk ------------------------------------------------------------------
+
+    def unmap_begin(self, cpu: Cpu, mm: MmStruct, page: Page) -> Op[None]:
+        """Raise the mm's counter before its entries are looked at."""
+        yield from self.write_protect_begin(cpu, mm, "try_to_unmap")
+
+    def unmap_end(self, cpu: Cpu, mm: MmStruct, page: Page) -> Op[None]:
+        """And give it back."""
+        yield from self.write_protect_end(cpu, mm, "try_to_unmap")
+
+    def may_add_to_swap(self, cpu: Cpu, page: Page) -> bool:
+        """The check is inside the walk."""
+        return True
+
+    def may_unmap(self, cpu: Cpu, mm: MmStruct, page: Page) -> bool:
+        """Not what may be pinned."""
+        return not page_maybe_dma_pinned(cpu, page)
 
     def increment(self, cpu: Cpu, mm: MmStruct, fn: str) -> Op[None]:
         """s->sequence++, as the compiler has it."""

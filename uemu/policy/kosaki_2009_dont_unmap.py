@@ -21,21 +21,21 @@ Source:  KOSAKI Motohiro, 2009-04-19 08:40 EST, "[RFC][PATCH v3 1/6] mm: Don't
          unmap gup()ed page", document 004 ("count + page_count(page) == 2"):
          mm/swapfile.c:reuse_swap_page, mm/rmap.c:try_to_unmap_one.
          Linux v2.6.29, as in linux-2.6.29, for the rest.
-Not modelled: reclaim and swap, and with them the half of the patch that names
-         it: try_to_unmap_one() lets the mmu notifier release secondary pins,
-         gives up if page_count is not mapcount + 2, clears the entry, looks
-         again and puts the entry back. do_swap_page(), which asks
-         reuse_swap_page() too. That mapcount and page_count are read in one
-         go where the sum cannot be 2; KSM, migration, huge pages.
-Variants: one-check, in reclaim alone: it does not look again. Until there is
-         reclaim it shows what the patch shows.
+Not modelled: that the mmu notifier lets secondary pins go first: nobody here has
+         one. That mapcount and page_count are read in one go where the sum
+         cannot be 2; migration, which does not ask; KSM, huge pages.
+Variants: one-check, in reclaim alone: it does not look again.
 """
 
 from __future__ import annotations
 
 from typing import ClassVar
 
+from uemu.mm.mm_struct import MmStruct
+from uemu.mm.page import Page, page_count, page_mapcount
+from uemu.mm.pte import SwapEntry
 from uemu.policy._counted_reuse import CountedReuse
+from uemu.step import Cpu, Op, Step
 
 
 class Kosaki2009DontUnmap(CountedReuse):
@@ -46,3 +46,26 @@ class Kosaki2009DontUnmap(CountedReuse):
     variants: ClassVar = {
         "one-check": "reclaim looks at page_count before it clears the entry, and not again"
     }
+
+    def may_swap_in_writable(self, cpu: Cpu, page: Page) -> bool:
+        """do_swap_page() asks reuse_swap_page(), too: "count + page_count(page) == 2"."""
+        return super().may_swap_in_writable(cpu, page) and page_count(cpu, page) == 1
+
+    # mm/rmap.c:try_to_unmap_one ------------------------------------------------------------
+
+    def may_unmap(self, cpu: Cpu, mm: MmStruct, page: Page) -> bool:
+        """Not what anybody holds: "pte + swapcache + us"."""
+        return self.is_unheld(cpu, page)
+
+    def swap_entry_for(
+        self, cpu: Cpu, mm: MmStruct, page: Page, entry: SwapEntry
+    ) -> Op[SwapEntry | None]:
+        """Look again, "_after_ pte nuking": gup-fast may have won the race."""
+        if self.variant == "one-check":
+            return entry
+        yield Step("try_to_unmap_one", "page_count == mapcount + 2, still ?")
+        return entry if self.is_unheld(cpu, page) else None
+
+    def is_unheld(self, cpu: Cpu, page: Page) -> bool:
+        """Whether PTEs, the swap cache and reclaim are all that refers to the page."""
+        return page_count(cpu, page) == page_mapcount(cpu, page) + 2

@@ -22,16 +22,13 @@ Source:  Linux v2.6.7, mm/memory.c:copy_page_range, do_wp_page, get_user_pages;
          mm/swapfile.c:can_share_swap_page; mm/rmap.c:try_to_unmap_one. Gone
          since Linux kernel commit c475a8ab625d (in v2.6.13).
          A. Arcangeli, 2009-03-16 18:28 and 2009-03-17 18:46, document 003.
-Not modelled: reclaim and swap: try_to_unmap_one() lets a page of the swap cache
-         be whose page_count is not mapcount + 2, and can_share_swap_page() asks
-         exclusive_swap_page() of one that has 2 references.
-         get_user_pages() takes the zero page for memory that has not even a
+Not modelled: get_user_pages() takes the zero page for memory that has not even a
          page table (untouched_anonymous_page); here it always faults it in.
          break_cow() sets the new entry before it flushes the old one; KSM,
          migration, huge pages. MADV_DONTFORK came with 2.6.16 and works here.
 Variants: gup-fast, the question of 2009-03-17 18:46, whether it can come back:
          2.6.29's get_user_pages_fast() on top. What that endangers is reclaim,
-         so until there is some it shows what 2.6.7 shows.
+         which looks at the count before it clears the entry.
 """
 
 from __future__ import annotations
@@ -40,8 +37,10 @@ from typing import ClassVar
 
 from uemu.abi import Foll
 from uemu.mm.mm_struct import MmStruct
-from uemu.mm.page import Page, is_locked, page_count
-from uemu.mm.pte import Pte
+from uemu.mm.page import Page, is_locked, page_count, page_mapcount
+from uemu.mm.pte import Pte, SwapEntry
+from uemu.mm.swap import page_swapcount, swap_free
+from uemu.mm.vma import Vm, Vma
 from uemu.policy.linux_2_6_29 import Linux2_6_29
 from uemu.step import Cpu, Op, Step
 
@@ -80,4 +79,25 @@ class Linux2_6_7(Linux2_6_29):
 
     def can_share_swap_page(self, cpu: Cpu, page: Page) -> bool:
         """Whether the entry's is the only reference. Linux: mm/swapfile.c:can_share_swap_page."""
-        return page_count(cpu, page) == 1
+        if page.reserved:
+            return False
+        count = page_count(cpu, page)
+        return count == 1 or (count == 2 and self.exclusive_swap_page(cpu, page))
+
+    def exclusive_swap_page(self, cpu: Cpu, page: Page) -> bool:
+        """Whether it is cached and no entry names its slot. Linux: mm/swapfile.c."""
+        return cpu.read(page.swap) is not None and page_swapcount(cpu, page) == 0
+
+    # reclaim and swap-in ------------------------------------------------------------------
+
+    def may_unmap(self, cpu: Cpu, mm: MmStruct, page: Page) -> bool:
+        """Not what anybody holds. Linux: mm/rmap.c:try_to_unmap_one (v2.6.7)."""
+        return page_count(cpu, page) == page_mapcount(cpu, page) + 2
+
+    def swap_in_pte(self, cpu: Cpu, vma: Vma, page: Page, entry: SwapEntry, *, write: bool) -> Pte:
+        """Writable if it can be shared with nobody; it stays cached. Linux: do_swap_page."""
+        swap_free(self.mech, cpu, self.mech.swap.of(entry))
+        pte = Pte(page.pfn, write=False, user=vma.vm_flags & Vm.READ != 0)
+        if write and self.can_share_swap_page(cpu, page):
+            pte = pte._replace(write=vma.writable(), dirty=True)
+        return pte

@@ -97,12 +97,12 @@ class Linux5_11(Linux5_9):
     def clear_refs_begin(self, cpu: Cpu, mm: MmStruct) -> Op[None]:
         """The variant raises the counter, as fork does."""
         if self.variant == "clear-refs-seq":
-            yield from self.copy_page_range_begin(cpu, mm)
+            yield from self.write_protect_begin(cpu, mm, "clear_refs_write")
 
     def clear_refs_end(self, cpu: Cpu, mm: MmStruct) -> Op[None]:
         """And gives it back."""
         if self.variant == "clear-refs-seq":
-            yield from self.copy_page_range_end(cpu, mm)
+            yield from self.write_protect_end(cpu, mm, "clear_refs_write")
 
     def clear_refs_skips(self, cpu: Cpu, mm: MmStruct, vma: Vma, pte: Pte) -> bool:
         """Not what is writable and may be pinned. Linux: pte_is_pinned(), no seqcount."""

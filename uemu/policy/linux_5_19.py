@@ -36,9 +36,8 @@ from uemu.mm.hooks import NeedFault
 from uemu.mm.mm_struct import MmStruct
 from uemu.mm.page import Page, page_count, page_maybe_dma_pinned
 from uemu.mm.pagevec import is_lru, lru_add_drain
-from uemu.mm.pte import MigrationEntry, Pte, SwapEntry
-from uemu.mm.swap import swap_free, try_to_free_swap
-from uemu.mm.vma import Vm, Vma
+from uemu.mm.pte import Pte, SwapEntry
+from uemu.mm.vma import Vma
 from uemu.policy.hildenbrand_2021_model1 import Hildenbrand2021Model1
 from uemu.step import Cpu, Op, Step
 
@@ -83,51 +82,11 @@ class Linux5_19(Hildenbrand2021Model1):
         yield Step("page_try_share_anon_rmap", "pinned ?")
         return not page_maybe_dma_pinned(cpu, page) and (yield from super().try_share(cpu, page))
 
-    def swap_entry_for(
-        self, cpu: Cpu, mm: MmStruct, page: Page, entry: SwapEntry
-    ) -> Op[SwapEntry | None]:
-        """Not what is exclusive and pinned; the entry remembers what was exclusive."""
-        if not cpu.read(page.anon_exclusive):
-            return entry
-        if not (yield from self.try_share(cpu, page)):
-            return None
-        return entry._replace(exclusive=True)
-
-    def migration_entry_for(
-        self, cpu: Cpu, page: Page, entry: MigrationEntry
-    ) -> Op[MigrationEntry | None]:
-        """As for swap. Linux: try_to_migrate_one."""
-        if not cpu.read(page.anon_exclusive):
-            return entry
-        if not (yield from self.try_share(cpu, page)):
-            return None
-        return entry._replace(exclusive=True)
-
-    def migrated(self, cpu: Cpu, page: Page, entry: MigrationEntry) -> None:
-        """What was exclusive is so again. Linux: remove_migration_pte."""
-        if entry.exclusive:
-            self.set_anon_exclusive(cpu, page, True)
-
-    def fork_swap_entry(self, cpu: Cpu, src: MmStruct, base: int, entry: SwapEntry) -> SwapEntry:
-        """Neither has it exclusive from now on. Linux: copy_nonpresent_pte."""
-        shared = entry._replace(exclusive=False)
-        if entry.exclusive:
-            self.mech.set_pte_at(cpu, src, base, shared)
-        return shared
-
     def swap_in_pte(self, cpu: Cpu, vma: Vma, page: Page, entry: SwapEntry, *, write: bool) -> Pte:
-        """Exclusive if the entry says so or nobody else refers to it. Linux: do_swap_page."""
-        mech = self.mech
-        if write and not is_lru(mech, cpu, page):
-            lru_add_drain(mech, cpu)
-        swap_free(mech, cpu, mech.swap.of(entry))
-        if write and page_count(cpu, page) == 2:  # should_try_to_free_swap()
-            try_to_free_swap(mech, cpu, page)
-        pte = Pte(page.pfn, write=False, user=vma.vm_flags & Vm.READ != 0)
-        if not (entry.exclusive or page_count(cpu, page) == 1):
-            return pte
-        self.set_anon_exclusive(cpu, page, True)
-        return pte._replace(write=vma.writable(), dirty=True) if write else pte
+        """A store drains this CPU's pagevec first. Linux: do_swap_page (since v5.18)."""
+        if write and not is_lru(self.mech, cpu, page):
+            lru_add_drain(self.mech, cpu)
+        return super().swap_in_pte(cpu, vma, page, entry, write=write)
 
     # mm/gup.c ----------------------------------------------------------------------------
 

@@ -39,6 +39,7 @@ from uemu.mm.fault import wp_page_copy, wp_page_reuse
 from uemu.mm.mm_struct import MmStruct
 from uemu.mm.page import Page, page_mapcount
 from uemu.mm.pte import Pte
+from uemu.mm.swap import page_swapcount
 from uemu.mm.vma import Vma
 from uemu.policy.linux_2_6_29 import Linux2_6_29
 from uemu.step import Cpu, Op, Step
@@ -70,6 +71,10 @@ class Torvalds2009DirectedCow(Linux2_6_29):
             return
         chain = self.rmap_chain(cpu, page)
         if not self.is_owner(cpu, mm, page, chain):
+            yield from wp_page_copy(mech, cpu, mm, vma, base, pte, page)
+            return
+        if page_swapcount(cpu, page):
+            # Who has but a swap entry is in no chain: the writer copies, as ever.
             yield from wp_page_copy(mech, cpu, mm, vma, base, pte, page)
             return
         if len(chain) == 1:

@@ -24,8 +24,7 @@ Source:  L. Torvalds, 2009-03-17 00:44, document 003, in reply to KOSAKI
          Motohiro, 2009-03-16 16:01, whose semaphore it is to go with; 18:09
          and 18:19 for the variants. Neither mail's id is in the document.
          Linux v2.6.29, as in linux-2.6.29, for the rest.
-Not modelled: reclaim and swap, and with them what the variants differ in: they
-         answer, and nobody asks yet. Signals that end a wait for a semaphore;
+Not modelled: signals that end a wait for a semaphore;
          KSM, migration, huge pages.
 Variants: no-swapcache, as written on 2009-03-17 18:09, "page_count(page) >
          page_mapped(page)": page_mapped() is 0 or 1, and reclaim has a
@@ -57,15 +56,15 @@ class Torvalds2009PageCount(CountedReuse, Kosaki2009DirectioSem):
         "referenced": "held pages count as used lately",
     }
 
-    def add_to_swap_refuses(self, cpu: Cpu, page: Page) -> bool:
-        """Whether a page may not become swap cache. Atomic: call inside a step.
+    def may_add_to_swap(self, cpu: Cpu, page: Page) -> bool:
+        """Whether a page may become swap cache. Atomic: call inside a step.
 
         Reclaim has taken one reference of its own. Linux: mm/swap_state.c:add_to_swap.
         """
         if self.variant == "no-swapcache":
             page_mapped = int(page_mapcount(cpu, page) > 0)
-            return page_count(cpu, page) > page_mapped
-        return self.variant == "no-swapcache-fixed" and self.is_held(cpu, page)
+            return page_count(cpu, page) <= page_mapped
+        return self.variant != "no-swapcache-fixed" or not self.is_held(cpu, page)
 
     def page_referenced(self, cpu: Cpu, page: Page) -> bool:
         """Whether a reference makes reclaim leave a page alone. Atomic: call inside a step.
@@ -75,5 +74,6 @@ class Torvalds2009PageCount(CountedReuse, Kosaki2009DirectioSem):
         return self.variant == "referenced" and self.is_held(cpu, page)
 
     def is_held(self, cpu: Cpu, page: Page) -> bool:
-        """Whether a page outside the swap cache has references beside PTEs' and reclaim's."""
-        return page_count(cpu, page) > page_mapcount(cpu, page) + 1
+        """Whether a page has references beside those of PTEs, the swap cache and reclaim."""
+        cached = cpu.read(page.swap) is not None
+        return page_count(cpu, page) > page_mapcount(cpu, page) + 1 + cached

@@ -191,6 +191,14 @@ class Migrate:
 
 
 @dataclass(frozen=True, slots=True)
+class KsmMerge:
+    """KSM finds the pages mapped at two addresses equal; returns what became of them, as a text."""
+
+    first: int
+    second: int
+
+
+@dataclass(frozen=True, slots=True)
 class ClearRefs:
     """Write "4" to /proc/self/clear_refs: soft-dirty bits begin anew."""
 
@@ -235,6 +243,7 @@ Action = (
     | Munmap
     | SwapOut
     | Migrate
+    | KsmMerge
     | ClearRefs
     | Exit
     | Signal

@@ -25,6 +25,7 @@ from uemu.scenario.actions import (
     Exec,
     Exit,
     Fork,
+    KsmMerge,
     Load,
     Madvise,
     Migrate,
@@ -235,6 +236,8 @@ class _Actor:
                 return self._show.machine.swap_out(self._user, addr)
             case Migrate(addr):
                 return self._show.machine.migrate(self._user, addr)
+            case KsmMerge(first, second):
+                return self._show.machine.ksm_merge((self._user, first), (self._user, second))
             case ClearRefs():
                 return self._show.machine.clear_refs(self._user)
             case Exit():

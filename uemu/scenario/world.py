@@ -36,6 +36,7 @@ from uemu.scenario.actions import (
     Exec,
     Exit,
     Fork,
+    KsmMerge,
     Load,
     Madvise,
     Migrate,
@@ -249,6 +250,8 @@ class SteppedWorld:
                 return kernel.swap_out(cpu, mm, addr)
             case Migrate(addr):
                 return kernel.migrate(cpu, mm, addr)
+            case KsmMerge(first, second):
+                return kernel.ksm_merge(cpu, (mm, first), (mm, second))
             case ClearRefs():
                 return kernel.clear_refs(cpu, mm)
             case Exit():
