@@ -16,6 +16,7 @@ from uemu.policy import linux_5_19
 from uemu.policy.hildenbrand_2021_model1 import Hildenbrand2021Model1
 from uemu.policy.linux_5_19 import Linux5_19
 from uemu.scenario.registry import SCENARIOS
+from uemu.scenario.simulate import tell
 from uemu.scenario.world import SimulatedWorld
 from uemu.step import Cpu, run
 
@@ -210,3 +211,20 @@ def test_a_store_that_swaps_in_takes_over_what_nobody_shares_any_more(
     assert parent.pte(buf).write
     assert copies(world) == copied
     world.kernel.check(at_rest=True)
+
+
+@pytest.mark.parametrize(
+    ("policy", "scenario", "kind"),
+    [
+        ("redhat-2.6.18", "reverse-race", "foreign-dma-read"),
+        ("redhat-2.6.18", "vmsplice-child-leak", "secret-leak"),
+        ("hildenbrand-2021-model1", "ro-longterm-pin", "stale-dma-read"),
+    ],
+)
+def test_what_fork_copies_for_nobody_keeps_others_off_by_chance(
+    policy: str, scenario: str, kind: str
+) -> None:
+    """A page that fork copied because it waited was not shared: on the LRU it would have been."""
+    told = SCENARIOS[scenario]
+    assert tell(SimulatedWorld(told, policy)).kinds == {kind}
+    assert tell(SimulatedWorld(told, policy, pagevecs=True)).kinds == set()
