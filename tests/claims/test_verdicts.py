@@ -11,9 +11,11 @@ from dataclasses import replace
 import pytest
 
 from uemu.claims.claim import CONFIRMED, REFUTED
-from uemu.claims.question import Swap
+from uemu.claims.question import Answer, Swap
 from uemu.claims.registry import CLAIMS
 from uemu.claims.survey import survey
+from uemu.explore import Schedule, replay
+from uemu.oracle.violations import KINDS
 from uemu.scenario.actions import Fork, Signal, WaitFor
 from uemu.scenario.registry import SCENARIOS
 from uemu.scenario.script import Script, Stage
@@ -134,3 +136,19 @@ def test_a_claim_comes_out_as_expected(id_: str) -> None:
     assert found.is_expected, found.why
     only = (found.verdict == CONFIRMED,)
     assert found.held == READINGS.get(id_, only)
+    for answers in found.answers:
+        for answer in answers:
+            _check_replay(answer)
+
+
+def _check_replay(answer: Answer) -> None:
+    """What was found is there again in the run that is told, as ``uemu replay`` makes it."""
+    if answer.schedule is None:
+        return
+    where, schedule = answer.where, Schedule.parse(answer.schedule)
+    assert str(replay(where, schedule).schedule) == answer.schedule
+    plain = replace(where, watch="", past="")
+    verdicts = replay(plain, schedule).verdicts
+    violations = set(answer.asked) & KINDS.keys()
+    if violations and not where.past:
+        assert violations & verdicts

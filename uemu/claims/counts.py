@@ -36,7 +36,7 @@ CLAIMS = (
                 never(FOREIGN, "reverse-race", COUNTS, ipi_wait=False),
             ),
             reading(
-                "it does not, and gup-fast looks at the entry again, as it did later",
+                "a TLB flush does not wait, and gup-fast looks twice, as it did later",
                 never(FOREIGN, "reverse-race", "linux-5.9", ipi_wait=False),
             ),
         ),

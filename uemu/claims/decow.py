@@ -43,7 +43,7 @@ CLAIMS = (
                 never(TORN, "fork-copy-tearing", "arcangeli-2009-v1"),
             ),
             reading(
-                "and write-protecting it, as then conceded, makes it atomic",
+                "write-protecting it, as then conceded, makes the copy atomic",
                 never(TORN, "fork-copy-tearing", f"{VMA}:wrprotect", past=LEAK),
             ),
         ),
@@ -61,7 +61,7 @@ CLAIMS = (
                 never(TORN, "fork-copy-tearing", "piggin-2009-page"),
             ),
             reading(
-                "they are flushed before the copy, as in Arcangeli's",
+                "TLBs are flushed before the copy, as in Arcangeli's",
                 never(TORN, "fork-copy-tearing", "arcangeli-2009-v1"),
                 never(TORN, "fork-copy-tearing", "arcangeli-2009-v2"),
             ),

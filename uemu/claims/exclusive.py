@@ -29,7 +29,7 @@ CLAIMS = (
                 costs(SLOW_GUPS, "at least", 1, "gup-fast-vs-fork", MARKED_ONLY),
             ),
             reading(
-                "it is destroyed only if it cannot take again what gup took before, either",
+                "gup-fast is destroyed if it cannot take again what gup took before",
                 shows(UNSAFE, "gup-fast-again-vs-fork", MODEL_2, watch="reuses"),
                 costs(SLOW_GUPS, "at least", 1, "gup-fast-again-vs-fork", MARKED_ONLY),
             ),

@@ -61,7 +61,7 @@ CLAIMS = (
                 shows(FOREIGN, "reverse-race", DIRECTIO_SEM),
             ),
             reading(
-                "nor a read(2) from a disk",
+                "a read(2) from a disk, over fork",
                 shows(MISSED, "lost-read-no-child-write", DIRECTIO_SEM),
             ),
         ),

@@ -92,11 +92,11 @@ CLAIMS = (
                 shows(MISSED, "gup-fast-again-vs-fork", PIGGIN),
             ),
             reading(
-                "they do where a TLB flush does not wait for gup-fast",
+                "gup-fast and fork miss each other where a TLB flush does not wait",
                 shows(MISSED, "gup-fast-again-vs-fork", PIGGIN, ipi_wait=False),
             ),
             reading(
-                "they do for a page that has no mark yet",
+                "gup-fast and fork miss each other on a page that has no mark yet",
                 shows(MISSED, "gup-fast-vs-fork", PIGGIN),
             ),
         ),

@@ -54,7 +54,7 @@ CLAIMS = (
                 never("first-writer-stayed", "lost-read", BASELINE, watch="leavers"),
             ),
             reading(
-                "and whoever writes second keeps the frame",
+                "whoever writes second keeps the frame",
                 never("both-left", "lost-read", BASELINE, watch="leavers"),
             ),
         ),
@@ -73,7 +73,7 @@ CLAIMS = (
                 never("lost-dma-write", "lost-read-aligned", BASELINE),
             ),
             reading(
-                "nor does the child see it",
+                "the child does not see it, either",
                 never("dma-write-seen-by-other", "lost-read-aligned", BASELINE),
             ),
         ),

@@ -19,24 +19,28 @@ readings                objects of ``reading``, ``holds`` and ``evidence``: each
 from __future__ import annotations
 
 import argparse
-import textwrap
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from time import monotonic
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from uemu.claims.claim import CONFIRMED, REFUTED, UNDECIDABLE, Claim, Verdict
 from uemu.claims.question import Answer
 from uemu.claims.registry import CLAIMS, find_claim
-from uemu.claims.survey import Progress as Told
 from uemu.claims.survey import survey
+from uemu.claims.watches import WATCHES
 from uemu.cli.names import WorldMaker, read_schedule
-from uemu.cli.output import JsonFile, envelope, make_console, print_lines, print_table
-from uemu.cli.parser import UsageError, positive
+from uemu.cli.output import (
+    JsonFile,
+    envelope,
+    make_console,
+    print_lines,
+    print_table,
+    progress_bar,
+)
+from uemu.cli.parser import UsageError, positive, wrapped
 from uemu.cli.show import show_run
 from uemu.cli.workers import Processes, usable_cpus
 from uemu.explore import replay
@@ -48,7 +52,8 @@ if TYPE_CHECKING:
 
 STYLES = {CONFIRMED: "bold green", REFUTED: "bold red", UNDECIDABLE: "bold yellow"}
 
-WIDTH = 99
+SAID = 70
+"""So much is said beside the progress bar, in characters."""
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -74,12 +79,12 @@ def add_parser(subparsers: Subparsers) -> None:
 def run(args: argparse.Namespace) -> int:
     """Decide them and show the verdicts."""
     try:
-        wanted = [find_claim(each) for each in dict.fromkeys(args.ids)] or list(CLAIMS.values())
+        wanted = {claim.id: claim for claim in map(find_claim, args.ids)} or CLAIMS
     except ValueError as error:
         raise UsageError(str(error)) from None
     file = None if args.json is None else JsonFile(args.json)
     start = monotonic()
-    verdicts = decide_all(wanted, args.jobs or usable_cpus())
+    verdicts = decide_all(list(wanted.values()), args.jobs or usable_cpus())
     seconds = monotonic() - start
     if file is not None:
         told = [verdict.as_json() for verdict in verdicts]
@@ -96,31 +101,17 @@ def run(args: argparse.Namespace) -> int:
 
 def decide_all(claims: Sequence[Claim], jobs: int) -> list[Verdict]:
     """Decide claims in so many processes; a terminal sees how it goes on."""
-    with _progress(make_console(stderr=True)) as told:
+    with progress_bar(make_console(stderr=True)) as progress:
+        line = progress.add_task("claims", total=None)
+
+        def told(done: int, total: int, text: str) -> None:
+            said = f"{done} of {total} questions: {text}"
+            progress.update(line, completed=done, total=total, description=said[:SAID])
+
         if jobs == 1:
             return survey(claims, progress=told)
         with Processes(jobs) as pool:
             return survey(claims, executor=pool, progress=told)
-
-
-@contextmanager
-def _progress(console: Console) -> Iterator[Told]:
-    with Progress(
-        TextColumn("{task.completed}/{task.total} questions"),
-        BarColumn(bar_width=20),
-        TimeElapsedColumn(),
-        TextColumn("{task.description}"),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    ) as progress:
-        line = progress.add_task("")
-
-        def told(done: int, total: int, text: str) -> None:
-            shown = textwrap.shorten(text, 60, placeholder="...")
-            progress.update(line, completed=done, total=total, description=shown)
-
-        yield told
 
 
 def _show_table(console: Console, verdicts: Sequence[Verdict]) -> None:
@@ -132,7 +123,7 @@ def _show_table(console: Console, verdicts: Sequence[Verdict]) -> None:
             said.append(f"\n{verdict.reading}", style="dim")
         table.add_row(
             Text(claim.id, style="bold cyan", no_wrap=True),
-            Text(_word(verdict), style=STYLES[verdict.verdict], no_wrap=True),
+            Text(verdict.verdict, style=STYLES[verdict.verdict], no_wrap=True),
             said,
         )
     print_table(console, table)
@@ -141,20 +132,20 @@ def _show_table(console: Console, verdicts: Sequence[Verdict]) -> None:
 def _show(console: Console, verdict: Verdict) -> None:
     """Everything about one claim, and the race that shows it."""
     claim = verdict.claim
-    print_lines(console, *_wrap(f"{claim.id}: {claim.text}"), style="bold")
-    for source in claim.sources:
-        print_lines(
-            console, f"     {source}, document {source.document}", f"     <{source.message_id}>"
-        )
-    print_lines(
-        console, "", *_wrap(f"{_word(verdict)}: {verdict.why}"), style=STYLES[verdict.verdict]
-    )
+    print_lines(console, *wrapped(f"{claim.id}: {claim.text}"), style="bold")
+    for each in claim.sources:
+        print_lines(console, f"  {each}, document {each.document}:", f"    <{each.message_id}>")
+    word = "undecidable as worded" if verdict.verdict == UNDECIDABLE else verdict.verdict
+    print_lines(console, "", word, style=STYLES[verdict.verdict])
     for reading, holds, answers in zip(claim.readings, verdict.held, verdict.answers, strict=True):
-        print_lines(console, "", *_wrap(f"{'holds' if holds else 'fails'}: {reading.name}"))
+        print_lines(console, "", *wrapped(f"{'holds' if holds else 'fails'}: {reading.name}"))
         for answer in answers:
-            sign = "+" if answer.holds else "-"
-            print_lines(console, *_wrap(f"{sign} {answer.text}", "  ", "    "))
-    print_lines(console, "", *_wrap(f"expected: {claim.expected}; {claim.because}"))
+            print_lines(console, *wrapped(f"{'+' if answer.holds else '-'} {answer.text}", "  "))
+    meant = {kind: text for watch in WATCHES.values() for kind, text in watch.names.items()}
+    asked = {kind for answers in verdict.answers for answer in answers for kind in answer.asked}
+    for kind in sorted(asked & meant.keys()):
+        print_lines(console, "", *wrapped(f"{kind}: {meant[kind]}"))
+    print_lines(console, "", *wrapped(f"expected: {claim.expected}; {claim.because}"))
     _show_race(console, verdict)
     print_lines(console, "")
 
@@ -167,7 +158,7 @@ def _show_race(console: Console, verdict: Verdict) -> None:
     maker = WorldMaker(
         find_scenario(where.scenario), where.policy, where.ipi_wait, where.memory_model
     )
-    print_lines(console, "", *_wrap(f"shown by: {evidence.text}"), "")
+    print_lines(console, "", *wrapped(f"shown by: {evidence.text}"), "")
     show_run(console, maker, replay(maker, read_schedule(evidence.schedule)))
 
 
@@ -183,23 +174,8 @@ def _show_sum(console: Console, verdicts: Sequence[Verdict], seconds: float) -> 
         if not verdict.is_expected:
             claim = verdict.claim
             text = f"{claim.id} is {verdict.verdict}, and {claim.expected} was expected"
-            print_lines(console, *_wrap(f"{text}: {claim.because}"), style="bold red")
+            print_lines(console, *wrapped(f"{text}: {claim.because}"), style="bold red")
 
 
 def _all_answers(verdicts: Sequence[Verdict]) -> set[Answer]:
     return {answer for verdict in verdicts for answers in verdict.answers for answer in answers}
-
-
-def _word(verdict: Verdict) -> str:
-    return "undecidable as worded" if verdict.verdict == UNDECIDABLE else verdict.verdict
-
-
-def _wrap(text: str, first: str = "", then: str = "  ") -> list[str]:
-    return textwrap.wrap(
-        text,
-        WIDTH,
-        initial_indent=first,
-        subsequent_indent=then,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
