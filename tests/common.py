@@ -37,6 +37,7 @@ ALL_POLICIES = (
     "piggin-2009-page",
     "piggin-2009-one-reader",
     "torvalds-2009-mmap-sem",
+    "torvalds-2009-fork-lock",
     "torvalds-2009-directed-cow",
     "torvalds-2009-page-count",
     "kosaki-2009-directio-sem",
@@ -58,14 +59,18 @@ ALL_POLICIES = (
 
 FORK_WAITS = (
     "torvalds-2009-mmap-sem",
+    "torvalds-2009-fork-lock",
     "torvalds-2009-page-count",
     "kosaki-2009-directio-sem",
     "kosaki-2009-pinned-sem",
 )
 """Those whose fork waits until direct I/O is over."""
 
+FORK_WAITS_FOR_ALL = ("torvalds-2009-mmap-sem", "torvalds-2009-fork-lock")
+"""Those whose fork waits until nobody holds a page, whoever that is."""
+
 MMAP_SEM_HELD = "torvalds-2009-mmap-sem"
-"""Whose I/O holds mmap_sem, so that fork, and munmap and the like, wait for all of it."""
+"""Whose I/O holds mmap_sem, so that munmap and the like wait for it, too."""
 
 DIRECT_READS_RETURN = tuple(name for name in ALL_POLICIES if name != "kamezawa-2009-dio-lock")
 """Those whose direct reads break COW by themselves, whatever the other process does."""

@@ -101,3 +101,42 @@ def test_one_call_of_gup_takes_64_pages() -> None:
     assert taken.count("get_user_pages_fast") == 3
     assert len(transfer.segments) == 130
     world.complete(transfer)
+
+
+class AroundGup(Linux2_6_29):
+    """Counts the calls of get_user_pages, and those under way."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.entered = 0
+        self.inside = 0
+
+    def gup_begin(self, cpu: Cpu, mm: MmStruct) -> Op[None]:
+        yield Step("gup_begin")
+        self.entered += 1
+        self.inside += 1
+
+    def gup_end(self, cpu: Cpu, mm: MmStruct) -> None:
+        self.inside -= 1
+
+
+@pytest.mark.parametrize(("nr_pages", "calls"), [(1, 1), (64, 1), (65, 2)])
+def test_each_call_of_gup_is_told_at_its_beginning_and_its_end(nr_pages: int, calls: int) -> None:
+    hooks = AroundGup()
+    world = TinyWorld(hooks)
+    parent = world.process()
+    buf = parent.mmap(nr_pages)
+    op = world.kernel.io.dio_submit(
+        parent.cpu, parent.mm, [(buf, nr_pages * PAGE_SIZE)], Direction.FROM_DEVICE, "o_direct"
+    )
+    for step in op:
+        assert hooks.inside == (step.fn != "gup_begin")
+    assert (hooks.entered, hooks.inside) == (calls, 0)
+
+
+def test_a_call_of_gup_that_is_refused_ends_too() -> None:
+    hooks = AroundGup()
+    _, parent, _ = one_page(hooks)
+    with pytest.raises(Fault):
+        parent.read_disk(0x1000, 512)
+    assert (hooks.entered, hooks.inside) == (1, 0)

@@ -9,7 +9,7 @@ import pytest
 from tests.common import (
     ALL_POLICIES,
     FORK_WAITS,
-    MMAP_SEM_HELD,
+    FORK_WAITS_FOR_ALL,
     TinyWorld,
     one_page,
     run_steps,
@@ -170,7 +170,7 @@ def test_a_new_mapping_of_the_child_does_not_collide() -> None:
 
 @pytest.mark.parametrize(
     ("policy", "api"),
-    [(policy, "rdma") for policy in ALL_POLICIES if policy != MMAP_SEM_HELD]
+    [(policy, "rdma") for policy in ALL_POLICIES if policy not in FORK_WAITS_FOR_ALL]
     + [(policy, "o_direct") for policy in ALL_POLICIES if policy not in FORK_WAITS],
 )
 def test_a_held_page_without_access_gives_the_child_no_access(policy: str, api: str) -> None:

@@ -17,8 +17,6 @@ from uemu.scenario.simulate import simulate
 
 PLANNED = frozenset(
     [
-        "torvalds-2009-fork-lock",
-        "torvalds-2009-fork-lock:lookup",
         "torvalds-2009-page-count",
         "torvalds-2009-page-count:no-swapcache",
         "torvalds-2009-page-count:no-swapcache-fixed",

@@ -25,4 +25,9 @@ EXPECTED = (
         "",
         "only direct I/O takes the lock, and fork skips a VM_DONTCOPY area",
     ),
+    expect(
+        "torvalds-2009-fork-lock:lookup",
+        "",
+        "the lock is held over the lookup only, and fork skips a VM_DONTCOPY area",
+    ),
 )

@@ -40,4 +40,9 @@ EXPECTED = (
         "fork copies every page of the area for the child, and decow_one_pte drops one of the two"
         " references that each original loses (03-12 16:23)",
     ),
+    expect(
+        "torvalds-2009-fork-lock:lookup",
+        "",
+        "the lock is held over the lookup only, so fork waits for no pipe; it copies the page",
+    ),
 )

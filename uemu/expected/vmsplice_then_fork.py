@@ -90,4 +90,9 @@ EXPECTED = (
         "fork copies every page of the area for the child, and decow_one_pte drops one of the two"
         " references that each original loses (03-12 16:23)",
     ),
+    expect(
+        "torvalds-2009-fork-lock:lookup",
+        "",
+        "the lock is held over the lookup only, and gup marks the page: fork copies for the child",
+    ),
 )

@@ -59,19 +59,20 @@ def hold_user_pages(
 
     Linux: mm/gup.c:internal_get_user_pages_fast, get_user_pages_unlocked.
     """
-    foll = call.foll
     bases = list(page_range(addr, length))
     pages: list[Page] = []
-    if call.fast:
-        pages = yield from lockless_pages_from_mm(mech, cpu, mm, bases, foll)
-    if len(pages) == len(bases):
-        return pages
+    yield from mech.hooks.gup_begin(cpu, mm)
     try:
-        yield from _get_user_pages(mech, cpu, mm, bases, call, pages)
+        if call.fast:
+            pages = yield from lockless_pages_from_mm(mech, cpu, mm, bases, call.foll)
+        if len(pages) < len(bases):
+            yield from _get_user_pages(mech, cpu, mm, bases, call, pages)
     except (Fault, InvariantError, ProcessDied):
         for page in pages:
-            gup_release(mech, cpu, page, foll)
+            gup_release(mech, cpu, page, call.foll)
         raise
+    finally:
+        mech.hooks.gup_end(cpu, mm)
     return pages
 
 

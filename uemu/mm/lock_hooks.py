@@ -42,6 +42,14 @@ class LockHooks:
         return
         yield  # pragma: no cover
 
+    def gup_begin(self, cpu: Cpu, mm: MmStruct) -> Op[None]:
+        """Before a call of get_user_pages(_fast), of which a big buffer takes several."""
+        return
+        yield  # pragma: no cover
+
+    def gup_end(self, cpu: Cpu, mm: MmStruct) -> None:
+        """It returns, its pages held or refused. Atomic: call inside a step."""
+
     def io_pages_held(self, cpu: Cpu, request: IoRequest, pages: Sequence[Page]) -> Op[None]:
         """All its pages are held, a page in two pieces of the buffer twice."""
         return

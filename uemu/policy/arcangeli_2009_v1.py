@@ -122,7 +122,7 @@ class Arcangeli2009V1(Linux2_6_29):
         if not cpu.read(page.flag(PG_GUP)):
             cpu.rmw(page.flag(PG_GUP), lambda _: True)
         self.smp_mb(cpu)
-        if self.variant == "norecheck":
+        if not self.looks_again():
             return page
         yield Step("gup_pte_range", "still writable ?")
         pte = cpu.read(mm.pte(base))
@@ -130,6 +130,10 @@ class Arcangeli2009V1(Linux2_6_29):
             gup_release(self.mech, cpu, page, foll)
             return None
         return page
+
+    def looks_again(self) -> bool:
+        """Whether gup-fast makes sure, when the mark is set, that no fork came in between."""
+        return self.variant != "norecheck"
 
     def gup_may_keep(self, pte: AnyPte, foll: Foll) -> bool:
         """Whether the flags are what the mask asks for still; the frame is not compared."""

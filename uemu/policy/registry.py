@@ -31,6 +31,7 @@ from uemu.policy.piggin_2009_page import Piggin2009Page
 from uemu.policy.piggin_2009_vma import Piggin2009Vma
 from uemu.policy.redhat_2_6_18 import Redhat2_6_18
 from uemu.policy.torvalds_2009_directed_cow import Torvalds2009DirectedCow
+from uemu.policy.torvalds_2009_fork_lock import Torvalds2009ForkLock
 from uemu.policy.torvalds_2009_mmap_sem import Torvalds2009MmapSem
 from uemu.policy.torvalds_2009_page_count import Torvalds2009PageCount
 
@@ -48,6 +49,7 @@ POLICIES: Final[dict[str, type[PolicyHooks]]] = {
         Piggin2009Page,
         Piggin2009OneReader,
         Torvalds2009MmapSem,
+        Torvalds2009ForkLock,
         Torvalds2009DirectedCow,
         Torvalds2009PageCount,
         Kosaki2009DirectioSem,
