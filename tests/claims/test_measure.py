@@ -4,7 +4,7 @@ import pickle
 
 import pytest
 
-from uemu.claims.measure import FIGURES, RELATIONS, SLOW_GUPS, Measure, costs
+from uemu.claims.measure import FIGURES, NO_MEMORY, RELATIONS, SLOW_GUPS, Measure, costs
 from uemu.claims.question import Swap
 from uemu.explore import Schedule, replay
 from uemu.matrix.costs import Costs
@@ -52,7 +52,7 @@ def test_its_run_can_be_replayed() -> None:
 
 
 def test_figures_and_relations_are_known() -> None:
-    assert FIGURES.keys() - {SLOW_GUPS} <= Costs().as_json().keys()
+    assert FIGURES.keys() - {SLOW_GUPS, NO_MEMORY} <= Costs().as_json().keys()
     with pytest.raises(KeyError):
         costs("cow_copies", "perhaps", 1, "lost-read", "linux-2.6.29").ask()
     assert set(RELATIONS) == {"=", "at least"}
@@ -72,3 +72,12 @@ def test_a_scale_scenario_has_the_size_that_is_asked_for() -> None:
     assert answer.holds
     assert answer.schedule is None
     assert "big-vma-cost under piggin-2009-vma, 7 pages: 7" in answer.text
+
+
+@pytest.mark.parametrize(("frames", "refused"), [(7, 1), (8, 0), (0, 0)])
+def test_frames_may_run_out(frames: int, refused: int) -> None:
+    """Four pages, and four copies."""
+    question = costs(NO_MEMORY, "=", refused, "big-vma-cost", "piggin-2009-vma", frames=frames)
+    answer = question.ask()
+    assert answer.holds
+    assert (answer.schedule is None) == bool(frames)

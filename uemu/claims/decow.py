@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from uemu.claims.claim import CONFIRMED, REFUTED, Claim, reading
-from uemu.claims.measure import costs
+from uemu.claims.measure import NO_MEMORY, costs
 from uemu.claims.question import never, shows
 from uemu.claims.source import arcangeli, piggin
 
@@ -27,10 +27,15 @@ CLAIMS = (
                 costs("peak_frames", "=", 64, "big-vma-cost", VMA, base=SHARES, pages=64),
                 costs("fork_copies", "=", 1, "big-vma-cost", "arcangeli-2009-v1", pages=64),
             ),
+            reading(
+                "even OOM: fork fails where a copy of what is held would have had room",
+                costs(NO_MEMORY, "=", 1, "big-vma-cost", VMA, pages=64, frames=96),
+                costs(NO_MEMORY, "=", 0, "big-vma-cost", "arcangeli-2009-v1", pages=64, frames=96),
+            ),
         ),
         CONFIRMED,
         "the area is marked, and fork copies every page in it; page by page it is the one that is"
-        " held; that memory may not suffice is arithmetic, the emulator has no end of it",
+        " held",
     ),
     Claim(
         "C12",

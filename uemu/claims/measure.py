@@ -5,6 +5,7 @@ The run is the canonical one of its scenario; what is counted is `uemu.matrix.co
 
 from __future__ import annotations
 
+import errno
 import operator
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -12,6 +13,7 @@ from typing import Final
 
 from uemu.claims.question import Answer, Swap
 from uemu.claims.where import Where
+from uemu.errors import Fault
 from uemu.explore import Schedule, replay
 from uemu.matrix.costs import MeasuredWorld
 from uemu.scenario.registry import find_scenario
@@ -29,10 +31,11 @@ class Measure:
     """What a figure is, or by how much it is more than under another policy.
 
     Attributes:
-        figure: a field of `uemu.matrix.costs.Costs`, or `SLOW_GUPS`.
+        figure: a field of `uemu.matrix.costs.Costs`, `SLOW_GUPS` or `NO_MEMORY`.
         relation: a key of `RELATIONS`, between the figure and ``value``.
         base: the policy whose figure is subtracted, or "".
         pages: the size of a scale scenario; 0 is the one that it goes by.
+        frames: how many page frames there are; 0 is enough of them.
     """
 
     where: Where
@@ -41,11 +44,13 @@ class Measure:
     value: int
     base: str = ""
     pages: int = 0
+    frames: int = 0
 
     def ask(self) -> Answer:
         """Run once, or once under each policy."""
         found, schedule = self._measured(self.where)
         of_size = f", {self.pages} pages" if self.pages else ""
+        of_size += f" in {self.frames} frames" if self.frames else ""
         text = f"{FIGURES[self.figure]} in {self.where}{of_size}: {found}"
         if self.base:
             less, _ = self._measured(replace(self.where, policy=self.base))
@@ -53,7 +58,7 @@ class Measure:
             found -= less
         holds = RELATIONS[self.relation](found, self.value)
         # A schedule is for the scenario as it goes by its name.
-        shown = None if self.pages else str(schedule)
+        shown = None if self.pages or self.frames else str(schedule)
         return Answer(holds, text, self.where, 1, False, shown, (self.figure,))
 
     def _measured(self, where: Where) -> tuple[int, Schedule]:
@@ -61,9 +66,13 @@ class Measure:
         scenario = find_scenario(where.scenario)
         if self.pages and scenario.at is not None:
             scenario = scenario.at(self.pages)
+        if self.frames:
+            scenario = replace(scenario, frame_limit=self.frames)
         world = MeasuredWorld(scenario, where.policy)
-        tell(world)
+        refused = _tell_to_the_end_of_memory(world)
         schedule = world.schedule
+        if self.figure == NO_MEMORY:
+            return refused, schedule
         if self.figure == SLOW_GUPS:
             records = replay(where, schedule).records
             return sum(_takes_mmap_lock(each.step) for each in records), schedule
@@ -77,7 +86,10 @@ class Measure:
 
 SLOW_GUPS: Final = "slow_gups"
 
+NO_MEMORY: Final = "no_memory"
+
 FIGURES: Final = {
+    NO_MEMORY: "calls that found no page frame",
     SLOW_GUPS: "calls of gup that had to take mmap_lock",
     "fork_copies": "pages copied by fork",
     "cow_copies": "pages copied to break COW",
@@ -87,6 +99,17 @@ FIGURES: Final = {
     "fork_waited": "steps that fork waited",
 }
 """The figures that claims are about, in words."""
+
+
+def _tell_to_the_end_of_memory(world: MeasuredWorld) -> int:
+    """Run it; how many calls found no frame: the first ends the run."""
+    try:
+        tell(world)
+    except Fault as fault:
+        if fault.errno != errno.ENOMEM:
+            raise
+        return 1
+    return 0
 
 
 def _takes_mmap_lock(step: Step) -> bool:
@@ -103,6 +126,7 @@ def costs(
     *,
     base: str = "",
     pages: int = 0,
+    frames: int = 0,
 ) -> Measure:
     """A figure is what a claim says; ``base``: beyond what it is under another policy."""
-    return Measure(Where(scenario, policy), figure, relation, value, base, pages)
+    return Measure(Where(scenario, policy), figure, relation, value, base, pages, frames)
