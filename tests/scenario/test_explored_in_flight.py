@@ -51,6 +51,8 @@ def explored(scenario: str, policy: str) -> Exploration:
         ("forkscrew", "torvalds-2009-mmap-sem:direct-io-call", {LOST, SEEN}),
         ("forkscrew", "torvalds-2009-mmap-sem", set()),
         ("forkscrew", "torvalds-2009-page-count", {LOST, SEEN}),
+        ("forkscrew", "kosaki-2009-directio-sem", {LOST, SEEN}),
+        ("forkscrew", "kosaki-2009-pinned-sem", set()),
         ("forkscrew", "linux-5.19", {LOST, SEEN}),
         ("forkscrew", "linux-6.5", set()),
         # A second fork looks as closely as the first.
@@ -90,6 +92,8 @@ def test_forks_around_a_read(scenario: str, policy: str, verdicts: set[str]) -> 
         ("torvalds-2009-mmap-sem", {FOREIGN}),
         ("torvalds-2009-directed-cow", {FOREIGN}),
         ("piggin-2009-one-reader", set()),
+        ("kosaki-2009-directio-sem", {FOREIGN}),
+        ("kosaki-2009-pinned-sem", set()),
         ("kosaki-2009-dont-unmap", set()),
         ("linux-5.8", set()),
         ("linux-5.9", set()),
