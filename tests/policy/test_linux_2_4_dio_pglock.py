@@ -10,11 +10,13 @@ import pytest
 import uemu
 from tests.common import made_up, one_page
 from tests.live.processes import Watch
+from tests.mm.test_reclaim import swap_out
+from tests.policy.test_linux_2_6_7 import RECLAIM
 from uemu.abi import PAGE_SIZE, Direction
 from uemu.explore import explore
+from uemu.mm.lock_hooks import LockHooks
 from uemu.mm.page import Page, page_mapcount
 from uemu.policy.linux_2_4_dio_pglock import Linux2_4DioPglock
-from uemu.policy.linux_2_6_7 import Linux2_6_7
 from uemu.scenario.actions import Complete, DirectRead
 from uemu.scenario.registry import SCENARIOS
 from uemu.scenario.script import SECTOR, Script, Stage
@@ -124,6 +126,34 @@ def test_who_is_killed_while_it_waits_gives_its_references_back() -> None:
         machine.check()
 
 
+def test_reclaim_skips_what_is_locked_and_sees_no_other_reference() -> None:
+    world, parent, buf = one_page(POLICY)
+    read = parent.read_disk(buf)
+    assert swap_out(parent, buf) == "it is locked"
+    world.complete(read)
+    held = parent.page(buf)
+    parent.write_disk(buf, api="vmsplice")
+    assert swap_out(parent, buf) == "others refer to it"
+    parent.store(buf, b"P")
+    assert parent.page(buf) is not held
+
+
+class ReclaimGetsIt(Linux2_4DioPglock):
+    """The 2.4 bug: direct I/O locks nothing, and reclaim unmaps what it holds."""
+
+    io_pages_held = LockHooks.io_pages_held
+    io_pages_done = LockHooks.io_pages_done
+
+
+@pytest.mark.parametrize(
+    ("policy", "kinds"), [(Linux2_4DioPglock, set()), (ReclaimGetsIt, {"lost-dma-write"})]
+)
+def test_it_is_the_lock_that_keeps_reclaim_off(
+    policy: type[Linux2_4DioPglock], kinds: set[str]
+) -> None:
+    assert simulate(RECLAIM, policy()).kinds == kinds
+
+
 # Either of the two reasons to copy is enough -----------------------------------------------
 
 
@@ -131,14 +161,14 @@ class MapcountUnderTheLock(Linux2_4DioPglock):
     """can_share_swap_page() counts entries only; a page under I/O is locked."""
 
     def can_share_swap_page(self, cpu: Cpu, page: Page) -> bool:
-        return not page.reserved and page_mapcount(cpu, page) == 1
+        return page_mapcount(cpu, page) == 1
 
 
 class MapcountAlone(MapcountUnderTheLock):
     """And direct I/O locks nothing."""
 
-    io_pages_held = Linux2_6_7.io_pages_held
-    io_pages_done = Linux2_6_7.io_pages_done
+    io_pages_held = LockHooks.io_pages_held
+    io_pages_done = LockHooks.io_pages_done
 
 
 class NobodyAsksForTheLock(MapcountUnderTheLock):
@@ -176,8 +206,8 @@ def test_and_the_lock_alone_loses_a_read_that_nobody_shares(
 class ReadsDoNotWait(Linux2_4DioPglock):
     """Direct I/O takes a page whoever has it locked."""
 
-    io_pages_held = Linux2_6_7.io_pages_held
-    io_pages_done = Linux2_6_7.io_pages_done
+    io_pages_held = LockHooks.io_pages_held
+    io_pages_done = LockHooks.io_pages_done
 
 
 def test_without_the_wait_nobody_waits() -> None:

@@ -5,13 +5,26 @@ from __future__ import annotations
 import pytest
 
 from tests.common import one_page, run_steps, two_mms
+from tests.mm.test_reclaim import swap_out
 from uemu.abi import PROT_READ, PROT_WRITE, Foll
 from uemu.explore import explore
 from uemu.mm.gup import hold_user_pages
 from uemu.mm.hooks import GupCall
 from uemu.mm.page import Page, page_mapcount
+from uemu.mm.reclaim import FREED
 from uemu.policy.linux_2_6_7 import Linux2_6_7
+from uemu.policy.linux_2_6_29 import Linux2_6_29
+from uemu.scenario.actions import Store, SwapOut
 from uemu.scenario.registry import SCENARIOS
+from uemu.scenario.script import (
+    LAST_SECTOR,
+    SECTOR,
+    Scenario,
+    Script,
+    Stage,
+    map_and_fill,
+    read_disk,
+)
 from uemu.scenario.simulate import simulate
 from uemu.scenario.world import SimulatedWorld
 from uemu.step import Cpu
@@ -87,18 +100,105 @@ def test_in_no_order_a_device_reads_another_process_bytes(scenario: str) -> None
     assert "foreign-dma-read" not in found.verdicts
 
 
+# Reclaim ----------------------------------------------------------------------------------
+
+
+def test_reclaim_leaves_a_held_page_where_it_is_and_frees_it_later() -> None:
+    world, parent, buf = one_page(POLICY)
+    read = parent.read_disk(buf)
+    held = parent.page(buf)
+    assert swap_out(parent, buf) == "it could not be unmapped"
+    assert parent.page(buf) is held
+    parent.store(buf, b"P")
+    world.device_writes(read, b"D", start=1)
+    world.complete(read)
+    assert parent.load(buf, 2) == b"PD"
+    assert world.kinds() == set()
+    assert swap_out(parent, buf) == FREED
+    assert parent.load(buf, 2) == b"PD"
+    world.kernel.check(at_rest=True)
+
+
+def test_a_page_that_comes_back_is_reused_and_stays_in_the_swap_cache() -> None:
+    world, parent, buf = one_page(POLICY)
+    swap_out(parent, buf)
+    assert parent.load(buf) == b"I"
+    page = parent.page(buf)
+    parent.store(buf, b"P")
+    assert parent.page(buf) is page
+    assert page.swap.peek() is not None
+    assert swap_out(parent, buf) == FREED
+    assert parent.load(buf) == b"P"
+    world.kernel.check(at_rest=True)
+
+
+@pytest.mark.parametrize("write", [True, False])
+def test_a_page_that_comes_back_to_two_is_copied_by_who_stores(write: bool) -> None:
+    world, parent, child, buf = two_mms(POLICY)
+    assert swap_out(parent, buf) == FREED
+    if not write:
+        parent.load(buf)
+    parent.store(buf, b"P")
+    assert (parent.load(buf), child.load(buf)) == (b"P", b"I")
+    world.kernel.check(at_rest=True)
+
+
+def _reads(stage: Stage) -> Script:
+    yield from read_disk(stage.buf + LAST_SECTOR, b"D" * SECTOR)
+
+
+def _reclaims(stage: Stage) -> Script:
+    yield SwapOut(stage.buf)
+    yield Store(stage.buf, b"P")
+
+
+def _one_page(stage: Stage) -> Script:
+    yield from map_and_fill(stage, nr_pages=1)
+
+
+RECLAIM = Scenario(
+    "reclaim", "read submitted while the page is reclaimed, then a store",
+    _one_page, {"io": _reads, "kswapd": _reclaims}, {}, "io kswapd kswapd io",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("policy", "verdicts"), [(POLICY, set()), (f"{POLICY}:gup-fast", {"lost-dma-write"})]
+)
+def test_gup_fast_takes_a_page_that_reclaim_is_about_to_unmap(
+    policy: str, verdicts: set[str]
+) -> None:
+    assert simulate(RECLAIM, policy).kinds == set()
+    found = explore(lambda: SimulatedWorld(RECLAIM, policy))
+    assert found.exhaustive
+    assert set(found.verdicts) == verdicts
+
+
+class ReclaimUnmapsWhatIsHeld(Linux2_6_7):
+    """try_to_unmap_one() as since c475a8ab625d."""
+
+    may_unmap = Linux2_6_29.may_unmap
+
+
+def test_without_reclaims_look_at_the_count_its_fault_loses_the_read() -> None:
+    assert simulate(RECLAIM, ReclaimUnmapsWhatIsHeld()).kinds == {"lost-dma-write"}
+
+
+# The count ----------------------------------------------------------------------------------
+
+
 class WritersAskTheMapcount(Linux2_6_7):
     """can_share_swap_page() as since c475a8ab625d."""
 
     def can_share_swap_page(self, cpu: Cpu, page: Page) -> bool:
-        return not page.reserved and page_mapcount(cpu, page) == 1
+        return page_mapcount(cpu, page) == 1
 
 
 class WritersTakeOver(Linux2_6_7):
     """do_wp_page() asks nobody."""
 
     def can_share_swap_page(self, cpu: Cpu, page: Page) -> bool:
-        return not page.reserved
+        return True
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ refers to it, so that the storer leaves a page under I/O for two reasons.
 fork shares as ever, and there is no get_user_pages_fast().
 
 Holds:   a device never receives another process's bytes: whoever stores to a
-         page that a device holds leaves it.
+         page that a device holds leaves it. Reclaim costs no direct I/O its page;
+         other references, which lock nothing, it does not see.
 Breaks:  as 2.6.7: a device write in flight over fork is lost by the process
          that started it when it stores (lost-dma-write), even when the child
          is gone already, and seen by a child that stores nothing
@@ -25,11 +26,12 @@ Source:  document 003, A. Arcangeli, 2009-03-16 18:28, the sentence above, and
          call it (2.4.2).
          Linux v2.4, mm/memory.c:copy_page_range, do_wp_page, get_user_pages,
          map_user_kiobuf; mm/swapfile.c:can_share_swap_page.
-Not modelled: reclaim and swap, the lock's purpose; page->buffers, which
-         can_share_swap_page() knows. That pages are locked one after the other,
-         and all let go again when one cannot be had: here it is one step, and
-         nobody waits who has one. The rest as in 2.6.7; that MADV_DONTFORK,
-         vmsplice, RDMA and VFIO came later is not asked, they take no lock.
+Not modelled: swap_out(), which walks page tables instead of an rmap, and
+         page->buffers, which can_share_swap_page() knows. That pages are locked
+         one after the other, and all let go again when one cannot be had: here it
+         is one step, and nobody waits who has one. The rest as in 2.6.7; that
+         MADV_DONTFORK, vmsplice, RDMA and VFIO came later is not asked, they take
+         no lock.
 """
 
 from __future__ import annotations
@@ -38,6 +40,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from uemu.mm.lock_hooks import IoRequest
+from uemu.mm.mm_struct import MmStruct
 from uemu.mm.page import Page, unlock_page
 from uemu.policy.linux_2_6_7 import Linux2_6_7
 from uemu.step import Cpu, Op, Step
@@ -54,6 +57,10 @@ class Linux2_4DioPglock(Linux2_6_7):
     pagevec_size = 0
     makes_wait = True
     not_for_programs = "direct I/O waits for other direct I/O over the same page"
+
+    def may_unmap(self, cpu: Cpu, mm: MmStruct, page: Page) -> bool:
+        """Whoever else refers to the page; one that is locked reclaim did not get."""
+        return True
 
     def io_pages_held(self, cpu: Cpu, request: IoRequest, pages: Sequence[Page]) -> Op[None]:
         """Lock what direct I/O holds. Linux: lock_page(), as of lock_kiovec()."""

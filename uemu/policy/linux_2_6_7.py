@@ -8,27 +8,30 @@ holds; A. Arcangeli asks for that again on 2009-03-16 18:28. There is no
 get_user_pages_fast().
 
 Holds:   a device never receives another process's bytes: whoever stores to a
-         page that somebody holds leaves it.
+         page that somebody holds leaves it. Reclaim costs no device its page.
 Breaks:  a device write in flight over fork is lost by the process that
          started it when it stores (lost-dma-write), even when the child is
          gone already, and seen by a child that stores nothing
          (dma-write-seen-by-other); mprotect to read-only and back does the
          first with no fork at all.
 Costs:   a COW copy wherever anybody holds a reference; every get_user_pages
-         takes mmap_sem.
+         takes mmap_sem; what is held is given swap, and then stays.
 Relies:  the count of a page that one PTE maps rises only under the page table
-         lock of its mm, which do_wp_page holds; variant gup-fast takes that away.
-Source:  Linux v2.6.7, mm/memory.c:copy_page_range, do_wp_page, get_user_pages;
-         mm/swapfile.c:can_share_swap_page; mm/rmap.c:try_to_unmap_one. Gone
-         since Linux kernel commit c475a8ab625d (in v2.6.13).
-         A. Arcangeli, 2009-03-16 18:28 and 2009-03-17 18:46, document 003.
-Not modelled: get_user_pages() takes the zero page for memory that has not even a
-         page table (untouched_anonymous_page); here it always faults it in.
-         break_cow() sets the new entry before it flushes the old one; KSM,
-         migration, huge pages. MADV_DONTFORK came with 2.6.16 and works here.
-Variants: gup-fast, the question of 2009-03-17 18:46, whether it can come back:
-         2.6.29's get_user_pages_fast() on top. What that endangers is reclaim,
-         which looks at the count before it clears the entry.
+         lock of its mm, which do_wp_page and reclaim hold where they look at it.
+Source:  Linux v2.6.7, mm/memory.c:copy_page_range, do_wp_page, do_swap_page,
+         get_user_pages; mm/swapfile.c:can_share_swap_page, exclusive_swap_page;
+         mm/rmap.c:try_to_unmap_one. Gone since Linux kernel commit c475a8ab625d
+         (in v2.6.13). A. Arcangeli, 2009-03-16 18:28 and 2009-03-17 18:46,
+         document 003.
+Not modelled: vm_swap_full(), which takes a page out of the swap cache as it is
+         faulted in. get_user_pages() takes the zero page for memory that has not
+         even a page table (untouched_anonymous_page); here it always faults it
+         in. break_cow() sets the new entry before it flushes the old one; huge
+         pages. MADV_DONTFORK came with 2.6.16 and works here.
+Variants: gup-fast, the question of 2009-03-17 18:46, whether this can come back:
+         2.6.29's get_user_pages_fast() on top. It takes no lock, so it takes a
+         page that reclaim has looked at and not unmapped yet, and the device's
+         write is lost with no fork at all.
 """
 
 from __future__ import annotations
