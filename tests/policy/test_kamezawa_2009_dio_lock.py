@@ -14,7 +14,7 @@ from uemu.explore import explore
 from uemu.mm.hooks import PolicyHooks
 from uemu.mm.lock_hooks import IoRequest
 from uemu.mm.mm_struct import MmStruct
-from uemu.mm.page import trylock_page
+from uemu.mm.page import trylock_page, unlock_page
 from uemu.policy.kamezawa_2009_dio_lock import (
     DioLockEnt,
     DioLockHead,
@@ -189,6 +189,39 @@ def test_or_until_another_thread_has_broken_cow_by_way_of_byte_0() -> None:
     assert step.is_enabled()
     run(op)
     assert parent.page(buf) is not held
+
+
+def test_a_child_that_has_left_is_not_enough_while_the_page_is_locked() -> None:
+    """2.6.18 copies what it cannot lock, and a copy is not to be had here."""
+    world, parent, buf = one_page(POLICY)
+    read = started(world, parent, buf)
+    child = parent.fork()
+    held = parent.page(buf)
+    op, step = store_op(world, parent, buf)
+    trylock_page(world.device, held)
+    child.exit()
+    assert not step.is_enabled()
+    unlock_page(world.device, held)
+    assert step.is_enabled()
+    run(op)
+    assert parent.page(buf) is held
+    world.complete(read)
+
+
+def test_nor_while_its_other_owner_is_swapped_out() -> None:
+    world, parent, buf = one_page(POLICY)
+    read = started(world, parent, buf)
+    child = parent.fork()
+    run(world.kernel.swap_out(world.device, parent.mm, buf))
+    parent.load(buf)
+    op, step = store_op(world, parent, buf)
+    assert parent.page(buf).mapcount.peek() == 1
+    assert not step.is_enabled()
+    child.exit()
+    assert step.is_enabled()
+    run(op)
+    world.complete(read)
+    world.kernel.check(at_rest=True)
 
 
 def test_a_fault_that_gave_up_elsewhere_delays_no_other() -> None:

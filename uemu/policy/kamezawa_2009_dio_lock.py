@@ -128,14 +128,25 @@ class Retry:
         """Whether the next turn would not give up, if it came now."""
         return (
             self.mm.pte(self.addr & PAGE_MASK).peek() != self.pte
-            or self.page.mapcount.peek() == 1
+            or self._nobody_shares()
             or not conflict(self.head.dios.peek(), self.addr, self.addr + PAGE_SIZE)
         )
+
+    def _nobody_shares(self) -> bool:
+        """Whether reuse_swap_page() would be asked, and say yes."""
+        slot = self.page.swap.peek()
+        count = self.page.mapcount.peek() + (slot.count.peek() if slot is not None else 0)
+        return count == 1 and not (self.page.locked.peek() or self.page.ksm.peek())
 
     def look(self, cpu: Cpu) -> None:
         """Read what `ends_otherwise` looked at. Atomic: call inside a step."""
         cpu.read(self.mm.pte(self.addr & PAGE_MASK))
         cpu.read(self.page.mapcount)
+        cpu.read(self.page.locked)
+        cpu.read(self.page.ksm)
+        slot = cpu.read(self.page.swap)
+        if slot is not None:
+            cpu.read(slot.count)
         cpu.read(self.head.dios)
 
 
