@@ -121,3 +121,22 @@ def test_exit_flushes_nobody_when_nobody_else_runs() -> None:
     world, parent, _ = one_page()
     _, taken = run_steps(world.kernel.exit_mm(parent.cpu, parent.mm))
     assert taken == ["exit_mmap", "zap_pte_range"]
+
+
+def test_munmap_waits_for_an_entry_that_somebody_else_replaces() -> None:
+    """Who breaks COW in another's page table clears the entry, flushes, and sets the new one."""
+    world, parent, buf = one_page()
+    mm, device = parent.mm, world.device
+    mm.page_table_lock.acquire(device)
+    pte = parent.pte(buf)
+    world.kernel.mech.ptep_get_and_clear(device, mm, buf)
+    op = world.kernel.munmap(parent.cpu, mm, buf, PAGE_SIZE)
+    next(op)
+    step = next(op)
+    assert (step.fn, step.is_enabled()) == ("pte_offset_map_lock", False)
+    world.kernel.mech.set_pte_at(device, mm, buf, pte)
+    mm.page_table_lock.release(device)
+    assert step.is_enabled()
+    run(op)
+    assert world.log(PageFreed) == [PageFreed(pte.pfn)]
+    world.kernel.check(at_rest=True)

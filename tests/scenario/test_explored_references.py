@@ -31,6 +31,10 @@ def shown(scenario: str, policy: str) -> set[str]:
         ("arcangeli-2009-v1", {STALE}),
         ("arcangeli-2009-v2", set()),
         ("piggin-2009-page", set()),
+        # Whoever comes second waits, or it does not matter that fork came first.
+        ("torvalds-2009-mmap-sem", {STALE}),
+        ("torvalds-2009-directed-cow", set()),
+        ("kosaki-2009-pinned-sem", {STALE}),
         # Its gup breaks COW, so fork has to come second: then the parent's store copies.
         ("linux-5.8", {STALE}),
         ("linux-5.9", {STALE}),
@@ -64,6 +68,10 @@ def test_ro_pin_zero_page(policy: str, verdicts: set[str]) -> None:
         ("redhat-2.6.18", {LEAK}),
         ("arcangeli-2009-v2", set()),
         ("arcangeli-2009-v2:norecheck", {LEAK}),
+        ("torvalds-2009-directed-cow", {LEAK}),
+        ("torvalds-2009-mmap-sem", {"deadlock"}),
+        ("kosaki-2009-directio-sem", {LEAK}),
+        ("kosaki-2009-pinned-sem", set()),
         ("linux-4.19", {LEAK}),
         ("linux-5.8", set()),
         ("linux-5.9", set()),
@@ -82,6 +90,10 @@ def test_vmsplice_child_leak(policy: str, verdicts: set[str]) -> None:
         ("redhat-2.6.18", set()),
         ("arcangeli-2009-v1", set()),
         ("arcangeli-2009-v2", set()),
+        ("torvalds-2009-directed-cow", set()),
+        ("torvalds-2009-mmap-sem", set()),
+        ("torvalds-2009-mmap-sem:direct-io-call", {LEAK}),
+        ("kosaki-2009-pinned-sem", {LEAK}),
         ("linux-5.8", {LEAK}),
         ("linux-5.9", set()),
         ("linux-6.5", set()),
@@ -89,6 +101,18 @@ def test_vmsplice_child_leak(policy: str, verdicts: set[str]) -> None:
 )
 def test_vmsplice_then_fork(policy: str, verdicts: set[str]) -> None:
     assert shown("vmsplice-then-fork", policy) == verdicts
+
+
+@pytest.mark.parametrize(
+    ("policy", "verdicts"),
+    [
+        ("linux-2.6.29", set()),
+        ("torvalds-2009-mmap-sem", {"deadlock"}),
+        ("kosaki-2009-pinned-sem", set()),
+    ],
+)
+def test_vmsplice_self_drain(policy: str, verdicts: set[str]) -> None:
+    assert shown("vmsplice-self-drain", policy) == verdicts
 
 
 @pytest.mark.parametrize("policy", ["linux-4.19", "linux-5.9", "linux-5.19", "linux-6.5"])

@@ -26,8 +26,9 @@ from uemu.policy.linux_5_19 import Linux5_19
 from uemu.policy.linux_6_5 import Linux6_5
 from uemu.policy.piggin_2009_page import Piggin2009Page
 from uemu.policy.redhat_2_6_18 import Redhat2_6_18
+from uemu.policy.registry import POLICIES
 from uemu.scenario import lost_read
-from uemu.scenario.actions import Complete, DirectWrite
+from uemu.scenario.actions import Complete, DeviceLoads, DirectWrite, Register, Release
 from uemu.scenario.registry import SCENARIOS
 from uemu.scenario.script import SECTOR, Script, Stage
 from uemu.scenario.simulate import simulate
@@ -156,6 +157,21 @@ def test_a_child_that_keeps_the_page_mapped_learns_no_secret() -> None:
     assert simulate(told, "linux-4.19").seen == (("child", b"S" + b"I" * (PAGE_SIZE - 1)),)
     assert simulate(kept, "linux-4.19").seen == (("child", b"I" * PAGE_SIZE),)
     assert simulate(kept, "linux-4.19").kinds == set()
+
+
+def _as_rdma(stage: Stage) -> Script:
+    memory = yield Register(stage.buf, PAGE_SIZE, writable=False, api="rdma")
+    yield DeviceLoads(memory, 0, PAGE_SIZE)
+    yield Release(memory)
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("scenario", ["ro-longterm-pin", "ro-pin-zero-page"])
+def test_who_asks_to_write_what_he_only_reads_never_goes_stale(scenario: str, policy: str) -> None:
+    """FOLL_FORCE | FOLL_WRITE, VFIO's remedy and RDMA's habit: J. Gunthorpe, document 000."""
+    told = SCENARIOS[scenario]
+    remedied = replace(told, threads={**told.threads, "io": _as_rdma})
+    assert STALE not in simulate(remedied, policy).kinds
 
 
 # Remedies ----------------------------------------------------------------------------------

@@ -31,7 +31,7 @@ def clear_refs(mech: Mechanism, cpu: Cpu, mm: MmStruct) -> Op[None]:
         lock.down_read(cpu)
     yield from hooks.clear_refs_begin(cpu, mm)
     for vma in list(mm.vmas):
-        for base in mech.entries_in(cpu, mm, vma.vm_start, vma.vm_end):
+        for base in (yield from mech.entries_in(cpu, mm, vma.vm_start, vma.vm_end)):
             yield mm.page_table_lock.step("clear_soft_dirty", "pinned ?")
             mm.page_table_lock.enter(cpu)
             pte = cpu.read(mm.pte(base))

@@ -71,7 +71,7 @@ def _copy_vmas(mech: Mechanism, cpu: Cpu, src: MmStruct, dst: MmStruct) -> Op[No
 
 def _copy_entries(mech: Mechanism, cpu: Cpu, src: MmStruct, dst: MmStruct, vma: Vma) -> Op[None]:
     """The entries of one VMA. Linux: mm/memory.c:copy_pte_range."""
-    for base in mech.entries_in(cpu, src, vma.vm_start, vma.vm_end):
+    for base in (yield from mech.entries_in(cpu, src, vma.vm_start, vma.vm_end)):
         pte = src.pte(base).peek()
         if isinstance(pte, Pte):
             yield from mech.hooks.copy_present_pte(cpu, src, dst, vma, base)

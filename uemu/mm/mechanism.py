@@ -269,11 +269,17 @@ class Mechanism:
         write = type(pte) is Pte and pte.write
         self.publish(PteSet, cpu.name, mm.id, base, old_pfn, pfn, write)
 
-    def entries_in(self, cpu: Cpu, mm: MmStruct, start: int, end: int) -> list[int]:
-        """The addresses in ``[start, end)`` that have an entry now. Atomic: call inside a step.
+    def entries_in(self, cpu: Cpu, mm: MmStruct, start: int, end: int) -> Op[list[int]]:
+        """The addresses in ``[start, end)`` that have an entry; begin inside a step.
 
-        To find an entry empty is to read it, too.
+        To find an entry empty is to read it, too. One that is empty only while
+        somebody puts another in its place is waited for: he has the page table
+        lock meanwhile. Linux: pte_offset_map_lock().
         """
+        lock = mm.page_table_lock
+        if cpu.read(lock.held):
+            yield lock.step("pte_offset_map_lock", "an entry is being replaced")
+            lock.enter(cpu)
         if cpu.recording:
             for base in range(start, end, PAGE_SIZE):
                 cpu.touch(("pte", mm.id, base), write=False)

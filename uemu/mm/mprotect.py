@@ -28,7 +28,7 @@ def mprotect(mech: Mechanism, cpu: Cpu, mm: MmStruct, start: int, end: int, prot
         if new_flags == vma.vm_flags:
             continue
         vma.vm_flags = new_flags
-        for base in mech.entries_in(cpu, mm, vma.vm_start, vma.vm_end):
+        for base in (yield from mech.entries_in(cpu, mm, vma.vm_start, vma.vm_end)):
             yield mm.page_table_lock.step("change_pte_range", "new protection")
             mm.page_table_lock.enter(cpu)
             pte = cpu.read(mm.pte(base))

@@ -40,7 +40,7 @@ def mremap(
     new = old.copy()
     new.vm_start, new.vm_end = target, target + new_length
     mm.insert_vma(new)
-    for base in mech.entries_in(cpu, mm, start, old_end):
+    for base in (yield from mech.entries_in(cpu, mm, start, old_end)):
         yield mm.page_table_lock.step("move_ptes", "move the entry")
         mm.page_table_lock.enter(cpu)
         pte = cpu.read(mm.pte(base))

@@ -30,7 +30,7 @@ def zap_page_range(mech: Mechanism, cpu: Cpu, mm: MmStruct, start: int, end: int
     """
     lru_add_drain(mech, cpu)
     gathered: list[Page] = []
-    for base in mech.entries_in(cpu, mm, start, end):
+    for base in (yield from mech.entries_in(cpu, mm, start, end)):
         yield mm.page_table_lock.step("zap_pte_range", "clear the entry")
         mm.page_table_lock.enter(cpu)
         pte = cpu.read(mm.pte(base))

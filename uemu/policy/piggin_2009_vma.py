@@ -135,7 +135,7 @@ class Piggin2009Vma(Linux2_6_29):
 
     def decow_page_range(self, cpu: Cpu, src: MmStruct, mm: MmStruct, vma: Vma) -> Op[None]:
         """Copy every page of a VMA whose entry is read-only; a child's, of ``src``, all are."""
-        bases = self.mech.entries_in(cpu, src, vma.vm_start, vma.vm_end)
+        bases = yield from self.mech.entries_in(cpu, src, vma.vm_start, vma.vm_end)
         for i, base in enumerate(bases):
             try:
                 yield from self.decow_one_pte(cpu, src, mm, vma, base)
