@@ -29,6 +29,7 @@ COUNTS = "torvalds-2009-page-count"
 VMA = "piggin-2009-vma"
 MMAP_SEM = "torvalds-2009-mmap-sem"
 DIRECT_IO_CALL = f"{MMAP_SEM}:direct-io-call"
+FORK_LOCK = "torvalds-2009-fork-lock"
 KOSAKI_V1, KOSAKI_V2 = "kosaki-2009-directio-sem", "kosaki-2009-pinned-sem"
 
 CONTROLS = {
@@ -49,6 +50,7 @@ CONTROLS = {
     "C15": (Swap(KOSAKI_V1, KOSAKI_V2), REFUTED),
     "C16": (Swap(COUNTS, "linux-2.6.29"), REFUTED),
     "C21": (Swap(KOSAKI_V2, KOSAKI_V1), REFUTED),
+    "C22": (Swap(FORK_LOCK, "linux-6.5"), REFUTED),
     "C23": (Swap("vfork-exec", "lost-read"), REFUTED),
     "C24": (Swap("dontfork", "lost-read"), REFUTED),
     "C25": (Swap("lost-read-aligned", "lost-read"), REFUTED),
@@ -60,6 +62,7 @@ CONTROLS = {
     "C36": (Swap(DIRECTED, V2), REFUTED),
     "C41": (Swap(PIGGIN, f"{V1}:norecheck"), CONFIRMED),
     "C42": (Swap(DIRECT_IO_CALL, MMAP_SEM), REFUTED),
+    "C43": (Swap(FORK_LOCK, "linux-6.5"), CONFIRMED),
     "C44": (Swap(V2, PIGGIN), REFUTED),
     "C45": (Swap("fork-mid-update", "fork-after-update"), REFUTED),
     "C46": (Swap(KOSAKI_V2, KOSAKI_V1), CONFIRMED),
@@ -115,6 +118,7 @@ READINGS = {
     "C13": (False, True),
     "C14": (True, False),
     "C16": (True, False, True),
+    "C22": (True, False),
     "C23": (True, True, False),
     "C24": (True, False, False),
     "C25": (True, False),
@@ -123,6 +127,7 @@ READINGS = {
     "C33": (True, False),
     "C35": (True, False),
     "C42": (True, False),
+    "C43": (True, False),
     "C44": (True, False),
     "C46": (False, True),
 }

@@ -1,10 +1,10 @@
-"""Locks that make fork and I/O wait for each other (C08, C09, C14, C15, C42)."""
+"""Locks that make fork and I/O wait for each other (C08, C09, C14, C15, C22, C42, C43)."""
 
 from __future__ import annotations
 
-from uemu.claims.claim import CONFIRMED, Claim, reading
+from uemu.claims.claim import CONFIRMED, UNDECIDABLE, Claim, reading
 from uemu.claims.question import never, shows
-from uemu.claims.source import arcangeli, herrenschmidt, kamezawa, piggin
+from uemu.claims.source import arcangeli, herrenschmidt, kamezawa, piggin, torvalds
 
 LOST, SEEN, FOREIGN = "lost-dma-write", "dma-write-seen-by-other", "foreign-dma-read"
 MISSED = "lost-dma-write dma-write-seen-by-other"
@@ -12,6 +12,7 @@ LEAK, DEADLOCK = "secret-leak", "deadlock"
 
 MMAP_SEM = "torvalds-2009-mmap-sem"
 DIRECT_IO_CALL = f"{MMAP_SEM}:direct-io-call"
+FORK_LOCK = "torvalds-2009-fork-lock"
 DIRECTIO_SEM = "kosaki-2009-directio-sem"
 
 CLAIMS = (
@@ -40,10 +41,12 @@ CLAIMS = (
             reading(
                 "memory is registered as long as the program runs, and the program forks",
                 shows(DEADLOCK, "exit-in-flight", MMAP_SEM),
+                shows(DEADLOCK, "exit-in-flight", FORK_LOCK),
             ),
             reading(
                 "somebody else ends the reference while fork waits",
                 shows(DEADLOCK, "vmsplice-then-fork", MMAP_SEM),
+                shows(DEADLOCK, "vmsplice-then-fork", FORK_LOCK),
             ),
         ),
         CONFIRMED,
@@ -87,6 +90,28 @@ CLAIMS = (
         "for AIO the worker returns -EIOCBQUEUED, up_read() comes next, and the device is at work",
     ),
     Claim(
+        "C22",
+        "vmsplice references outlive the call: a lock cannot cover them",
+        (
+            piggin("16 16:23", "200903170323.45917.nickpiggin@yahoo.com.au"),
+            piggin("16 17:19", "200903170419.38988.nickpiggin@yahoo.com.au"),
+        ),
+        (
+            reading(
+                "without a lock fork shares them; with one it may wait for its own child",
+                shows(LEAK, "vmsplice-then-fork", "linux-2.6.29"),
+                shows(DEADLOCK, "vmsplice-self-drain", FORK_LOCK),
+            ),
+            reading(
+                "a lock does not help where somebody else reads the pipe meanwhile, either",
+                shows(f"{LEAK} {DEADLOCK}", "vmsplice-then-fork", FORK_LOCK),
+            ),
+        ),
+        CONFIRMED,
+        "the pages are retired by the other end of the pipe: whoever waits for that waits for"
+        " somebody, and that may be the process which is about to be forked",
+    ),
+    Claim(
         "C42",
         "a semaphore over ->direct_IO() only is not enough",
         (arcangeli("11 21:57", "20090311215721.GS27823@random.random"),),
@@ -103,5 +128,24 @@ CLAIMS = (
         ),
         CONFIRMED,
         "Torvalds took O_DIRECT for an interface that returns when it is done, which read(2) does",
+    ),
+    Claim(
+        "C43",
+        "vmsplice can hold the lock for its whole I/O",
+        (torvalds("16 17:02", "alpine.LFD.2.00.0903160955490.3675@localhost.localdomain"),),
+        (
+            reading(
+                "somebody else reads the pipe while fork waits",
+                never(f"{LEAK} {DEADLOCK}", "vmsplice-then-fork", FORK_LOCK),
+            ),
+            reading(
+                "the child is to read it",
+                never(DEADLOCK, "vmsplice-self-drain", FORK_LOCK),
+            ),
+        ),
+        UNDECIDABLE,
+        "that fork waits is what he takes vmsplice to want; for whom it waits the words do not"
+        " say, and for the child it waits until it is killed",
+        open=True,
     ),
 )
