@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from tests.common import one_page, two_mms
@@ -124,3 +126,53 @@ def test_gup_fast_must_hold_the_flush_up(waits: bool, kinds: set[str]) -> None:
     found = explore(lambda: SimulatedWorld(scenario, POLICY, ipi_waits_for_gup_fast=waits))
     assert found.exhaustive
     assert set(found.verdicts) == kinds
+
+
+# Reclaim -------------------------------------------------------------------------------------
+
+
+class LooksBeforeOnly(Kosaki2009DontUnmap):
+    """try_to_unmap_one() does not look again; what variant one-check is, too."""
+
+    swap_entry_for = Linux2_6_29.swap_entry_for
+
+
+class LooksNowhere(LooksBeforeOnly):
+    """try_to_unmap_one() as in 2.6.29."""
+
+    may_unmap = Linux2_6_29.may_unmap
+
+
+def reclaim_vs_gup_fast(policy: PolicyHooks, *, waits: bool = True) -> SimulatedWorld:
+    scenario = SCENARIOS["reclaim-vs-gup-fast"]
+    return SimulatedWorld(scenario, policy, ipi_waits_for_gup_fast=waits)
+
+
+@pytest.mark.slow
+def test_reclaim_and_gup_fast_do_not_miss_each_other() -> None:
+    found = explore(lambda: reclaim_vs_gup_fast(Kosaki2009DontUnmap()))
+    assert found.exhaustive
+    assert found.verdicts == {}
+
+
+@pytest.mark.parametrize(
+    ("policy", "waits"),
+    [
+        (lambda: Kosaki2009DontUnmap("one-check"), True),
+        (LooksBeforeOnly, True),
+        (LooksNowhere, True),
+        (Kosaki2009DontUnmap, False),  # what comes behind the second look
+    ],
+)
+def test_unless_one_of_its_looks_is_missing_or_the_flush_does_not_wait(
+    policy: Callable[[], PolicyHooks], waits: bool
+) -> None:
+    kind = "lost-dma-write"
+    found = explore(lambda: reclaim_vs_gup_fast(policy(), waits=waits), wanted=kind)
+    assert kind in found.verdicts
+
+
+def test_told_in_order_it_is_the_first_look_alone_that_matters() -> None:
+    scenario = SCENARIOS["swap-out-while-pinned"]
+    assert simulate(scenario, Kosaki2009DontUnmap("one-check")).kinds == set()
+    assert simulate(scenario, LooksNowhere()).kinds == {"lost-dma-write"}

@@ -270,3 +270,20 @@ def test_of_aio_it_is_the_early_return_that_loses(
     found = explore(lambda: SimulatedWorld(AIO_VS_FORK, policy()))
     assert found.exhaustive
     assert set(found.verdicts) == kinds
+
+
+@pytest.mark.parametrize(
+    ("variant", "kinds"),
+    [
+        ("", {"lost-dma-write"}),
+        ("no-swapcache", set()),
+        ("no-swapcache-fixed", {"lost-dma-write"}),
+        ("referenced", {"lost-dma-write"}),
+    ],
+)
+def test_whoever_asks_before_the_unmap_misses_gup_fast(variant: str, kinds: set[str]) -> None:
+    """ "a race with another CPU doing fast-gup" (03-17 19:55); who swaps nothing out has none."""
+    scenario = SCENARIOS["reclaim-vs-gup-fast"]
+    found = explore(lambda: SimulatedWorld(scenario, Torvalds2009PageCount(variant)))
+    assert found.exhaustive
+    assert set(found.verdicts) == kinds
