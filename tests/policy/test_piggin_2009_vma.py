@@ -5,14 +5,16 @@ from __future__ import annotations
 import pytest
 
 from tests.common import TinyWorld, one_page, run_steps, two_mms
+from tests.mm.test_reclaim import swap_out
 from uemu.abi import PAGE_SIZE, PROT_READ, PROT_WRITE, Foll
 from uemu.errors import InvariantError
 from uemu.events import PageCopied
 from uemu.explore import explore
-from uemu.mm.gup import hold_user_pages, lockless_pages_from_mm
+from uemu.mm.gup import hold_user_pages, lockless_pages_from_mm, release_user_page
 from uemu.mm.hooks import GupCall
 from uemu.mm.mm_struct import MmStruct
 from uemu.mm.page import Page
+from uemu.mm.reclaim import FREED
 from uemu.mm.vma import Vm, Vma
 from uemu.policy.linux_2_6_29 import Linux2_6_29
 from uemu.policy.piggin_2009_vma import Piggin2009Vma
@@ -142,6 +144,40 @@ def test_without_vm_write_the_copy_stays_read_only_and_a_read_gup_takes_it() -> 
     assert parent.page(buf) is held
     assert world.device_reads(write) == b"P"
     assert world.kinds() == set()
+
+
+def test_what_comes_back_from_swap_to_a_marked_vma_is_marked() -> None:
+    world, parent, buf = one_page(POLICY)
+    world.complete(parent.read_disk(buf))
+    swap_out(parent, buf)
+    parent.load(buf)
+    assert is_marked(parent.page(buf))
+
+
+def test_what_was_in_swap_when_the_vma_was_marked_stays_shared() -> None:
+    world, parent, child, buf = two_mms(Balanced())
+    assert swap_out(parent, buf) == FREED
+    write = parent.write_disk(buf)
+    assert flags_at(parent.mm, buf) == Vm.DONTCOW
+    parent.store(buf, b"P")
+    child.store(buf, b"C")
+    assert world.device_reads(write) == b"C"
+    assert world.kinds() == {"foreign-dma-read"}
+
+
+def test_a_page_that_reclaim_takes_away_while_it_is_copied_is_looked_at_again() -> None:
+    world, parent, child, buf = two_mms(Balanced())
+    call = GupCall(Foll.GET, fast=False)
+    op = hold_user_pages(world.kernel.mech, parent.cpu, parent.mm, buf, 1, call)
+    while next(op).fn != "decow_one_pte":
+        pass
+    assert next(op).what == "copy the frame for the child"
+    assert swap_out(parent, buf) == "others refer to it"
+    (held,) = run(op)
+    assert held is parent.page(buf)
+    assert (parent.load(buf), child.load(buf)) == (b"I", b"I")
+    release_user_page(world.kernel.mech, parent.cpu, held, Foll.GET)
+    world.kernel.check(at_rest=True)
 
 
 def test_each_page_that_is_left_is_never_freed() -> None:

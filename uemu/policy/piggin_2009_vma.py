@@ -8,12 +8,15 @@ parent's entries are not even write-protected meanwhile. Copies, and what is
 touched first in a marked VMA, are PG_dontcow; gup-fast refuses every other page.
 
 Holds:   device writes and device reads over fork, before or after gup, belong
-         to the process that started them; gup-fast and fork cannot miss each
+         to the process that started them, without swap; gup-fast and fork cannot miss each
          other, because only gup under mmap_sem takes a page for the first time.
 Breaks:  decow_one_pte() drops one of the two references that the page which is
          left had from it and from the entry, so each such page is never freed
          (refcount-leak); nobody mentions it. The child's copy is no snapshot
          (torn-fork-copy): the parent's threads store while it is made.
+         What is in swap when the VMA is marked stays shared, and is taken as it
+         is when it comes back: a device may then receive the child's bytes
+         (foreign-dma-read).
 Costs:   one gup copies what is shared in the VMA, whatever the buffer, and each
          fork copies all of the VMA for ever after ("It can even OOM", A.
          Arcangeli, 18:06); gup-fast never takes a page that was there, and
@@ -22,15 +25,14 @@ Relies:  mmap_sem, which get_user_pages() gives up in the middle and takes for
          writing: "it isn't quite right", he says, of callers who hold it.
 Source:  the patch of N. Piggin, 2009-03-12 16:23, document 003; the idea is of
          05:36. mm/memory.c:__get_user_pages, make_vma_nocow, decow_one_pte,
-         copy_one_pte, copy_page_range, do_anonymous_page.
+         copy_one_pte, copy_page_range, do_anonymous_page, do_swap_page.
          Linux v2.6.29, as in linux-2.6.29, for the rest.
-Not modelled: the mutex of make_vma_nocow(), under mmap_sem; reclaim, so the entry
-         is the same after a copy (-EAGAIN), and do_swap_page(), which marks; that
-         the child maps the original until then is counted but not set: nobody
-         runs the child yet;
-         VM_BUG_ON(), which is compiled out: the one in do_wp_page() is met by a
-         store after mprotect to a page that is PG_dontcow; files, KSM, migration,
-         huge pages; who is exempt (GUP_FLAGS_STACK: exec, mlock, ptrace).
+Not modelled: the mutex of make_vma_nocow(), under mmap_sem. That the child maps
+         the original until it has its copy is counted but not set, for nobody runs
+         the child yet; so reclaim does not come in between. VM_BUG_ON(), which is
+         compiled out: the one in do_wp_page() is met by a store after mprotect to
+         a page that is PG_dontcow; files, huge pages; who is exempt
+         (GUP_FLAGS_STACK: exec, mlock, ptrace).
 Variants: wrprotect, what he concedes at 17:20 and 17:23: without the "if" that
          leaves the parent's entries writable. Their TLBs are flushed at the end
          of fork only, so the copy is no snapshot still.
@@ -45,7 +47,7 @@ from uemu.errors import Fault
 from uemu.mm.fork import copy_unlocked
 from uemu.mm.mm_struct import MmStruct
 from uemu.mm.page import Page
-from uemu.mm.pte import Pte
+from uemu.mm.pte import Pte, SwapEntry
 from uemu.mm.vma import Vm, Vma
 from uemu.policy.linux_2_6_29 import Linux2_6_29
 from uemu.step import Cpu, Op, Step
@@ -59,6 +61,11 @@ class Piggin2009Vma(Linux2_6_29):
     name = "piggin-2009-vma"
     summary = "the first gup un-COWs the whole VMA and marks it; fork copies all of its pages"
     variants: ClassVar = {"wrprotect": "fork write-protects the parent's entries after all"}
+
+    def __init__(self, variant: str = "") -> None:
+        super().__init__(variant)
+        # What a fork under way has counted for the child whose number this is.
+        self._counted: dict[int, list[tuple[int, Page]]] = {}
 
     def leaks(self) -> bool:
         """See `leave`."""
@@ -87,7 +94,7 @@ class Piggin2009Vma(Linux2_6_29):
         now = mm.find_vma(vma.vm_start)
         if now is not None and self.must_be_marked(now):
             try:
-                yield from self.decow_page_range(cpu, mm, mm, now)
+                yield from self.decow_page_range(cpu, mm, now)
             except Fault:
                 lock.downgrade_write(cpu)  # -ENOMEM, and the VMA is not marked
                 raise
@@ -99,12 +106,18 @@ class Piggin2009Vma(Linux2_6_29):
         """Whether it is a COW mapping and not VM_DONTCOW yet."""
         return vma.is_cow_mapping() and not vma.vm_flags & Vm.DONTCOW
 
-    # mm/memory.c:do_anonymous_page --------------------------------------------------------
+    # mm/memory.c:do_anonymous_page, do_swap_page --------------------------------------------
 
     def first_touch(self, cpu: Cpu, vma: Vma, page: Page) -> None:
         """__SetPageDontCOW() on what is new in a marked VMA."""
         if vma.vm_flags & Vm.DONTCOW:
             cpu.write(page.flag(PG_DONTCOW), True)
+
+    def swap_in_pte(self, cpu: Cpu, vma: Vma, page: Page, entry: SwapEntry, *, write: bool) -> Pte:
+        """SetPageDontCOW() on what comes back to one."""
+        if vma.vm_flags & Vm.DONTCOW:
+            cpu.rmw(page.flag(PG_DONTCOW), lambda _: True)
+        return super().swap_in_pte(cpu, vma, page, entry, write=write)
 
     # mm/memory.c:copy_one_pte, copy_page_range ----------------------------------------------
 
@@ -125,42 +138,56 @@ class Piggin2009Vma(Linux2_6_29):
             return
         self.mech.get_page(cpu, page)
         self.mech.page_dup_rmap(cpu, page)
+        self._counted.setdefault(dst.id, []).append((base, page))
 
     def copied_vma(self, cpu: Cpu, src: MmStruct, dst: MmStruct, vma: Vma) -> Op[None]:
         """De-COW for the child what was shared with it. Linux: the end of copy_page_range."""
-        if vma.vm_flags & Vm.DONTCOW:
-            yield from self.decow_page_range(cpu, src, dst, vma)
+        counted = self._counted.pop(dst.id, [])
+        for i, (base, page) in enumerate(counted):
+            yield dst.page_table_lock.step("decow_one_pte", "de-COW the child's")
+            dst.page_table_lock.enter(cpu)
+            try:
+                yield from self.decow_one_pte(cpu, dst, vma, base, page)
+            except Fault:
+                # -ENOMEM: the child goes, and with it what it was counted for.
+                for _, left in counted[i:]:
+                    self.mech.page_remove_rmap(cpu, left)
+                    self.mech.put_page(cpu, left)
+                raise
 
     # mm/memory.c:decow_page_range, decow_one_pte ----------------------------------------------
 
-    def decow_page_range(self, cpu: Cpu, src: MmStruct, mm: MmStruct, vma: Vma) -> Op[None]:
-        """Copy every page of a VMA whose entry is read-only; a child's, of ``src``, all are."""
-        bases = yield from self.mech.entries_in(cpu, src, vma.vm_start, vma.vm_end)
-        for i, base in enumerate(bases):
-            try:
-                yield from self.decow_one_pte(cpu, src, mm, vma, base)
-            except Fault:
-                if src is not mm:
-                    self.uncount(cpu, src, bases[i:])
-                raise
+    def decow_page_range(self, cpu: Cpu, mm: MmStruct, vma: Vma) -> Op[None]:
+        """Copy every page of an mm's VMA whose entry is read-only."""
+        for base in (yield from self.mech.entries_in(cpu, mm, vma.vm_start, vma.vm_end)):
+            done = False
+            while not done:
+                yield mm.page_table_lock.step("decow_one_pte", "read-only ?")
+                mm.page_table_lock.enter(cpu)
+                pte = cpu.read(mm.pte(base))
+                if not isinstance(pte, Pte) or pte.write:
+                    break
+                page = self.mech.page_of(pte)
+                done = not page.anon or (yield from self.decow_one_pte(cpu, mm, vma, base, page))
 
-    def decow_one_pte(self, cpu: Cpu, src: MmStruct, mm: MmStruct, vma: Vma, base: int) -> Op[None]:
-        """Put a copy in the place of a page, the page table lock dropped while it is made."""
+    def decow_one_pte(self, cpu: Cpu, mm: MmStruct, vma: Vma, base: int, page: Page) -> Op[bool]:
+        """Put a copy in the place of a page, the page table lock dropped while it is made.
+
+        False: reclaim was faster, the entry is another one now (-EAGAIN).
+        """
         mech, lock = self.mech, mm.page_table_lock
-        yield lock.step("decow_one_pte", "read-only ?")
-        lock.enter(cpu)
-        pte = cpu.read(src.pte(base))
-        if not isinstance(pte, Pte) or (pte.write and src is mm):
-            return
-        page = mech.page_of(pte)
-        if not page.anon:
-            return
+        orig_pte = cpu.read(mm.pte(base))
         mech.get_page(cpu, page)
         try:
             new = yield from copy_unlocked(mech, cpu, mm, base, page, lock, "decow_one_pte")
         except Fault:
             mech.put_page(cpu, page)
             raise
+        if cpu.read(mm.pte(base)) != orig_pte:
+            mech.page_remove_rmap(cpu, new)
+            mech.put_page(cpu, new)
+            mech.put_page(cpu, page)
+            return False
         cpu.write(new.flag(PG_DONTCOW), True)
         if mech.mmu.cpus_of(mm.id):
             lock.acquire(cpu)
@@ -170,14 +197,7 @@ class Piggin2009Vma(Linux2_6_29):
         mech.set_pte_at(cpu, mm, base, Pte(new.pfn, vma.writable(), True, user))
         self.leave(cpu, page)
         lock.release(cpu)
-
-    def uncount(self, cpu: Cpu, src: MmStruct, bases: list[int]) -> None:
-        """The child goes, and with it the entries that it was counted for. Linux: exit_mmap."""
-        for base in bases:
-            pte = cpu.read(src.pte(base))
-            if isinstance(pte, Pte) and (page := self.mech.page_of(pte)).anon:
-                self.mech.page_remove_rmap(cpu, page)
-                self.mech.put_page(cpu, page)
+        return True
 
     def leave(self, cpu: Cpu, page: Page) -> None:
         """Uncount the entry, and drop one reference, where there are two: as posted."""
