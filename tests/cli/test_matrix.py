@@ -21,6 +21,7 @@ from tests.cli.test_workers import DEADLINE_S, MAIN, members, wait_until
 from uemu.cli import matrix as command
 from uemu.cli.main import make_parser
 from uemu.cli.output import progress_bar
+from uemu.errors import HostError
 from uemu.expected.cell import Expected
 from uemu.matrix import run
 from uemu.matrix.cells import CellName, How
@@ -185,6 +186,18 @@ def test_a_disagreement_is_a_mistake_of_ours_and_told_on_stderr(
     assert "4 disagree" in done.out
     assert done.err.startswith("uemu: error: real processes did something else than the model:")
     assert "  lost-read under linux-2.6.29: violations: ['lost-dma-write'] simulated" in done.err
+
+
+def test_a_machine_that_cannot_trace_is_said_so(
+    uemu: Uemu, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused() -> HostError:
+        return HostError("tracing", "EPERM", "Set kernel.yama.ptrace_scope to 1")
+
+    monkeypatch.setattr("uemu.machine.machine.ptrace_error", refused)
+    done = uemu(*SMALL, "--live")
+    assert (done.status, done.out) == (3, "")
+    assert done.err.startswith("uemu: error: tracing: EPERM")
 
 
 # What is refused, and who interrupts

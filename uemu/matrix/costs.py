@@ -34,8 +34,8 @@ from uemu.step import Cell, RecordingCpu, Step
 
 T = TypeVar("T")
 
-COW_FN = "cow_user_page"
-"""Who copies a page to break COW, for a write fault or for gup; migration copies, too."""
+MIGRATION = "migrate_page_copy"
+"""Who copies a page and breaks no COW; all others do, under a name of each kernel's."""
 
 
 @dataclass(slots=True)
@@ -137,7 +137,7 @@ class MeasuredWorld(SimulatedWorld):
         if self._counting:
             forks = self._forks(cpu)
             self.costs.fork_copies += forks
-            self.costs.cow_copies += not forks and fn == COW_FN
+            self.costs.cow_copies += not forks and fn != MIGRATION
             self._use(dst)
 
     def _copy_began(self, cpu: str, mm: MmId, base: int, src: int, dst: int, data: bytes) -> None:
