@@ -17,7 +17,7 @@ from tests.cli.made_engine import MadeEngine, MadeOptions
 from tests.report.program_runs import LOST, made_result
 from uemu.errors import HostError
 from uemu.live.program.result import RunResult
-from uemu.policy.registry import NEWEST
+from uemu.policy.registry import NEWEST, all_names, make_policy
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -259,6 +259,22 @@ def test_a_policy_that_is_not_for_programs_is_refused(uemu: Uemu, engine: MadeEn
     assert done.status == 2
     assert error_of(done.err) == (
         "uemu: error: torvalds-2009-directed-cow is not for programs: a store changes the page"
-        " tables of other processes, which run on"
+        " tables of other processes, which run on; `uemu matrix --policy"
+        " torvalds-2009-directed-cow` tells what it does"
     )
+    assert engine.asked == []
+
+
+WAITING = [name for name in all_names() if make_policy(name).makes_wait]
+
+
+@pytest.mark.parametrize("policy", WAITING)
+def test_a_policy_that_makes_calls_wait_is_refused(
+    uemu: Uemu, engine: MadeEngine, policy: str
+) -> None:
+    """A program's own system call or fault cannot be made to wait for a lock of ours."""
+    done = uemu("run", "--policy", policy, "sh")
+    assert done.status == 2
+    assert error_of(done.err).startswith(f"uemu: error: {policy} is not for programs: ")
+    assert f"`uemu matrix --policy {policy}`" in error_of(done.err)
     assert engine.asked == []

@@ -37,7 +37,9 @@ def check_program_policy(name: str) -> str:
     check_policy(name)
     why = make_policy(name).not_for_programs
     if why is not None:
-        raise UsageError(f"{name} is not for programs: {why}")
+        raise UsageError(
+            f"{name} is not for programs: {why}; `uemu matrix --policy {name}` tells what it does"
+        )
     return name
 
 

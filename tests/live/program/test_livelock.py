@@ -1,4 +1,4 @@
-"""A call that an old patch would keep in the kernel for ever is said, and fails."""
+"""A call that an old patch would keep in the kernel: for ever, or until I/O is over."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import pytest
 
 from native.build_native import find_compiler
 from tests.live.program.running import uemu_run
+from uemu.live.program.schedule import DmaOptions
+from uemu.live.program.session import run_program
 
 pytestmark = [pytest.mark.needs_ptrace, pytest.mark.slow]
 
@@ -46,3 +48,8 @@ def test_a_write_from_read_only_memory(
     subprocess.run([*find_compiler(), str(source), "-o", str(program)], check=True)
     ran = uemu_run(tmp_path, program, policy=policy)
     assert (ran.status, ran.out, ran.kinds) == (0, said, kinds), ran.err
+
+
+def test_a_policy_that_would_make_calls_wait_is_refused_before_the_program_starts() -> None:
+    with pytest.raises(ValueError, match="is not for programs: fork waits for direct I/O"):
+        run_program(["false"], "kosaki-2009-pinned-sem", DmaOptions("held", 0, 1000), print, None)
