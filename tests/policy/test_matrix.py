@@ -15,20 +15,6 @@ from uemu.scenario.live import run_live
 from uemu.scenario.registry import SCENARIOS
 from uemu.scenario.simulate import simulate
 
-PLANNED = frozenset(
-    [
-        "torvalds-2009-page-count",
-        "torvalds-2009-page-count:no-swapcache",
-        "torvalds-2009-page-count:no-swapcache-fixed",
-        "torvalds-2009-page-count:referenced",
-        "kamezawa-2009-dio-lock",
-        "kosaki-2009-dont-unmap",
-        "kosaki-2009-dont-unmap:one-check",
-    ]
-)
-"""Expectations may come before their policy."""
-
-
 CELLS = [(scenario, policy) for scenario in SCENARIOS for policy in all_names()]
 EXISTING = [cell for cell in CELLS if exists(*cell)]
 SHOWN_LIVE = [
@@ -40,11 +26,11 @@ SHOWN_LIVE = [
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_every_cell_is_expected_and_has_a_reason(scenario: str) -> None:
-    assert set(POLICIES) <= set(expected_cells(scenario)) <= {*all_names(), *PLANNED}
+    assert set(POLICIES) <= set(expected_cells(scenario)) <= set(all_names())
     for policy, cell in expected_cells(scenario).items():
         assert cell.kinds <= KINDS.keys()
         assert cell.reason
-        if policy in all_names() and not exists(scenario, policy):
+        if not exists(scenario, policy):
             assert not cell.kinds
 
 

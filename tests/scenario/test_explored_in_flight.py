@@ -153,6 +153,8 @@ def test_whose_device_receives_what_the_other_stored(policy: str, victims: set[s
         # The owner exits: whoever keeps fork waiting for a registration waits for ever.
         ("exit-in-flight", "torvalds-2009-mmap-sem", {"deadlock"}),
         ("exit-in-flight", "torvalds-2009-mmap-sem:direct-io-call", {SEEN}),
+        ("exit-in-flight", "torvalds-2009-fork-lock", {"deadlock"}),
+        ("exit-in-flight", "torvalds-2009-fork-lock:lookup", set()),
         ("exit-in-flight", "torvalds-2009-directed-cow", {SEEN}),
         ("exit-in-flight", "arcangeli-2009-v2", set()),
         ("mremap-in-flight", "linux-2.6.29", {LOST, SEEN}),
