@@ -1,9 +1,9 @@
 """kara-2021-unmap-if-not-pinned: write_protect_seq with several writers, in three readings.
 
-The kernel's reclaim is not there yet. What stands in for it here is the one
-step of it that the proposal is about: raise the counter, look for pins, unmap
-if there are none, lower it; the page comes back as a copy at once, as if from
-swap.
+Where two write it, reclaim is too long to run in every order. What stands in
+for it there is the one step of it that the proposal is about: raise the
+counter, look for pins, unmap if there are none, lower it; the page comes back
+as a copy at once, as if from swap.
 """
 
 from __future__ import annotations
@@ -20,12 +20,21 @@ from uemu.explore import Exploration, explore
 from uemu.mm.gup import lockless_pages_from_mm
 from uemu.mm.hooks import PolicyHooks
 from uemu.mm.mm_struct import MmStruct
-from uemu.mm.page import page_maybe_dma_pinned
+from uemu.mm.page import Page, page_maybe_dma_pinned
 from uemu.mm.pte import Pte
+from uemu.mm.reclaim import shrink_page
 from uemu.policy.kara_2021_unmap_if_not_pinned import Kara2021UnmapIfNotPinned
 from uemu.policy.linux_5_11 import WRITE_PROTECT_SEQ, Linux5_11
 from uemu.policy.registry import make_policy
-from uemu.scenario.actions import Action, DeviceStores, Register, Release
+from uemu.scenario.actions import (
+    Action,
+    DeviceStores,
+    Load,
+    Register,
+    Release,
+    Store,
+    SwapOut,
+)
 from uemu.scenario.script import Scenario, Script, Stage, map_and_fill
 from uemu.scenario.tasks import Task
 from uemu.scenario.world import SimulatedWorld
@@ -210,3 +219,73 @@ def test_lost_plain_increments_leave_the_counter_odd_for_ever() -> None:
     assert parent.mm.extra(WRITE_PROTECT_SEQ).peek() == 3
     pages = lockless_pages_from_mm(world.kernel.mech, parent.cpu, parent.mm, [buf], FAST_PIN)
     assert run(pages) == []
+
+
+# The reclaim of this kernel --------------------------------------------------------------------
+
+
+def _reclaim(stage: Stage) -> Script:
+    """Swapped out and in again to read: the next store asks page_count."""
+    yield SwapOut(stage.buf)
+    yield Load(stage.buf, 1)
+    yield Store(stage.buf, b"P")
+
+
+PIN_VS_RECLAIM = Scenario(
+    "one-store-after-reclaim", "made up", _one_page, {"io": _pin, "reclaim": _reclaim}, {}, ""
+)
+
+
+class LooksBeforeTheWalk(Kara2021UnmapIfNotPinned):
+    """Reclaim looks for pins where 5.11 does, and not in the walk."""
+
+    may_add_to_swap = Linux5_11.may_add_to_swap
+
+    def may_unmap(self, cpu: Cpu, mm: MmStruct, page: Page) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("policy", "verdicts"),
+    [
+        (make_policy("linux-5.11"), {LOST}),
+        (make_policy("hubbard-2021-locked-pages:fixed"), {LOST}),
+        (LooksBeforeTheWalk(), {LOST}),
+    ],
+    ids=["linux-5.11", "hubbard", "looks before the walk"],
+)
+def test_a_look_before_the_walk_races_with_gup_fast(
+    policy: PolicyHooks, verdicts: set[str]
+) -> None:
+    found = explore(lambda: SimulatedWorld(PIN_VS_RECLAIM, policy), wanted=LOST)
+    assert set(found.verdicts) == verdicts
+
+
+@pytest.mark.slow
+def test_unmap_if_not_pinned_does_not() -> None:
+    """As `pin-vs-reclaim`, with one task less, so that all orders can be run."""
+    found = explore(lambda: SimulatedWorld(PIN_VS_RECLAIM, POLICY))
+    assert found.exhaustive
+    assert found.verdicts == {}
+
+
+def test_reclaim_raises_the_counter_around_each_mm() -> None:
+    world, parent, buf = one_page(POLICY)
+    parent.fork()
+    page, before = parent.page(buf), parent.mm.extra(WRITE_PROTECT_SEQ).peek()
+    run(shrink_page(world.kernel.mech, world.device, page))
+    assert parent.mm.extra(WRITE_PROTECT_SEQ).peek() == before + 2
+    assert page.mapcount.peek() == 0
+
+
+def test_what_is_found_pinned_in_the_walk_stays_mapped() -> None:
+    world, parent, buf = one_page(POLICY)
+    page = parent.page(buf)
+    reclaim = shrink_page(world.kernel.mech, world.device, page)
+    while next(reclaim).fn != "add_to_swap":
+        pass
+    parent.register(buf)
+    run(reclaim)
+    assert parent.page(buf) is page
+    assert page.swap.peek() is not None
+    world.kernel.check(at_rest=True)

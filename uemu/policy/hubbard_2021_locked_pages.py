@@ -12,15 +12,15 @@ Breaks:  as 5.11, and as posted the first locked page is handed out, although it
          others have.
 Costs:   as 5.11; gup-fast with FOLL_PIN looks once more at each page.
 Relies:  whoever unmaps a page holds its lock all the while. "Merely making the
-         race window smaller", writes the author: a page that is locked right
-         after the look is handed out all the same, and meanwhile pages look
+         race window smaller", writes the author: whoever looks for pins before
+         it unmaps may be through when gup-fast looks at the lock, and the page
+         is handed out, unmapped (lost-dma-write); and meanwhile pages look
          pinned that nobody will get.
 Source:  document 002: L. Torvalds, 2021-09-29 15:47 ("for fast-gup to give up on
          locked pages"); J. Hubbard, 2021-09-29 18:57:33, the diff of
          mm/gup.c:lockless_pages_from_mm ("nr_pinned = i + 1").
          Linux v5.11, as in linux-5.11, for the rest.
-Not modelled: reclaim, for whose sake it is: so far a write fault alone holds a
-         page lock that gup-fast can see; what linux-5.11 does not model.
+Not modelled: what linux-5.11 does not model.
 Variants: fixed, nr_pinned = i: what is unpinned is not handed out.
 """
 
