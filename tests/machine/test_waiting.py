@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import pytest
 
 import uemu
+from tests.common import FORK_WAITS
 from uemu.abi import Foll
 from uemu.machine import Call
 from uemu.mm.hooks import NeedFault
@@ -137,3 +138,24 @@ def test_a_process_killed_in_gup_gives_its_pages_back() -> None:
             waiting.call.result()
         machine.check()
         assert len(machine.pfns) == 2  # the child's
+
+
+@pytest.mark.parametrize("policy", FORK_WAITS)
+def test_a_fork_that_was_begun_under_io_ends_with_it(policy: str) -> None:
+    with uemu.Machine(policy) as machine:
+        parent = machine.spawn()
+        other = parent.thread()
+        buf = parent.mmap(PAGE)
+        parent.store(buf, b"I" * PAGE)
+        read = machine.dma.start(parent, buf, 512, direction=uemu.DMA_FROM_DEVICE)
+        call = parent.begin.fork()
+        assert str(call.waits_for).startswith("dup_mmap: ")
+        other.store(buf + 512, b"P")
+        read.complete(b"D" * 512)
+        assert call.done
+        child = call.result()
+        parent.store(buf, b"x")
+        assert (parent.load(buf, 1), child.load(buf, 1)) == (b"x", b"D")
+        assert child.load(buf + 512, 1) == b"P"
+        assert [violation.kind for violation in machine.violations] == ["fork-blocked"]
+        machine.check()

@@ -24,7 +24,7 @@ from uemu.abi import (
     PROT_NONE,
     PROT_READ,
 )
-from uemu.errors import Fault
+from uemu.errors import Fault, ProcessDied
 from uemu.events import Forked, MmCreated, PageCopied
 from uemu.step import run
 
@@ -185,3 +185,16 @@ def test_a_held_page_without_access_gives_the_child_no_access(policy: str, api: 
         child.load(buf)
     child.mprotect(buf, PROT_READ)
     assert child.load(buf) == b"I"
+
+
+@pytest.mark.parametrize("policy", FORK_WAITS)
+def test_whoever_dies_before_mmap_sem_is_free_gives_back_what_fork_took_first(policy: str) -> None:
+    world, parent, _ = one_page(policy)
+    parent.mm.mmap_lock.down_read(parent.cpu)
+    op = world.kernel.fork(parent.cpu, parent.mm)
+    while next(op).is_enabled():
+        pass
+    with pytest.raises(ProcessDied):
+        op.throw(ProcessDied(17, "was killed by SIGKILL", "a call"))
+    parent.mm.mmap_lock.up_read(parent.cpu)
+    parent.fork()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from uemu.errors import ProcessDied
 from uemu.mm.locks import FairRwSem, RwSem, SpinLock
 from uemu.step import Access, Cpu, RecordingCpu
 
@@ -103,3 +106,17 @@ def test_a_writer_of_one_step_queues_too() -> None:
     assert next(writing, None) is None
     assert sem.is_free()
     assert sem.read_step("f", "read").is_enabled()
+
+
+def test_a_writer_that_dies_in_the_queue_stops_nobody_any_more() -> None:
+    sem = FairRwSem(("sem",))
+    sem.down_read(CPU)
+    writing = sem.write(CPU, "f", "write")
+    next(writing)
+    next(writing)
+    assert not sem.read_step("f", "read").is_enabled()
+    died = ProcessDied(17, "was killed by SIGKILL", "a call")
+    with pytest.raises(ProcessDied):
+        writing.throw(died)
+    assert sem.read_step("f", "read").is_enabled()
+    assert not sem.writer.peek()
