@@ -12,9 +12,9 @@ Holds:   a read(2) or write(2) with O_DIRECT, submitted before fork, belongs to
 Breaks:  AIO over fork, as in 2.6.29: a device write is lost (lost-dma-write) or
          seen by the child (dma-write-seen-by-other); A. Arcangeli, 2009-03-16
          18:37. Whoever else holds pages, vmsplice and drivers, takes no lock
-         (secret-leak, lost-dma-write); N. Piggin, 16:23. What is submitted
-         after fork: a read gup takes the shared page and the device receives
-         the child's bytes (foreign-dma-read); Piggin, 16:50.
+         (secret-leak, lost-dma-write; the drawing); N. Piggin, 16:23. What is
+         submitted after fork: a read gup takes the shared page and the device
+         receives the child's bytes (foreign-dma-read); Piggin, 16:50.
 Costs:   fork waits for the slowest transfer in flight, also for one to a buffer
          that MADV_DONTFORK keeps from it, and all direct I/O of the process
          that comes later waits for that fork (fork-blocked); a cache line per
@@ -26,6 +26,26 @@ Source:  KOSAKI M., 2009-03-16 16:01, document 003, the whole patch:
 Not modelled: a file's size: an AIO write that extends it waits for its end, and
          then so does fork; file systems whose direct I/O does not go through
          __blockdev_direct_IO (NFS), which take no lock; swap.
+
+Race: exit-in-flight uemu1:0000000001111 -> dma-write-seen-by-other
+
+    #   io              child     note                             state
+    --  --------------  --------  -------------------------------  ------
+    0   get_user_pages            mmap_sem for reading             0: 1/1
+    1   follow_page               hold the page                    0: 2/1
+    2   dup_mmap                  queue: directio_sem for writing  0: 2/1
+    3   dup_mmap                  directio_sem for writing         0: 2/1
+    4   dup_mmap                  mmap_sem for writing             0: 2/1
+    5   copy_one_pte              share read-only                  0: 3/2
+    6   exit_mmap                 nobody runs in it any more       0: 3/2
+    7   zap_pte_range             clear the entry                  -: 2/1
+    8   signal                    parent is gone                   -: 2/1
+    9                   wait_for  parent is gone                   -: 2/1
+    10                  dma       b'D' -> pfn 0                    -: 2/1
+    11                  load      child reads                      -: 2/1
+    12                  release   release pfn 0                    -: 1/1
+
+State: the frame the parent maps, then count/mapcount of pfn 0, 1, ...
 """
 
 from __future__ import annotations

@@ -31,6 +31,46 @@ Not modelled: down_write_killable(), which is on the mail's list of things to
          COW mapping there is looked up as for a write; huge pages; swap. As
          posted a read gup of memory nobody touched asks for FOLL_ANON and
          FOLL_WRITE, which is a BUG() in follow_page: here it maps a fresh page.
+
+Race: vmsplice-then-fork uemu1:00001111111122222222333300 -> secret-leak
+
+    #   io          fork              cpu               child       note             state
+    --  ----------  ----------------  ----------------  ----------  ---------------  --------------
+    0   get_user_                                                   interrupts off   0: 1/1 1/1
+        pages_fast
+    1   gup_pte_                                                    writable ?       0: 1/1 1/1
+        range
+    2   get_page                                                    hold pfn 0       0: 2/1 1/1
+    3   signal                                                      submitted        0: 2/1 1/1
+    4               wait_for                                        submitted        0: 2/1 1/1
+    5               dup_mmap                                        queue: mm_       0: 2/1 1/1
+                                                                    pinned_sem for
+                                                                    writing
+    6               dup_mmap                                        mm_pinned_sem    0: 2/1 1/1
+                                                                    for writing
+    7               dup_mmap                                        mmap_sem for     0: 2/1 1/1
+                                                                    writing
+    8               copy_one_pte                                    share read-only  0: 3/2 1/1
+    9               copy_one_pte                                    share read-only  0: 3/2 2/2
+    10              flush_tlb_others                                IPI to io        0: 3/2 2/2
+    11              flush_tlb_others                                IPI to cpu       0: 3/2 2/2
+    12                                store                         b'P' -> parent   0: 3/2 2/2
+    13                                do_page_fault                 mmap_sem         0: 3/2 2/2
+    14                                do_wp_page                    mapcount == 1 ?  0: 4/2 2/2
+    15                                cow_user_page                 copy the frame   0: 4/2 2/2 1/0
+    16                                do_wp_page                    pte_same ?       -: 4/2 2/2 1/0
+    17                                flush_tlb_others              IPI to io        -: 4/2 2/2 1/0
+    18                                flush_tlb_others              IPI to fork      2: 2/1 2/2 1/1
+    19                                store                         b'P' -> parent   2: 2/1 2/2 1/1
+    20                                                  store       b'C' -> child    2: 2/1 2/2 1/1
+    21                                                  do_page_    mmap_sem         2: 2/1 2/2 1/1
+                                                        fault
+    22                                                  do_wp_page  mapcount == 1 ?  2: 2/1 2/2 1/1
+    23                                                  store       b'C' -> child    2: 2/1 2/2 1/1
+    24  dma                                                         device <- pfn 0  2: 2/1 2/2 1/1
+    25  put_page                                                    release pfn 0    2: 1/1 2/2 1/1
+
+State: the frame the parent maps, then count/mapcount of pfn 0, 1, ...
 """
 
 from __future__ import annotations

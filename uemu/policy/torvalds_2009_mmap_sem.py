@@ -31,6 +31,24 @@ Variants: direct-io-call, 21:28: "just hold the sem over the actual call to the
          filesystem (ie just over the ->direct_IO() call)", which he takes for
          the I/O, "since we won't be returning until it is done". AIO returns;
          whoever else holds pages takes no part.
+
+Race: vmsplice-child-leak uemu1:10000022222 -> deadlock
+
+    #   fork              cpu    child                note                         state
+    --  ----------------  -----  -------------------  ---------------------------  ----------
+    0                     store                       b'S' -> parent               0: 1/1 1/1
+    1   dup_mmap                                      queue: mmap_sem for writing  0: 1/1 1/1
+    2   dup_mmap                                      mmap_sem for writing         0: 1/1 1/1
+    3   copy_one_pte                                  share read-only              0: 2/2 1/1
+    4   copy_one_pte                                  share read-only              0: 2/2 2/2
+    5   flush_tlb_others                              IPI to cpu                   0: 2/2 2/2
+    6                            get_user_pages       mmap_sem for reading         0: 2/2 2/2
+    7                            get_user_pages_fast  interrupts off               0: 2/2 2/2
+    8                            gup_pte_range        present ?                    0: 2/2 2/2
+    9                            get_page             hold pfn 0                   0: 3/2 2/2
+    10                           do_munmap            queue: mmap_sem for writing  0: 3/2 2/2
+
+State: the frame the parent maps, then count/mapcount of pfn 0, 1, ...
 """
 
 from __future__ import annotations
