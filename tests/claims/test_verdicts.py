@@ -26,6 +26,7 @@ V1, V2 = "arcangeli-2009-v1", "arcangeli-2009-v2"
 PIGGIN = "piggin-2009-page"
 DIRECTED = "torvalds-2009-directed-cow"
 COUNTS = "torvalds-2009-page-count"
+LOOKS_TWICE = "kosaki-2009-dont-unmap"
 VMA = "piggin-2009-vma"
 MMAP_SEM = "torvalds-2009-mmap-sem"
 DIRECT_IO_CALL = f"{MMAP_SEM}:direct-io-call"
@@ -49,11 +50,16 @@ CONTROLS = {
     "C14": (Swap(KOSAKI_V1, KOSAKI_V2), REFUTED),
     "C15": (Swap(KOSAKI_V1, KOSAKI_V2), REFUTED),
     "C16": (Swap(COUNTS, "linux-2.6.29"), REFUTED),
+    "C17": (Swap(COUNTS, "linux-2.6.29"), REFUTED),
+    "C18": (Swap(f"{COUNTS}:no-swapcache-fixed", "linux-2.6.7"), CONFIRMED),
+    "C19": (Swap(f"{COUNTS}:no-swapcache-fixed", f"{COUNTS}:no-swapcache"), REFUTED),
+    "C20": (Swap("linux-2.6.7", COUNTS), REFUTED),
     "C21": (Swap(KOSAKI_V2, KOSAKI_V1), REFUTED),
     "C22": (Swap(FORK_LOCK, "linux-6.5"), REFUTED),
     "C23": (Swap("vfork-exec", "lost-read"), REFUTED),
     "C24": (Swap("dontfork", "lost-read"), REFUTED),
     "C25": (Swap("lost-read-aligned", "lost-read"), REFUTED),
+    "C26": (Swap(f"{LOOKS_TWICE}:one-check", LOOKS_TWICE), REFUTED),
     "C30": (Swap("linux-5.9", "linux-2.6.29"), REFUTED),
     "C31": (Swap("linux-5.11", "linux-5.19"), REFUTED),
     "C32": (Swap("hildenbrand-2021-model2", "hildenbrand-2021-model1"), REFUTED),
@@ -118,6 +124,9 @@ READINGS = {
     "C13": (False, True),
     "C14": (True, False),
     "C16": (True, False, True),
+    "C17": (True, False),
+    "C18": (False, True),
+    "C20": (True, False),
     "C22": (True, False),
     "C23": (True, True, False),
     "C24": (True, False, False),

@@ -77,3 +77,16 @@ def test_unwarned(scenario: str, names: set[str]) -> None:
 )
 def test_missing(scenario: str, names: set[str]) -> None:
     assert seen(scenario, "linux-2.6.29", "missing") == names
+
+
+@pytest.mark.parametrize(
+    ("policy", "names"),
+    [
+        ("torvalds-2009-page-count:no-swapcache-fixed", {"lost-cached-before"}),
+        ("torvalds-2009-page-count:no-swapcache", set()),  # nothing is ever cached
+    ],
+)
+def test_cached(policy: str, names: set[str]) -> None:
+    where = Where("swapcache-false-cow", policy, watch="cached")
+    found = explore(where, wanted="lost-cached-before", max_schedules=500)
+    assert set(found.verdicts) & WATCHES["cached"].names.keys() == names

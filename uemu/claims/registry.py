@@ -5,10 +5,21 @@ from __future__ import annotations
 import difflib
 from typing import Final
 
-from uemu.claims import costs, counts, decow, directed, exclusive, locks, marking, race, users
+from uemu.claims import (
+    costs,
+    counts,
+    decow,
+    directed,
+    exclusive,
+    locks,
+    marking,
+    race,
+    reclaim,
+    users,
+)
 from uemu.claims.claim import Claim
 
-_FAMILIES = (race, marking, directed, locks, decow, counts, exclusive, users, costs)
+_FAMILIES = (race, marking, directed, locks, decow, counts, reclaim, exclusive, users, costs)
 
 CLAIMS: Final[dict[str, Claim]] = {
     claim.id: claim

@@ -264,11 +264,38 @@ class Missing(Watch):
             self.found.add("missing-in-child")
 
 
+class Cached(Watch):
+    """Whether a read is lost whose page was in the swap cache when gup took it."""
+
+    names: ClassVar = {
+        "lost-cached-before": "a read is lost whose page was in the swap cache when gup took it",
+    }
+
+    def __init__(self, world: Watched) -> None:
+        super().__init__(world)
+        self._cached: set[int] = set()
+        world.kernel.events.watch(IoStarted, self._on_io)
+
+    def _on_io(self, event: IoStarted) -> None:
+        pages = self.world.kernel.mech.pages
+        for held in event.held:
+            if pages[held.pfn].swap.peek() is not None:
+                self._cached.add(held.pfn)
+
+    def kinds(self) -> frozenset[str]:
+        """What was seen."""
+        for violation in self.world.oracle.violations:
+            if violation.kind == "lost-dma-write" and violation.pfn in self._cached:
+                self.found.add("lost-cached-before")
+        return super().kinds()
+
+
 WATCHES: Final[dict[str, type[Watch]]] = {
     "leavers": Leavers,
     "reuses": Reuses,
     "half-updates": HalfUpdates,
     "unwarned": Unwarned,
     "missing": Missing,
+    "cached": Cached,
 }
 """The watches by name."""
