@@ -2,6 +2,7 @@
 
 actions     the vocabulary: what a thread of a program can do
 script      a scenario: threads as generators of actions, and what they share
+turns       what telling one in order means: who goes on, who waits
 simulate    runs one on the simulated MMU in its canonical order
 live        runs the same text on real processes
 tasks       a script as a task: the steps behind its actions
