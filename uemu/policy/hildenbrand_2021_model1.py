@@ -37,7 +37,6 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from uemu.mm.fork import share_page
 from uemu.mm.mm_struct import MmStruct
 from uemu.mm.page import Page, page_count, trylock_page, unlock_page
 from uemu.mm.pte import MigrationEntry, Pte, SwapEntry
@@ -141,13 +140,7 @@ class Hildenbrand2021Model1(Linux5_11):
             lock.acquire(cpu)
             yield Step(self.dup_fn, "no longer exclusive")
             self.set_anon_exclusive(cpu, page, False)
-        if vma.is_cow_mapping() and pte.write:
-            lock.acquire(cpu)
-            yield Step("copy_present_pte", "share read-only")
-            pte = pte.wrprotect()
-            self.mech.ptep_set_wrprotect(cpu, src, base, pte)
-        lock.release(cpu)
-        share_page(self.mech, cpu, dst, base, pte)
+        yield from self.share_present_pte(cpu, src, dst, vma, base, pte)
 
     def fork_must_copy(self, cpu: Cpu, src: MmStruct, page: Page) -> bool:
         """Whether an exclusive page may not be shared: "additional references"."""

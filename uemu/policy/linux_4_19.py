@@ -80,8 +80,15 @@ class Linux4_19(Linux2_6_29):
         if not isinstance(pte, Pte) or (write and not self.can_follow_write_pte(pte, foll)):
             return NeedFault.WRITE if write else NeedFault.READ
         page = self.mech.page_of(pte)
+        first = self.fault_before_hold(cpu, pte, page, foll)
+        if first is not None:
+            return first
         gup_grab(self.mech, cpu, page, foll)
         return page
+
+    def fault_before_hold(self, cpu: Cpu, pte: Pte, page: Page, foll: Foll) -> NeedFault | None:
+        """What else a page that is mapped as asked for needs first: here, nothing."""
+        return None
 
     def gup_fast_pte(self, cpu: Cpu, mm: MmStruct, base: int, foll: Foll) -> Op[Page | None]:
         """Hold the page and see that the entry did not move. Linux: gup_pte_range."""

@@ -31,7 +31,6 @@ from __future__ import annotations
 
 from uemu.abi import Foll
 from uemu.errors import InvariantError
-from uemu.mm.gup import gup_grab
 from uemu.mm.hooks import NeedFault
 from uemu.mm.mm_struct import MmStruct
 from uemu.mm.page import Page, page_count, page_maybe_dma_pinned
@@ -101,24 +100,19 @@ class Linux5_19(Hildenbrand2021Model1):
         if not page.reserved and not cpu.read(page.anon_exclusive):
             raise InvariantError("not-exclusive", f"{page!r} is pinned and not exclusive")
 
+    def fault_before_hold(self, cpu: Cpu, pte: Pte, page: Page, foll: Foll) -> NeedFault | None:
+        """Unsharing, where that is needed. Linux: follow_page_pte, gup_must_unshare()."""
+        unshares = not pte.write and self.must_unshare(cpu, pte, page, foll)
+        return NeedFault.UNSHARE if unshares else None
+
     def follow_page_pte(
         self, cpu: Cpu, mm: MmStruct, vma: Vma, base: int, foll: Foll
     ) -> Op[Page | NeedFault]:
-        """As in 5.9, after unsharing where that is needed."""
-        lock = mm.page_table_lock
-        yield lock.step("follow_page_pte", "hold the page")
-        lock.enter(cpu)
-        pte = cpu.read(mm.pte(base))
-        write = Foll.WRITE in foll
-        if not isinstance(pte, Pte) or (write and not self.can_follow_write_pte(pte, foll)):
-            return NeedFault.WRITE if write else NeedFault.READ
-        page = self.mech.page_of(pte)
-        if not pte.write and self.must_unshare(cpu, pte, page, foll):
-            return NeedFault.UNSHARE
-        gup_grab(self.mech, cpu, page, foll)
-        if Foll.PIN in foll:
-            self.check_pinned(cpu, page)
-        return page
+        """As before, and a pin is of an exclusive page."""
+        found = yield from super().follow_page_pte(cpu, mm, vma, base, foll)
+        if isinstance(found, Page) and Foll.PIN in foll:
+            self.check_pinned(cpu, found)
+        return found
 
     def may_keep(self, cpu: Cpu, pte: Pte, page: Page, foll: Foll) -> Op[bool]:
         """Leave to the slow path what must be unshared. Linux: gup_must_unshare()."""

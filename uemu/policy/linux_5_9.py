@@ -72,12 +72,22 @@ class Linux5_9(Linux5_8):
         if not page.reserved and self.page_needs_cow_for_dma(cpu, src, page):
             yield from self.copy_present_page(cpu, src, dst, vma, base, page)
             return
+        yield from self.share_present_pte(cpu, src, dst, vma, base, pte)
+
+    def share_present_pte(
+        self, cpu: Cpu, src: MmStruct, dst: MmStruct, vma: Vma, base: int, pte: Pte
+    ) -> Op[None]:
+        """Write-protect both, share. Linux: copy_present_pte, its end.
+
+        Precondition: in the step that looked at ``pte``, or with the lock kept since.
+        """
+        lock = src.page_table_lock
         if vma.is_cow_mapping() and pte.write:
             lock.acquire(cpu)
             yield Step("copy_present_pte", "share read-only")
             pte = pte.wrprotect()
             self.mech.ptep_set_wrprotect(cpu, src, base, pte)
-            lock.release(cpu)
+        lock.release(cpu)
         share_page(self.mech, cpu, dst, base, pte)
 
     def page_needs_cow_for_dma(self, cpu: Cpu, mm: MmStruct, page: Page) -> bool:
