@@ -48,6 +48,7 @@ COPIES_WHAT_IS_HELD = {
     "arcangeli-2009-v1", "arcangeli-2009-v1:norecheck", "arcangeli-2009-v1:nomb",
     "arcangeli-2009-v2", "arcangeli-2009-v2:norecheck", "arcangeli-2009-v2:nomb",
     "piggin-2009-page", "piggin-2009-page:first",
+    "torvalds-2009-fork-lock:lookup",
     "linux-6.5",
 }  # fmt: skip
 """Whose fork copies a page that a device reads, and no other."""

@@ -70,6 +70,8 @@ def test_ro_pin_zero_page(policy: str, verdicts: set[str]) -> None:
         ("arcangeli-2009-v2:norecheck", {LEAK}),
         ("torvalds-2009-directed-cow", {LEAK}),
         ("torvalds-2009-mmap-sem", {"deadlock"}),
+        ("torvalds-2009-fork-lock", {LEAK}),
+        ("piggin-2009-one-reader", set()),
         ("kosaki-2009-directio-sem", {LEAK}),
         ("kosaki-2009-pinned-sem", set()),
         ("linux-4.19", {LEAK}),
@@ -93,6 +95,7 @@ def test_vmsplice_child_leak(policy: str, verdicts: set[str]) -> None:
         ("torvalds-2009-directed-cow", set()),
         ("torvalds-2009-mmap-sem", set()),
         ("torvalds-2009-mmap-sem:direct-io-call", {LEAK}),
+        ("torvalds-2009-fork-lock", set()),
         ("kosaki-2009-pinned-sem", {LEAK}),
         ("linux-5.8", {LEAK}),
         ("linux-5.9", set()),
@@ -108,6 +111,8 @@ def test_vmsplice_then_fork(policy: str, verdicts: set[str]) -> None:
     [
         ("linux-2.6.29", set()),
         ("torvalds-2009-mmap-sem", {"deadlock"}),
+        ("torvalds-2009-fork-lock", {"deadlock"}),
+        ("torvalds-2009-fork-lock:lookup", set()),
         ("kosaki-2009-pinned-sem", set()),
     ],
 )

@@ -42,6 +42,6 @@ EXPECTED = (
     expect(
         "torvalds-2009-fork-lock:lookup",
         "",
-        "the lock is held over gup only, and gup is over when fork comes (03-16 16:32)",
+        "the lock is held over the lookup only, and gup marks the page: fork copies that one",
     ),
 )
