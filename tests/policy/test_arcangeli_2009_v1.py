@@ -10,6 +10,7 @@ from uemu.events import PageCopied
 from uemu.explore import explore
 from uemu.mm.gup import lockless_pages_from_mm
 from uemu.mm.page import Page
+from uemu.mm.swap import add_to_swap_cache
 from uemu.scenario.registry import SCENARIOS
 from uemu.scenario.simulate import simulate
 from uemu.scenario.world import SimulatedWorld
@@ -95,3 +96,16 @@ def test_a_read_gup_without_vm_write_returns() -> None:
     world, parent, buf = one_page(POLICY)
     parent.mprotect(buf, PROT_READ)
     assert world.device_reads(parent.write_disk(buf)) == b"I"
+
+
+@pytest.mark.parametrize("held", [False, True])
+def test_the_swap_caches_reference_is_nobodys_hold(held: bool) -> None:
+    """page_mapcount(page) + !!PageSwapCache(page)."""
+    world, parent, buf = one_page(POLICY)
+    read = parent.read_disk(buf)
+    page, mech = parent.page(buf), world.kernel.mech
+    add_to_swap_cache(mech, parent.cpu, page, mech.swap.alloc())
+    if not held:
+        world.complete(read)
+    child = parent.fork()
+    assert (child.page(buf) is page) is not held

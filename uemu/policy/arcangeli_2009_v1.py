@@ -191,7 +191,8 @@ class Arcangeli2009V1(Linux2_6_29):
             if not forcecow:
                 if page_mapcount(cpu, page) != 2:
                     raise InvariantError("refcount-leak", f"BUG_ON(page_mapcount != 2): {page!r}")
-                forcecow = page_count(cpu, page) != page_mapcount(cpu, page)
+                cached = cpu.read(page.swap) is not None
+                forcecow = page_count(cpu, page) != page_mapcount(cpu, page) + cached
         if not forcecow:
             mech.set_pte_at(cpu, dst, base, pte.wrprotect())
             lock.release(cpu)
