@@ -45,6 +45,10 @@ class TestDemo:
         done = uemu("demo", "lost-read", "--policy", "linux-6.5", "--no-pause")
         assert done.out == "lost-read under linux-6.5, pause False\n"
 
+    def test_its_processes_are_stopped_so_it_takes_every_policy(self, uemu: Uemu) -> None:
+        done = uemu("demo", "lost-read", "--policy", "torvalds-2009-directed-cow")
+        assert done.out == "lost-read under torvalds-2009-directed-cow, pause False\n"
+
     def test_an_unknown_demo_names_the_nearest(self, uemu: Uemu) -> None:
         done = uemu("demo", "lost-raed")
         assert (done.status, done.out) == (2, "")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from rich.console import Console
 
-from uemu.cli.names import check_program_policy
+from uemu.cli.names import check_policy
 from uemu.cli.output import make_console, print_table
 from uemu.cli.parser import UsageError, add_policy
 from uemu.errors import HostError
@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
     if args.name not in demos:
         near = difflib.get_close_matches(args.name, demos, n=3, cutoff=0.4) or list(demos)
         raise UsageError(f"unknown demo {args.name!r}; nearest: {', '.join(near)}")
-    check_program_policy(args.policy)
+    check_policy(args.policy)
     pause = not args.no_pause and sys.stdin.isatty() and console.is_terminal
     return demos[args.name].run(console, args.policy, pause)
 

@@ -47,6 +47,16 @@ def test_nothing_is_lost_where_fork_or_gup_protects(
     assert ran.json["stats"]["transfers_over_fork"] > 0
 
 
+@pytest.mark.parametrize("policy", ["piggin-2009-vma", "piggin-2009-page:first"])
+def test_what_a_policy_never_frees_is_told_when_the_program_is_over(
+    policy: str, demo_program: Program, tmp_path: Path
+) -> None:
+    ran = uemu_run(tmp_path, demo_program("lost_read"), policy=policy)
+    assert (ran.status, ran.kinds) == (0, {"refcount-leak"}), ran.err
+    (leak,) = ran.json["violations"]
+    assert "pages are never freed" in leak["message"]
+
+
 @pytest.mark.parametrize(
     ("name", "option"),
     [
