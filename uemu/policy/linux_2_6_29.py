@@ -16,8 +16,8 @@ Source:  Linux v2.6.29, mm/memory.c:copy_one_pte, do_wp_page, follow_page;
          mm/swapfile.c:reuse_swap_page; arch/x86/mm/gup.c:gup_pte_range.
          The race: Message-ID <20090311183748.GK27823@random.random>
          (A. Arcangeli, 2009-03-11), document 003.
-Not modelled: swap, so reuse_swap_page() is page_mapcount() == 1. The page lock
-         is given back in the step that takes it: who finds it taken waits.
+Not modelled: huge pages; that a write fault has the page lock for a moment: it
+         is given back in the step that takes it, and who finds it taken waits.
 
 Race: lost-read uemu1:0001111122222222003333 -> lost-dma-write, dma-write-seen-by-other
 

@@ -23,9 +23,8 @@ Source:  Linux v4.19, mm/memory.c:copy_one_pte, do_wp_page; mm/swapfile.c:
          Switch GUP to the generic get_user_page_fast() implementation") and
          19be0eaffa3a ("mm: remove gup_flags FOLL_WRITE games from
          __get_user_pages()").
-Not modelled: swap, so reuse_swap_page() is page_mapcount() == 1; KSM,
-         migration, huge pages, soft-dirty; that RDMA, io_uring and VFIO came
-         later or asked otherwise: they get.
+Not modelled: huge pages; that RDMA, io_uring and VFIO came later or asked
+         otherwise: they get.
 """
 
 from __future__ import annotations

@@ -19,8 +19,8 @@ Source:  Linux v5.8, mm/gup.c:should_force_cow_break, can_follow_write_pte,
          internal_get_user_pages_fast. Since Linux kernel commits 17839856fd58
          ("gup: document and work around "COW can break either way" issue")
          and 3faa52c03f44 ("mm/gup: track FOLL_PIN pages") (in v5.7).
-Not modelled: FOLL_FAST_ONLY, which takes read-only entries still; swap, KSM,
-         migration, huge pages, userfaultfd, which the forced fault surprised.
+Not modelled: FOLL_FAST_ONLY, which takes read-only entries still; huge pages;
+         userfaultfd, which the forced fault surprised.
 """
 
 from __future__ import annotations
