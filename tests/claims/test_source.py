@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from uemu.claims.registry import CLAIMS
-from uemu.claims.source import HILDENBRAND, Source, torvalds
+from uemu.claims.source import HILDENBRAND, KARA, Source, torvalds
 
 SOURCES = sorted({source for claim in CLAIMS.values() for source in claim.sources}, key=str)
 
@@ -26,24 +26,34 @@ def test_a_source_is_an_author_and_a_moment() -> None:
 @pytest.mark.parametrize("source", SOURCES, ids=str)
 def test_a_source_is_complete(source: Source) -> None:
     assert re.fullmatch(r"(\S\. \w+|[A-Z]+ \w\.)", source.author)
-    assert re.fullmatch(r"20\d\d-\d\d-\d\d \d\d:\d\d", source.when)
-    assert re.fullmatch(r"[^\s<>@]+@[^\s<>@]+", source.message_id)
+    if source != KARA:
+        assert re.fullmatch(r"20\d\d-\d\d-\d\d \d\d:\d\d", source.when)
+    if source.document != "002":
+        assert re.fullmatch(r"[^\s<>@]+@[^\s<>@]+", source.message_id)
     assert source.document in {"000", "001", "002", "003", "004"}
+
+
+def test_what_is_not_known_is_not_cited() -> None:
+    assert torvalds("11 18:46", "x@y").cited == "L. Torvalds, 2009-03-11 18:46, document 003, <x@y>"
+    assert KARA.cited == "J. Kara, 2021, document 002"
+    assert KARA.as_json()["message_id"] is None
 
 
 def test_one_moment_is_one_mail() -> None:
     mails = {(source.author, source.when): source.message_id for source in SOURCES}
-    assert len(mails) == len(SOURCES) == len(set(mails.values()))
+    known = [message_id for message_id in mails.values() if message_id]
+    assert len(mails) == len(SOURCES)
+    assert len(known) == len(set(known))
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=str)
 def test_a_message_id_is_of_its_day(source: Source) -> None:
     """Most mailers write the date into it, in the time of where they are."""
+    if source.message_id.endswith("camel@pasglop") or not source.message_id:
+        pytest.skip("counts seconds, or is not known")
     day = source.when[:10].replace("-", "")
     later = f"{day[:6]}{int(day[6:]) + 1:02}"
     short = day[2:]
-    if source.message_id.endswith("camel@pasglop"):
-        pytest.skip("counts seconds")
     assert any(
         source.message_id.startswith(prefix)
         for prefix in (

@@ -27,6 +27,7 @@ PIGGIN = "piggin-2009-page"
 DIRECTED = "torvalds-2009-directed-cow"
 COUNTS = "torvalds-2009-page-count"
 LOOKS_TWICE = "kosaki-2009-dont-unmap"
+HUBBARD, KARA = "hubbard-2021-locked-pages", "kara-2021-unmap-if-not-pinned"
 VMA = "piggin-2009-vma"
 MMAP_SEM = "torvalds-2009-mmap-sem"
 DIRECT_IO_CALL = f"{MMAP_SEM}:direct-io-call"
@@ -60,6 +61,9 @@ CONTROLS = {
     "C24": (Swap("dontfork", "lost-read"), REFUTED),
     "C25": (Swap("lost-read-aligned", "lost-read"), REFUTED),
     "C26": (Swap(f"{LOOKS_TWICE}:one-check", LOOKS_TWICE), REFUTED),
+    "C27": (Swap(f"{HUBBARD}:fixed", KARA), CONFIRMED),
+    "C28": (Swap(KARA, "linux-5.11"), REFUTED),
+    "C29": (Swap("linux-5.11:clear-refs-seq", "linux-5.11"), REFUTED),
     "C30": (Swap("linux-5.9", "linux-2.6.29"), REFUTED),
     "C31": (Swap("linux-5.11", "linux-5.19"), REFUTED),
     "C32": (Swap("hildenbrand-2021-model2", "hildenbrand-2021-model1"), REFUTED),
@@ -72,6 +76,7 @@ CONTROLS = {
     "C44": (Swap(V2, PIGGIN), REFUTED),
     "C45": (Swap("fork-mid-update", "fork-after-update"), REFUTED),
     "C46": (Swap(KOSAKI_V2, KOSAKI_V1), CONFIRMED),
+    "C48": (Swap("linux-5.11", KARA), REFUTED),
 }
 
 

@@ -41,8 +41,8 @@ def test_one_is_told_with_its_sources_its_answers_and_its_race(uemu: Uemu) -> No
     assert done.status == 0
     assert done.out.startswith("C04: marking PG_gup after the lookup races with fork\n")
     assert (
-        "  L. Torvalds, 2009-03-11 19:01, document 003:\n"
-        "    <alpine.LFD.2.00.0903111150120.32478@localhost.localdomain>\n"
+        "  L. Torvalds, 2009-03-11 19:01, document 003,\n"
+        "  <alpine.LFD.2.00.0903111150120.32478@localhost.localdomain>\n"
     ) in done.out
     assert "\nconfirmed\n" in done.out
     assert "  + gup-fast-vs-fork under arcangeli-2009-v1:norecheck: lost-dma-write\n" in done.out

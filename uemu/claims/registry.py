@@ -13,13 +13,14 @@ from uemu.claims import (
     exclusive,
     locks,
     marking,
+    pins,
     race,
     reclaim,
     users,
 )
 from uemu.claims.claim import Claim
 
-_FAMILIES = (race, marking, directed, locks, decow, counts, reclaim, exclusive, users, costs)
+_FAMILIES = (race, marking, directed, locks, decow, counts, reclaim, pins, exclusive, users, costs)
 
 CLAIMS: Final[dict[str, Claim]] = {
     claim.id: claim

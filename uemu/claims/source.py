@@ -12,8 +12,9 @@ class Source:
 
     Attributes:
         author: who wrote it.
-        when: date and time, UTC: ``2009-03-11 18:37``.
-        message_id: of the mail, without the angle brackets.
+        when: date and time, UTC: ``2009-03-11 18:37``; as much of it as is known.
+        message_id: of the mail, without the angle brackets; "" where the document
+            that has it does not tell.
         document: the number of the document that has it.
     """
 
@@ -25,12 +26,18 @@ class Source:
     def __str__(self) -> str:
         return f"{self.author}, {self.when}"
 
+    @property
+    def cited(self) -> str:
+        """Everything about it, in a line."""
+        known = f", <{self.message_id}>" if self.message_id else ""
+        return f"{self}, document {self.document}{known}"
+
     def as_json(self) -> dict[str, Any]:
         """For programs."""
         return {
             "author": self.author,
             "when": self.when,
-            "message_id": self.message_id,
+            "message_id": self.message_id or None,
             "document": self.document,
         }
 
@@ -76,3 +83,9 @@ HILDENBRAND = Source(
     "D. Hildenbrand", "2022-04-28 08:34", "20220428083441.37290-1-david@redhat.com", "001"
 )
 """The cover letter of the 17 patches."""
+
+XU = Source("P. Xu", "2021-09-29 19:57", "", "002")
+TORVALDS_2021 = Source("L. Torvalds", "2021-09-29 22:47", "", "002")
+HUBBARD = Source("J. Hubbard", "2021-09-30 01:57", "", "002")
+KARA = Source("J. Kara", "2021", "", "002")
+"""The mails of the thread on who looks for pins; the document is the last one, without its head."""

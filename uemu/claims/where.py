@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from uemu.claims.watches import WATCHES, Watch
+from uemu.claims.watch import Watch
+from uemu.claims.watches import WATCHES
 from uemu.errors import InvariantError
 from uemu.mm.hooks import PolicyHooks
 from uemu.report.way_back import replay_command

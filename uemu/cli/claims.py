@@ -134,7 +134,7 @@ def _show(console: Console, verdict: Verdict) -> None:
     claim = verdict.claim
     print_lines(console, *wrapped(f"{claim.id}: {claim.text}"), style="bold")
     for each in claim.sources:
-        print_lines(console, f"  {each}, document {each.document}:", f"    <{each.message_id}>")
+        print_lines(console, *wrapped(each.cited, "  "))
     word = "undecidable as worded" if verdict.verdict == UNDECIDABLE else verdict.verdict
     print_lines(console, "", word, style=STYLES[verdict.verdict])
     for reading, holds, answers in zip(claim.readings, verdict.held, verdict.answers, strict=True):

@@ -231,9 +231,7 @@ def _claim(name: str, cells: Sequence[Cell]) -> Explained:
     explanation = Explanation(
         f"{name}: {claim.text}",
         parts={
-            "Source": [
-                f"{each}, document {each.document}, <{each.message_id}>" for each in claim.sources
-            ],
+            "Source": [each.cited for each in claim.sources],
             "Readings": [each.name for each in claim.readings],
             "Expected": [f"{claim.expected}: {claim.because}"],
             "Decided by": [command],
