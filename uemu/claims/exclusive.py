@@ -47,7 +47,7 @@ CLAIMS = (
         (HILDENBRAND,),
         (
             reading(
-                "what pins: O_DIRECT since 6.5",
+                "what pins: VFIO, and O_DIRECT since 6.5",
                 never(INCONSISTENT, "gup-fast-vs-fork", "linux-6.5"),
                 never(INCONSISTENT, "gup-fast-vs-fork", "linux-6.5", ipi_wait=False),
                 never(INCONSISTENT, "gup-fast-again-vs-fork", "linux-6.5"),
@@ -56,6 +56,8 @@ CLAIMS = (
                 never(INCONSISTENT, "child-exits-first", "linux-6.5"),
                 never(INCONSISTENT, "reverse-race", "linux-6.5"),
                 never(INCONSISTENT, "ro-pin-then-fork", "linux-6.5"),
+                never(INCONSISTENT, "ro-longterm-pin", "linux-6.5"),
+                never(INCONSISTENT, "ro-longterm-pin", "linux-5.19"),
             ),
             reading(
                 "what only gets, as O_DIRECT did when it was said",

@@ -90,6 +90,8 @@ CLAIMS = (
                 "as do_wp_page is: a page that was never shared has mapcount 1",
                 shows("lost-dma-write", "lost-read-no-child-write", BASELINE),
                 never("lost-dma-write", "mprotect-toggle-while-pinned", BASELINE),
+                never("lost-dma-write", "swap-out-while-pinned", BASELINE),
+                never("lost-dma-write", "migration-while-pinned", BASELINE),
             ),
             reading(
                 "with page_count in do_wp_page, which he asks for the next day",
@@ -98,6 +100,6 @@ CLAIMS = (
         ),
         CONFIRMED,
         "a write fault on a page that one process maps reuses it, whoever holds it; where"
-        " references are asked for, mprotect and a store are enough; swap is not looked at here",
+        " references are asked for, mprotect and a store are enough",
     ),
 )
