@@ -27,6 +27,9 @@ SIGNS = {
     "lost-dma-write": "lost",
     "dma-write-seen-by-other": "seen",
     "foreign-dma-read": "foreign",
+    "fork-blocked": "waits",
+    "deadlock": "deadlock",
+    "refcount-leak": "leak",
 }
 
 

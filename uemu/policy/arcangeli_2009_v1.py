@@ -26,9 +26,9 @@ Source:  the hunk of gup-fast and what is said of fork in document 003, mails of
          of the first patch is not in it: the fork side is taken from the second,
          Message-ID <20090316135654.GA17949@random.random> (2009-03-16), whose
          author names one difference, that gup breaks COW for a read too.
-Not modelled: reclaim and swap, so a present entry cannot become anything else
-         while fork_pre_cow() copies; KSM, migration, huge pages; smp_mb() orders
-         nothing under sequential consistency.
+Not modelled: that reclaim changes the parent's entry while fork_pre_cow() copies
+         (the -EAGAIN path): what is no page any more is left alone; huge pages;
+         smp_mb() orders nothing under sequential consistency.
 Variants: norecheck, what L. Torvalds feared on 2009-03-11 19:01. nomb.
 
 Race: reverse-race uemu1:1111111100000022222222333300 -> foreign-dma-read

@@ -23,8 +23,9 @@ Relies:  fork writes the entry, then reads PG_gup and the count; gup-fast
          sees the other: both need their smp_mb().
 Source:  the patch in document 003, Message-ID
          <20090316135654.GA17949@random.random> (A. Arcangeli, 2009-03-16).
-Not modelled: swap, so a present entry cannot become anything else while
-         fork_pre_cow() copies; hugetlb; smp_mb() orders nothing under
+Not modelled: that reclaim changes the parent's entry while fork_pre_cow() copies,
+         and pte_mkwrite() is done to whatever that has become: here what is no
+         page any more is left alone; hugetlb; smp_mb() orders nothing under
          sequential consistency.
 Variants: norecheck, what L. Torvalds feared on 2009-03-11 19:01; it also
          leaves a read gup-fast with a page that is shared. nomb.

@@ -43,8 +43,8 @@ Not modelled: the loops. A fault that is retried waits until its next turn
          mm_cow_start's call for huge pages (a size in place of an end, so
          that no huge page ever conflicts); signals and lack of memory, after
          which direct I/O goes on unregistered or leaves its entry behind;
-         that a registered range keeps an mm whose processes are gone; swap,
-         KSM, migration. The page lock is given back in the step that takes it.
+         that a registered range keeps an mm whose processes are gone. The
+         page lock is given back in the step that takes it.
 """
 
 from __future__ import annotations

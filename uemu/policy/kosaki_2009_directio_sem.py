@@ -25,7 +25,7 @@ Source:  KOSAKI M., 2009-03-16 16:01, document 003, the whole patch:
          fs/direct-io.c:__blockdev_direct_IO, kernel/fork.c:dup_mmap, mm_init.
 Not modelled: a file's size: an AIO write that extends it waits for its end, and
          then so does fork; file systems whose direct I/O does not go through
-         __blockdev_direct_IO (NFS), which take no lock; swap.
+         __blockdev_direct_IO (NFS), which take no lock.
 
 Race: exit-in-flight uemu1:0000000001111 -> dma-write-seen-by-other
 

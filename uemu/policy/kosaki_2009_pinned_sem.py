@@ -28,7 +28,7 @@ Source:  KOSAKI M., 2009-03-22 12:23, document 003, the whole patch: arch/x86/
 Not modelled: down_write_killable(), which is on the mail's list of things to
          do; futexes, which come by gup-fast, too; decow is never taken back
          inside one call of __get_user_pages, so a shared mapping that follows a
-         COW mapping there is looked up as for a write; huge pages; swap. As
+         COW mapping there is looked up as for a write; huge pages. As
          posted a read gup of memory nobody touched asks for FOLL_ANON and
          FOLL_WRITE, which is a BUG() in follow_page: here it maps a fresh page.
 

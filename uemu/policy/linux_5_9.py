@@ -23,9 +23,9 @@ Source:  Linux v5.9, mm/memory.c:do_wp_page, copy_present_page; mm/gup.c.
          early cow for pinned pages during fork() for ptes"), f3c64eda3e50
          ("mm: avoid early COW write protect games during fork()"),
          be068f29034f ("mm: fix misplaced unlock_page in do_wp_page()").
-Not modelled: KSM; swap, which holds references, too, as do LRU pagevecs where
-         the mechanism has them (`uemu.mm.pagevec`); that fork lets go of the page
-         table lock to allocate, and looks again (-EAGAIN); huge pages.
+Not modelled: that fork lets go of the page table lock to allocate, and looks again
+         (-EAGAIN); huge pages. LRU pagevecs, whose references count, too, are
+         there where the mechanism is asked for them (`uemu.mm.pagevec`).
 """
 
 from __future__ import annotations

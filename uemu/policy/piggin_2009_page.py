@@ -22,9 +22,9 @@ Relies:  SetPageDontCOW and fork exclude each other by mmap_sem; fork ends its
 Source:  N. Piggin, 2009-03-16 16:01, document 003, in reply to Message-ID
          <20090316135654.GA17949@random.random>; its first form is of
          2009-03-14 04:46.
-Not modelled: reclaim, so the child's entry is the same after the copy (the
-         -EAGAIN path), and that it maps the original until then is counted but
-         not set: nobody runs the child yet; KSM, migration, huge pages; shared
+Not modelled: that reclaim changes the child's entry during the copy (the -EAGAIN
+         path), for that it maps the original until then is counted but not set:
+         nobody runs the child yet; huge pages; shared
          mappings and those of files, where alone "first" differs in gup-fast (it
          refuses any page without the mark, called stupid on 2009-03-14 05:06).
          As posted a read gup of memory nobody touched asks for FOLL_ANON and

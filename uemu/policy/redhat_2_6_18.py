@@ -24,8 +24,8 @@ Source:  document 003, A. Arcangeli, 2009-03-11 19:15 ("there is also a patch
          entries are not examined is the plainest reading, after what he says
          of the patch for mainline (19:15, 19:59).
          Linux v2.6.29, mm/memory.c:do_wp_page, for the rest.
-Not modelled: reclaim and swap, so that the count is compared with the
-         mapcount alone, KSM, migration, huge pages; what else
+Not modelled: that the swap cache's reference is told from others: fork copies
+         what is cached; huge pages; what else
          2.6.18 had not yet or had then, the zero page of a read fault
          included.
 """

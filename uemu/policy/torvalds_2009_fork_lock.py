@@ -28,7 +28,7 @@ Source:  L. Torvalds, 2009-03-16 16:32 and 17:02; N. Piggin, 16:50 and 17:19,
          <20090316135654.GA17949@random.random>.
 Not modelled: signals: fork takes the lock with down_write_killable(), so that
          whoever waits for ever can be killed; what else calls get_user_pages,
-         and "doesn't want that serialization (maybe ptrace?)"; swap.
+         and "doesn't want that serialization (maybe ptrace?)".
 Variants: lookup, "take it just over the get_user_pages() call" (17:02), "then
          you can do per-page flags or whatever and not have to worry about
          concurrent lookups" (16:32): the flag and what fork does with it are

@@ -26,7 +26,7 @@ Source:  L. Torvalds, 2009-03-11 20:33 and 21:28; A. Arcangeli, 20:55 and 21:57,
          on what it takes; document 003. No patch was posted. fork and faults:
          Linux v2.6.29, kernel/fork.c:dup_mmap, mm/memory.c.
 Not modelled: who else calls get_user_pages and ends within the call (futexes,
-         ptrace); swap.
+         ptrace).
 Variants: direct-io-call, 21:28: "just hold the sem over the actual call to the
          filesystem (ie just over the ->direct_IO() call)", which he takes for
          the I/O, "since we won't be returning until it is done". AIO returns;
