@@ -18,6 +18,9 @@ from typing import Any, NamedTuple, Protocol
 import uemu
 from tests import common
 from uemu.dma.engine import Io, Registration, Transfer
+from uemu.mm.ksm import MERGED
+from uemu.mm.pte import Pte
+from uemu.step import run
 
 PAGE = uemu.PAGE_SIZE
 LAST_SECTOR = PAGE - 512
@@ -76,6 +79,11 @@ class World(Protocol):
     def transfer(self, user: User, addr: int, length: int, api: str, *, read: bool) -> Held: ...
     def register(self, user: User) -> Held: ...
     def change(self, user: User, call: str, *args: int) -> None: ...
+    def another_page(self, user: User) -> int: ...
+    def pageout(self, user: User) -> None: ...
+    def is_present(self, user: User) -> bool: ...
+    def clear_refs(self, user: User) -> None: ...
+    def ksm_merge(self, user: User, other: int) -> bool: ...
 
 
 class LiveTransfer:
@@ -123,6 +131,24 @@ class LiveWorld:
     def change(self, user: Any, call: str, *args: int) -> None:
         getattr(user, call)(self.buf, PAGE, *args)
 
+    def another_page(self, user: Any) -> int:
+        other: int = user.mmap(PAGE)
+        return other
+
+    def pageout(self, user: Any) -> None:
+        pfn = self.machine.frame_of(user, self.buf)
+        if pfn is not None and self.machine.page(pfn).mapcount == 1:
+            self.machine.swap_out(user, self.buf)
+
+    def is_present(self, user: Any) -> bool:
+        return self.machine.frame_of(user, self.buf) is not None
+
+    def clear_refs(self, user: Any) -> None:
+        self.machine.clear_refs(user)
+
+    def ksm_merge(self, user: Any, other: int) -> bool:
+        return self.machine.ksm_merge((user, self.buf), (user, other)) == MERGED
+
 
 class SimulatedHeld:
     """A transfer or registration of the simulated kernel."""
@@ -165,6 +191,25 @@ class SimulatedWorld:
     def change(self, user: Any, call: str, *args: int) -> None:
         getattr(user, call)(self.buf, *args)
 
+    def another_page(self, user: Any) -> int:
+        other: int = user.mmap()
+        return other
+
+    def pageout(self, user: Any) -> None:
+        # What several map MADV_PAGEOUT leaves alone. Linux: madvise_cold_or_pageout_pte_range.
+        if self.is_present(user) and user.page(self.buf).mapcount.peek() == 1:
+            run(self.world.kernel.swap_out(self.world.device, user.mm, self.buf))
+
+    def is_present(self, user: Any) -> bool:
+        return isinstance(user.mm.ptes[self.buf].peek(), Pte)
+
+    def clear_refs(self, user: Any) -> None:
+        run(self.world.kernel.clear_refs(user.cpu, user.mm))
+
+    def ksm_merge(self, user: Any, other: int) -> bool:
+        places = (user.mm, self.buf), (user.mm, other)
+        return run(self.world.kernel.ksm_merge(self.world.device, *places)) == MERGED
+
 
 # The program ------------------------------------------------------------------------------------
 
@@ -180,10 +225,16 @@ class Probe:
         self.held: Held | None = None
         self.sector = 0
         self.from_device = ""
+        self.other = 0
+        self.told: dict[str, str] = {}
 
     def run(self) -> dict[str, str]:
         """Carry out the steps; what is seen at the places the row names, a letter each."""
-        if "zero page" not in self.row.steps:
+        if "KSM" in self.row.steps:
+            self.other = self.world.another_page(self.parent)
+            for addr in (self.buf, self.other):
+                self.parent.store(addr, b"3" * PAGE)
+        elif "zero page" not in self.row.steps:
             self.parent.store(self.buf, b"I" * PAGE)
         for word in words(self.row.steps):
             ACTIONS[word](self)
@@ -234,6 +285,22 @@ class Probe:
         """A memory call over the whole page."""
         self.world.change(who, call, *args)
 
+    def read_touch(self) -> None:
+        """The parent loads from the page."""
+        self.parent.load(self.buf, 1)
+
+    def pageout(self) -> None:
+        """MADV_PAGEOUT by the parent, and whether its page is still there."""
+        self.world.pageout(self.parent)
+        present = self.world.is_present(self.parent)
+        self.told["after_pageout"] = "present" if present else "swapped"
+
+    def ksm_merge(self) -> None:
+        """KSM finds the page equal to another; what counts is whether it ever was merged."""
+        merged = self.world.ksm_merge(self.parent, self.other)
+        if merged or "pinned_page_merged" not in self.told:
+            self.told["pinned_page_merged"] = "YES" if merged else "no"
+
     def _child(self) -> User:
         assert self.child is not None
         return self.child
@@ -242,6 +309,10 @@ class Probe:
 
     def look(self, place: str) -> str:
         """The letter at a place."""
+        if place in self.told:
+            return self.told[place]
+        if place == "other_page":
+            return letter_at(self.parent, self.other)
         if place in ("device_read", "pin_read"):
             return self.from_device
         if place == "second_dma":
@@ -323,6 +394,15 @@ ACTIONS: dict[str, Callable[[Probe], None]] = {
     "munmaps": lambda probe: probe.change(probe._child(), "munmap"),
     "MADV_DONTFORK": lambda probe: probe.change(probe.parent, "madvise", uemu.MADV_DONTFORK),
     "MADV_WIPEONFORK": lambda probe: probe.change(probe.parent, "madvise", uemu.MADV_WIPEONFORK),
+    "no pin": _nothing,
+    "MADV_PAGEOUT": Probe.pageout,
+    "read touch": Probe.read_touch,
+    "write": Probe.parent_stores,
+    "clear_refs 4": lambda probe: probe.world.clear_refs(probe.parent),
+    "KSM merge attempt": Probe.ksm_merge,
+    "KSM merged": Probe.ksm_merge,
+    "then RW pin": lambda probe: probe.pin(probe.parent, write=True),
+    "KSM again": Probe.ksm_merge,
     "DMA": Probe.dma,
     "device reads": Probe.device_reads,
     "child reads pin": Probe.device_reads,
