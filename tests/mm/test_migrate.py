@@ -149,3 +149,37 @@ def test_a_fault_meanwhile_waits_until_the_page_is_there_again() -> None:
     run(store)
     assert parent.load(buf) == b"x"
     at_rest(world)
+
+
+# What stays, and gives back what it took
+
+
+@every_policy
+def test_without_a_frame_to_move_to_the_page_stays_as_it_was(policy: str) -> None:
+    world, parent, buf = one_page(policy)
+    before, mech = parent.pte(buf), world.kernel.mech
+    mech.frame_limit = len(mech.pages)
+    assert migrate(parent, buf) == "no page frame is left"
+    assert parent.pte(buf) == before
+    assert not parent.page(buf).locked.peek()
+    at_rest(world)
+    mech.frame_limit = None
+    assert migrate(parent, buf) == MIGRATED
+
+
+def test_what_is_locked_or_in_the_swap_cache_stays() -> None:
+    world, parent, buf = one_page()
+    parent.page(buf).locked.value = True
+    assert migrate(parent, buf) == "it is locked"
+    parent.page(buf).locked.value = False
+    transfer = parent.write_disk(buf, 512)
+    run(world.kernel.swap_out(MIGRATION, parent.mm, buf))
+    parent.load(buf)
+    before = parent.pte(buf)
+    assert migrate(parent, buf) == "it is in the swap cache"
+    assert parent.pte(buf) == before
+    at_rest(world)
+    world.complete(transfer)
+    parent.store(buf, b"x")
+    assert migrate(parent, buf) == MIGRATED
+    at_rest(world)

@@ -110,6 +110,22 @@ def test_who_faults_waits_for_the_page_lock() -> None:
         run(world.kernel.fault(parent.cpu, parent.mm, buf, write=False))
 
 
+@pytest.mark.parametrize(("locked", "told"), [(True, "it was locked again"), (False, FREED)])
+def test_a_page_that_somebody_locks_while_it_is_written_is_kept(locked: bool, told: str) -> None:
+    world, parent, buf = one_page()
+    page = parent.page(buf)
+    op = world.kernel.swap_out(KSWAPD, parent.mm, buf)
+    while not page.writeback.peek():
+        next(op)
+    page.locked.value = locked
+    assert run(op) == told
+    page.locked.value = False
+    at_rest(world)
+    assert parent.load(buf) == b"I"
+    assert (parent.page(buf) is page) == locked
+    at_rest(world)
+
+
 # Several address spaces
 
 
