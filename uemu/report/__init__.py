@@ -15,5 +15,7 @@ Of programs that `uemu run` runs:
 `repeat_report`  the same of many runs, counted.
 `trace_line`     an event in a line.
 
+Pages for a browser are in `html`.
+
 Nothing here decides anything, and nothing is wider than 100 columns.
 """
