@@ -24,6 +24,7 @@ def test_help_names_every_command(uemu: Uemu) -> None:
     assert done.status == 0
     for command in (
         "run",
+        "check",
         "demo",
         "policies",
         "scenarios",

@@ -15,6 +15,7 @@ import traceback
 from typing import Final
 
 from uemu.cli import (
+    check,
     claims,
     demo,
     doctor,
@@ -35,7 +36,19 @@ INTERNAL: Final = 70
 INTERRUPTED: Final = 130
 NO_READER: Final = 141
 
-COMMANDS: Final = (run, demo, policies, scenarios, explore, replay, matrix, claims, explain, doctor)
+COMMANDS: Final = (
+    run,
+    check,
+    demo,
+    policies,
+    scenarios,
+    explore,
+    replay,
+    matrix,
+    claims,
+    explain,
+    doctor,
+)
 
 EPILOG = (
     "exit status: 1 there was a violation, of matrix and claims: something is not as expected;"

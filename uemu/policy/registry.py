@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from typing import Final
 
 from uemu.mm.hooks import PolicyHooks
@@ -69,6 +70,9 @@ POLICIES: Final[dict[str, type[PolicyHooks]]] = {
     )
 }
 
+KERNELS: Final = tuple(name for name in POLICIES if re.fullmatch(r"linux-[0-9.]+", name))
+"""The policies that stand for a released kernel of the main line, the oldest first."""
+
 NEWEST: Final = "linux-6.5"
 """The policy of the newest kernel."""
 
@@ -93,3 +97,13 @@ def make_policy(name: str) -> PolicyHooks:
         near = difflib.get_close_matches(base, POLICIES, n=3, cutoff=0.4) or list(POLICIES)
         raise ValueError(f"unknown policy {base!r}; nearest: {', '.join(near)}")
     return POLICIES[base](variant)
+
+
+def summary_of(name: str) -> str:
+    """A policy in one line, or the variant of it that ``NAME:VARIANT`` names.
+
+    Raises:
+        ValueError: as `make_policy`.
+    """
+    policy = make_policy(name)
+    return policy.variants[policy.variant] if policy.variant else policy.summary

@@ -110,6 +110,11 @@ def signal_name(number: int) -> str:
         return f"signal {number}"
 
 
+def signal_text(status: int) -> str:
+    """An exit status as a shell has it, with the name of the signal it may stand for."""
+    return f"{status} ({signal_name(status - 128)})" if 128 < status < 128 + 65 else str(status)
+
+
 # For programs
 
 
@@ -122,7 +127,7 @@ def run_json(result: RunResult, policy: str, argv: Sequence[str]) -> dict[str, A
     return {
         **_head(policy, argv),
         "exit": end,
-        "violations": [_violation(each, result) for each in result.violations],
+        "violations": violations_json(result),
         "stats": asdict(result.stats),
         "notes": list(result.notes),
     }
@@ -135,6 +140,11 @@ def failure_json(error: str, policy: str, argv: Sequence[str]) -> dict[str, Any]
 
 def _head(policy: str, argv: Sequence[str]) -> dict[str, Any]:
     return {"uemu": 1, "command": "run", "policy": policy, "program": list(argv)}
+
+
+def violations_json(result: RunResult) -> list[dict[str, Any]]:
+    """What a run violated, each with its story."""
+    return [_violation(each, result) for each in result.violations]
 
 
 def _violation(violation: Violation, result: RunResult) -> dict[str, Any]:

@@ -1,0 +1,101 @@
+"""One program run under a policy, once or some times, and what is said of it meanwhile."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from uemu.cli.deaf import Deaf
+from uemu.cli.output import LineFile
+from uemu.report.repeat_report import Tally
+from uemu.report.run_report import PREFIX, prefixed, replay_lines, violation_lines, wrapped
+from uemu.report.trace_line import trace_line
+from uemu.report.way_back import run_command
+
+if TYPE_CHECKING:
+    from uemu.events import Event
+    from uemu.live.program.result import RunResult
+
+
+@dataclass(slots=True)
+class Runs:
+    """The runs of a program under one policy.
+
+    Attributes:
+        args: the options.
+        policy: the kernel's rules.
+        program: its name and arguments.
+        out: where people read.
+        trace: where events go, if anywhere.
+        tells: whether what a run is the first to violate is told at once.
+        said: the notes that were said: each is, once.
+        tally: what the runs so far gave.
+        violating: the first of them with a violation.
+    """
+
+    args: argparse.Namespace
+    policy: str
+    program: Sequence[str]
+    out: LineFile
+    trace: LineFile | None
+    tells: bool
+    said: set[str] = field(default_factory=set)
+    tally: Tally = field(default_factory=Tally)
+    violating: RunResult | None = None
+
+    def run(self, deaf: Deaf) -> RunResult:
+        """Run it as often as asked, or until somebody interrupts it; the last result."""
+        result = self.once(self.args.seed)
+        for seed in range(self.args.seed + 1, self.args.seed + (self.args.repeat or 1)):
+            if deaf.heard:
+                break
+            result = self.once(seed)
+        return result
+
+    def once(self, seed: int) -> RunResult:
+        """One run; what it is the first to violate is told at once if that is asked for."""
+        # Only here: the other commands run where the native helper does not.
+        from uemu.live.program.schedule import DmaOptions
+        from uemu.live.program.session import run_program
+
+        args = self.args
+        title = f"run {self.tally.runs + 1}, seed {seed}"
+        if self.trace is not None and args.repeat is not None:
+            self.trace.line(f"# {title}")
+        dma = DmaOptions(args.dma, seed, args.hold_ms)
+        watch = self.event if self.trace is not None else None
+        result = run_program(self.program, self.policy, dma, self.note, watch)
+        for note in result.notes:
+            self.note(note)
+        if self.tally.add(result, seed) and self.tells:
+            self.say(prefixed(f"{title}:"))
+            self.say(violation_lines(result.violations))
+            self.say(replay_lines(result.violations, self.policy, self.command(seed)))
+            self.say(prefixed(""))
+        if result.violations and self.violating is None:
+            self.violating = result
+        return result
+
+    def command(self, seed: int) -> str:
+        """What runs it again as that seed did."""
+        args = self.args
+        return run_command(self.program, self.policy, dma=args.dma, seed=seed, hold_ms=args.hold_ms)
+
+    def note(self, text: str) -> None:
+        """Say now what the program does that is not supported."""
+        if text not in self.said:
+            self.said.add(text)
+            self.say(wrapped(text))
+
+    def event(self, event: Event) -> None:
+        """Write one event of the trace."""
+        if self.trace is not None:
+            before = PREFIX if self.trace.path == "-" else ""
+            self.trace.line(before + trace_line(event))
+
+    def say(self, lines: Iterable[str]) -> None:
+        """Print lines for people."""
+        for line in lines:
+            self.out.line(line)
