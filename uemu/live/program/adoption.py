@@ -58,6 +58,7 @@ class Adoption:
             Fault: EFAULT, another thread changed a mapping since that was asked.
         """
         mm = task.mm
+        mm.has_pinned = True
         wanted = {base for addr, length in buffers for base in page_range(addr, length)}
         bases = sorted(base for base in wanted if self._framing.pte(mm, base) is None)
         if not bases:

@@ -39,6 +39,16 @@ SYS_VFORK = 58
 
 BIRTHS = (tracee.EVENT_FORK, tracee.EVENT_VFORK, tracee.EVENT_CLONE)
 
+THREADED_FORK = (
+    "{} has threads and has let devices into its memory, and forks: what is in flight then is"
+    " harmed or not as the kernel's version and chance have it. To run another program take"
+    " posix_spawn(3), or vfork(2) and execve(2), which share no page; else madvise(MADV_DONTFORK)"
+    " the buffers, or fork before there are threads"
+)
+"""L. Torvalds, 2009-03-11 22:06: "warn about it once. Maybe people would realize what a
+stupid thing they are doing, and that there is a simple fix (vfork)."
+"""
+
 
 class Births:
     """Keeps the records as the real processes are.
@@ -124,6 +134,8 @@ class Births:
     def fork(self, task: Task) -> None:
         """A task that stands at a call of the fork family, without CLONE_VM, makes it."""
         tracees, mm = self._tracees, task.mm
+        if mm.has_pinned and len(task.process.tasks) > 1:
+            self._note(THREADED_FORK.format(procfs.name_of_process(task.pid)))
         frozen = tracees.freeze([mm], task)
         # Whoever makes calls for us has to make its own once more: better another.
         actor = next((other for other in frozen if other.held), task)

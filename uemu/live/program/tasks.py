@@ -28,6 +28,7 @@ class ProgramMm:
         is_emulated: false if it could not be prepared, and so runs natively.
         nr_children: how many were forked from it.
         has_fork_advice: whether it ever used MADV_DONTFORK or WIPEONFORK.
+        has_pinned: whether a device ever held a page of it.
     """
 
     mm: MmStruct
@@ -35,6 +36,7 @@ class ProgramMm:
     family: int
     is_emulated: bool = True
     has_fork_advice: bool = False
+    has_pinned: bool = False
     nr_children: int = 0
     tasks: list[Task] = field(default_factory=list)
     waiting: dict[Task, int] = field(default_factory=dict)
