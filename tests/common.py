@@ -113,9 +113,10 @@ class Process:
         """Load from memory."""
         return run(self.world.kernel.user.load(self.cpu, self.mm, addr, length))
 
-    def mmap(self, nr_pages: int = 1) -> int:
-        """Map private anonymous memory."""
-        return run(self.world.kernel.mmap(self.cpu, self.mm, nr_pages * PAGE_SIZE))
+    def mmap(self, nr_pages: int = 1, *, shared: bool = False) -> int:
+        """Map anonymous memory, private or shared."""
+        size = nr_pages * PAGE_SIZE
+        return run(self.world.kernel.mmap(self.cpu, self.mm, size, shared=shared))
 
     def mprotect(self, addr: int, prot: int, nr_pages: int = 1) -> None:
         """Change the protection of pages."""

@@ -93,6 +93,12 @@ class ForkCopyEnded(NamedTuple):
     data: bytes
 
 
+class SharedPageAdded(NamedTuple):
+    """A frame became part of shared memory: all who map it shall see every store."""
+
+    pfn: int
+
+
 class PageFreed(NamedTuple):
     """A frame's last reference is gone."""
 

@@ -80,6 +80,7 @@ class World(Protocol):
     def register(self, user: User) -> Held: ...
     def change(self, user: User, call: str, *args: int) -> None: ...
     def another_page(self, user: User) -> int: ...
+    def map_shared(self, user: User) -> int: ...
     def pageout(self, user: User) -> None: ...
     def is_present(self, user: User) -> bool: ...
     def clear_refs(self, user: User) -> None: ...
@@ -134,6 +135,10 @@ class LiveWorld:
     def another_page(self, user: Any) -> int:
         other: int = user.mmap(PAGE)
         return other
+
+    def map_shared(self, user: Any) -> int:
+        self.buf = user.mmap(PAGE, shared=True)
+        return self.buf
 
     def pageout(self, user: Any) -> None:
         pfn = self.machine.frame_of(user, self.buf)
@@ -194,6 +199,10 @@ class SimulatedWorld:
     def another_page(self, user: Any) -> int:
         other: int = user.mmap()
         return other
+
+    def map_shared(self, user: Any) -> int:
+        self.buf = user.mmap(shared=True)
+        return self.buf
 
     def pageout(self, user: Any) -> None:
         # What several map MADV_PAGEOUT leaves alone. Linux: madvise_cold_or_pageout_pte_range.
@@ -284,6 +293,11 @@ class Probe:
     def change(self, who: User, call: str, *args: int) -> None:
         """A memory call over the whole page."""
         self.world.change(who, call, *args)
+
+    def map_shared(self) -> None:
+        """It is about a page of shared memory instead."""
+        self.buf = self.world.map_shared(self.parent)
+        self.parent.store(self.buf, b"I" * PAGE)
 
     def read_touch(self) -> None:
         """The parent loads from the page."""
@@ -394,6 +408,7 @@ ACTIONS: dict[str, Callable[[Probe], None]] = {
     "munmaps": lambda probe: probe.change(probe._child(), "munmap"),
     "MADV_DONTFORK": lambda probe: probe.change(probe.parent, "madvise", uemu.MADV_DONTFORK),
     "MADV_WIPEONFORK": lambda probe: probe.change(probe.parent, "madvise", uemu.MADV_WIPEONFORK),
+    "MAP_SHARED": Probe.map_shared,
     "no pin": _nothing,
     "MADV_PAGEOUT": Probe.pageout,
     "read touch": Probe.read_touch,

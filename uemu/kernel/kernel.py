@@ -114,11 +114,20 @@ class Kernel:
         return exit_mmap(self.mech, cpu, mm)
 
     def mmap(
-        self, cpu: Cpu, mm: MmStruct, length: int, prot: int = PROT_READ | PROT_WRITE
+        self,
+        cpu: Cpu,
+        mm: MmStruct,
+        length: int,
+        prot: int = PROT_READ | PROT_WRITE,
+        *,
+        shared: bool = False,
     ) -> Op[int]:
-        """Map ``length`` bytes of private anonymous memory; return its address.
+        """Map ``length`` bytes of anonymous memory; return its address.
 
         Each mapping is followed by an unmapped page.
+
+        Args:
+            shared: MAP_SHARED: children see the same memory.
 
         Raises:
             Fault: EINVAL, the length is not positive; ENOMEM, there is no room.
@@ -131,7 +140,11 @@ class Kernel:
         if addr + size > MMAP_END:
             raise Fault(errno.ENOMEM, 0, f"mmap of {length} bytes")
         mm.next_addr = addr + size + PAGE_SIZE
-        mm.insert_vma(Vma(addr, addr + size, vm_flags_of(prot) | Vm.MAYWRITE))
+        vma = Vma(addr, addr + size, vm_flags_of(prot) | Vm.MAYWRITE)
+        if shared:
+            vma.vm_flags |= Vm.SHARED
+            vma.vm_file = self.mech.new_object(size // PAGE_SIZE)
+        mm.insert_vma(vma)
         return addr
 
     def munmap(self, cpu: Cpu, mm: MmStruct, addr: int, length: int) -> Op[None]:
@@ -182,6 +195,8 @@ class Kernel:
         yield from mm.mmap_lock.write_once(cpu, "madvise_behavior", "new VMA flags")
         if not mm.covers(start, end):
             raise Fault(errno.ENOMEM, addr, "madvise of what is not mapped")
+        if advice == MADV_WIPEONFORK and any(vma.vm_file for vma in mm.vmas_in(start, end)):
+            raise Fault(errno.EINVAL, addr, "MADV_WIPEONFORK of shared memory")
         self.advised(mm, start, end, advice)
 
     def advised(self, mm: MmStruct, start: int, end: int, advice: int) -> None:

@@ -62,10 +62,12 @@ class Stage:
 
     # Mappings -------------------------------------------------------------------------
 
-    def mmap(self, thread: PuppetThread, length: int, prot: int) -> Op[int]:
-        """mmap(2): private anonymous memory, framed from the first touch."""
+    def mmap(
+        self, thread: PuppetThread, length: int, prot: int, *, shared: bool = False
+    ) -> Op[int]:
+        """mmap(2): anonymous memory, framed from the first touch."""
         mm = thread.process.mm
-        addr = yield from self.kernel.mmap(thread.cpu, mm, length, prot)
+        addr = yield from self.kernel.mmap(thread.cpu, mm, length, prot, shared=shared)
         vma = mm.find_vma(addr)
         assert vma is not None
         size = vma.vm_end - addr

@@ -145,9 +145,15 @@ class Caller:
 
         return machine.tracer.call(run)
 
-    def mmap(self, length: int, prot: int = PROT_READ | PROT_WRITE) -> int:
-        """Map private anonymous memory; return its address."""
-        return self.begin.mmap(length, prot).result()
+    def mmap(self, length: int, prot: int = PROT_READ | PROT_WRITE, *, shared: bool = False) -> int:
+        """Map anonymous memory; return its address.
+
+        Args:
+            length: bytes, rounded up to whole pages.
+            prot: PROT_* bits.
+            shared: MAP_SHARED, the same memory in all children; else private.
+        """
+        return self.begin.mmap(length, prot, shared=shared).result()
 
     def mremap(self, addr: int, old_length: int, new_length: int) -> int:
         """mremap(2) with MREMAP_MAYMOVE; return the new address, always another one."""
@@ -204,10 +210,14 @@ class Begin:
             "fork", lambda s: s.births.fork(caller._puppet, name), lambda p: Process(machine, p)
         )
 
-    def mmap(self, length: int, prot: int = PROT_READ | PROT_WRITE) -> Call[int]:
+    def mmap(
+        self, length: int, prot: int = PROT_READ | PROT_WRITE, *, shared: bool = False
+    ) -> Call[int]:
         """Begin an mmap(2)."""
         caller = self._caller
-        return caller._start("mmap", lambda s: s.mmap(caller._puppet, length, prot), _same)
+        return caller._start(
+            "mmap", lambda s: s.mmap(caller._puppet, length, prot, shared=shared), _same
+        )
 
     def mremap(self, addr: int, old_length: int, new_length: int) -> Call[int]:
         """Begin an mremap(2)."""

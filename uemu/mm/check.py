@@ -44,6 +44,20 @@ def check_all(mech: Mechanism, holds: Mapping[int, int], *, at_rest: bool) -> No
     if mech.in_hand:
         check_in_hand(mech)
     check_swap(mech, named)
+    check_shared(mech)
+
+
+def check_shared(mech: Mechanism) -> None:
+    """A page of shared memory is where its object has it, and somebody maps the object."""
+    mapped = {id(vma.vm_file) for mm in mech.mms.values() for vma in mm.vmas}
+    for page in mech.pages.values():
+        mapping = page.mapping
+        if mapping is None:
+            continue
+        if id(mapping) not in mapped:
+            raise InvariantError("refcount-leak", f"{page!r} is of {mapping!r}, which nobody maps")
+        if not any(cell.peek() is page for cell in mapping.i_pages.values()):
+            raise InvariantError("refcount-leak", f"{mapping!r} does not know of {page!r}")
 
 
 def check_pte(mech: Mechanism, mm: MmStruct, base: int, pte: Pte) -> None:
@@ -69,7 +83,7 @@ def check_refs(mech: Mechanism, pfn: int, mapped: int, held: int, *, at_rest: bo
     """refcount covers the PTEs, the swap cache, devices and pagevecs; at rest it is their sum."""
     page = mech.pages[pfn]
     count, mapcount = page.refcount.peek(), page.mapcount.peek()
-    expected = mapped + held + (page.swap.peek() is not None)
+    expected = mapped + held + (page.swap.peek() is not None) + (page.mapping is not None)
     if count < expected or (at_rest and count != expected):
         raise InvariantError(
             "refcount-leak", f"{page!r} has {mapped} PTEs and {held} references of others"

@@ -12,6 +12,7 @@ from uemu.mm.migrate import migration_entry_wait
 from uemu.mm.mm_struct import MmStruct
 from uemu.mm.page import Page
 from uemu.mm.pte import MigrationEntry, Pte, SwapEntry
+from uemu.mm.shmem import do_shared_fault, wp_page_shared
 from uemu.mm.swapin import do_swap_page
 from uemu.mm.vma import Vm, Vma
 from uemu.step import Cpu, Op, Step
@@ -61,12 +62,16 @@ def handle_mm_fault(
     Precondition: mmap_lock is held. Linux: mm/memory.c:handle_pte_fault.
     """
     pte = cpu.read(mm.pte(base))
-    if pte is None:
+    if pte is None and vma.vm_file is not None:
+        yield from do_shared_fault(mech, cpu, mm, vma, vma.vm_file, base, write=write)
+    elif pte is None:
         yield from do_anonymous_page(mech, cpu, mm, vma, base, write=write)
     elif isinstance(pte, MigrationEntry):
         yield from migration_entry_wait(mech, cpu, mm, base)
     elif isinstance(pte, SwapEntry):
         yield from do_swap_page(mech, cpu, mm, vma, base, pte, write=write)
+    elif write and not pte.write and vma.vm_file is not None:
+        yield from wp_page_shared(mech, cpu, mm, vma, base)
     elif (write and not pte.write) or unshare:
         yield from mech.hooks.do_wp_page(cpu, mm, vma, base, unshare=unshare)
 

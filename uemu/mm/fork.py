@@ -10,6 +10,7 @@ from uemu.mm.mm_struct import MmStruct
 from uemu.mm.munmap import exit_mmap
 from uemu.mm.page import Page
 from uemu.mm.pte import MigrationEntry, Pte, SwapEntry
+from uemu.mm.shmem import map_object
 from uemu.mm.swap import swap_duplicate
 from uemu.mm.vma import Vm, Vma
 from uemu.step import Cpu, Op
@@ -57,7 +58,10 @@ def _copy_vmas(mech: Mechanism, cpu: Cpu, src: MmStruct, dst: MmStruct) -> Op[No
         if vma.vm_flags & Vm.DONTCOPY:
             continue
         dst.insert_vma(vma.copy())
-        if vma.vm_flags & Vm.WIPEONFORK:
+        map_object(cpu, vma)
+        if vma.vm_flags & Vm.WIPEONFORK or vma.vm_file is not None:
+            # The child finds shared pages by faults of its own, as since v2.6.14;
+            # before, it got the entries here. Linux: vma_needs_copy().
             continue
         yield from mech.hooks.copy_page_range_begin(cpu, src)
         try:

@@ -39,7 +39,7 @@ def _hold(mech: Mechanism, cpu: Cpu, place: Place) -> Page | None:
     """Take a reference of the anonymous page at a place. Linux: get_mergeable_page()."""
     mm, base = place
     pte = cpu.read(mm.pte(base))
-    if not isinstance(pte, Pte) or mech.page_of(pte).reserved:
+    if not isinstance(pte, Pte) or not mech.page_of(pte).anon:
         return None
     page = mech.page_of(pte)
     mech.get_page(cpu, page)

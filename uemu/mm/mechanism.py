@@ -32,6 +32,7 @@ from uemu.mm.page import Page, page_mapcount
 from uemu.mm.pagevec import LruPagevecs, lru_cache_add
 from uemu.mm.pte import AnyPte, Pte
 from uemu.mm.swap import SwapDevice
+from uemu.mm.vma import AddressSpace
 from uemu.step import Cpu, Op, Step
 
 if TYPE_CHECKING:
@@ -86,6 +87,7 @@ class Mechanism:
             self.pagevecs = LruPagevecs(self, hooks.pagevec_size)
         self._zero_page: Page | None = None
         self._next_mm: MmId = 0
+        self._next_object = 0
 
     # Address spaces -----------------------------------------------------------
 
@@ -106,6 +108,11 @@ class Mechanism:
         del self.mms[mm.id]
         self.mmu.mm_gone(mm.id)
         self.publish(MmGone, mm.id)
+
+    def new_object(self, nr_pages: int) -> AddressSpace:
+        """Begin an object of shared memory; an area that maps it keeps it."""
+        self._next_object += 1
+        return AddressSpace(self._next_object, nr_pages)
 
     # Pages --------------------------------------------------------------------
 

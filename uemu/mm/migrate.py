@@ -28,6 +28,8 @@ def migrate_page(mech: Mechanism, cpu: Cpu, page: Page, near: int) -> Op[str]:
     yield Step("unmap_and_move", f"isolate and lock pfn {page.pfn}")
     if page.pfn not in mech.pages or page.reserved:
         return "it is gone"
+    if not page.anon:
+        return "it is shared memory"
     if not trylock_page(cpu, page):
         return "it is locked"
     mech.get_page(cpu, page)

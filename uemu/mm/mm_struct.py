@@ -111,6 +111,8 @@ class MmStruct:
         vma = self.find_vma(addr)
         if vma is not None and vma.vm_start < addr:
             upper = vma.copy()
+            if vma.vm_file is not None:
+                upper.vm_pgoff = vma.pgoff(addr)
             vma.vm_end = upper.vm_start = addr
             self.insert_vma(upper)
 

@@ -8,7 +8,7 @@ from uemu.errors import Fault
 from uemu.mm.mechanism import Mechanism
 from uemu.mm.mm_struct import MmStruct
 from uemu.mm.pte import Pte
-from uemu.mm.vma import Vm, vm_flags_of
+from uemu.mm.vma import Vm, Vma, vm_flags_of
 from uemu.step import Cpu, Op
 
 
@@ -33,6 +33,13 @@ def mprotect(mech: Mechanism, cpu: Cpu, mm: MmStruct, start: int, end: int, prot
             mm.page_table_lock.enter(cpu)
             pte = cpu.read(mm.pte(base))
             if isinstance(pte, Pte):
-                mech.set_pte_at(cpu, mm, base, mech.hooks.pte_modify(cpu, vma, pte))
+                mech.set_pte_at(cpu, mm, base, _pte_modify(mech, cpu, vma, pte))
     yield from mech.flush_tlb_range(cpu, mm, start, end)
     lock.up_write(cpu)
+
+
+def _pte_modify(mech: Mechanism, cpu: Cpu, vma: Vma, pte: Pte) -> Pte:
+    """Only of a shared mapping vm_page_prot has the write bit."""
+    if vma.vm_file is not None:
+        return pte._replace(write=vma.writable(), user=vma.vm_flags & Vm.READ != 0)
+    return mech.hooks.pte_modify(cpu, vma, pte)

@@ -15,6 +15,7 @@ from uemu.mm.mm_struct import MmStruct
 from uemu.mm.page import Page
 from uemu.mm.pagevec import lru_add_drain
 from uemu.mm.pte import Pte, SwapEntry
+from uemu.mm.shmem import remove_vma
 from uemu.mm.swap import free_swap_and_cache, free_swap_cache
 from uemu.step import Cpu, Op, Step
 
@@ -53,7 +54,7 @@ def munmap(mech: Mechanism, cpu: Cpu, mm: MmStruct, start: int, end: int) -> Op[
     yield from lock.write(cpu, "do_munmap", f"{mech.hooks.lock_name} for writing")
     for vma in mm.vmas_in(start, end):
         yield from zap_page_range(mech, cpu, mm, vma.vm_start, vma.vm_end)
-        mm.remove_vma(vma)
+        remove_vma(mech, cpu, mm, vma)
     lock.up_write(cpu)
 
 
@@ -81,5 +82,5 @@ def exit_mmap(mech: Mechanism, cpu: Cpu, mm: MmStruct) -> Op[None]:
     yield Step("exit_mmap", "nobody runs in it any more")
     for vma in list(mm.vmas):
         yield from zap_page_range(mech, cpu, mm, vma.vm_start, vma.vm_end)
-        mm.remove_vma(vma)
+        remove_vma(mech, cpu, mm, vma)
     mech.mm_free(mm)

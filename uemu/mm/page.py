@@ -7,10 +7,10 @@ whether it was the last, and who takes one for granted that the page is there.
 What there is to see does not depend on the order either, as long as a PTE maps
 the page:
 
-    refcount = mapcount + the swap cache + what devices hold + what CPUs have in hand
-               + what LRU pagevecs hold (`uemu.mm.pagevec`)
+    refcount = mapcount + the swap cache + the object of shared memory + what devices hold
+               + what CPUs have in hand + what LRU pagevecs hold (`uemu.mm.pagevec`)
 
-and none of the six is ever negative. So `Mechanism.put_page` looks at the
+and none of the seven is ever negative. So `Mechanism.put_page` looks at the
 mapcount first. Where it is not 0, neither will the refcount be, whoever comes
 before or after, and the put only counts; to change that somebody has to write
 the mapcount, which conflicts with the look. Where it is 0, the put looks at the
@@ -33,6 +33,7 @@ from uemu.step import Cell, Cpu, Op, Step
 
 if TYPE_CHECKING:
     from uemu.mm.swap import SwapSlot
+    from uemu.mm.vma import AddressSpace
 
 
 class Page:
@@ -43,20 +44,32 @@ class Page:
         refcount: references of every kind: a PTE and a get add 1, a pin adds
             GUP_PIN_COUNTING_BIAS. The frame is freed when it falls to 0.
         mapcount: PTEs that map the frame (the kernel's _mapcount plus 1).
-        anon: anonymous memory; fixed before the page is first mapped.
+        anon: private anonymous memory; fixed before the page is first mapped.
+        mapping: the object of shared memory that has it, and one reference of it.
         reserved: the zero page: neither counted, mapped-counted nor freed.
         swap: the slot whose copy it is, or None: PG_swapcache and its entry.
     Invariants:
         check_refs  refcount covers mapcount and what devices hold.
     """
 
-    __slots__ = ("_flags", "_words", "anon", "mapcount", "pfn", "refcount", "reserved", "swap")
+    __slots__ = (
+        "_flags",
+        "_words",
+        "anon",
+        "mapcount",
+        "mapping",
+        "pfn",
+        "refcount",
+        "reserved",
+        "swap",
+    )
 
     def __init__(self, pfn: int, *, reserved: bool = False) -> None:
         self.pfn = pfn
         self.refcount: Cell[int] = Cell(("refcount", pfn), 1)
         self.mapcount: Cell[int] = Cell(("mapcount", pfn), 0)
         self.anon = not reserved
+        self.mapping: AddressSpace | None = None
         self.reserved = reserved
         self.swap: Cell[SwapSlot | None] = Cell(("PG_swapcache", pfn), None)
         self._flags: dict[str, Cell[bool]] = {}

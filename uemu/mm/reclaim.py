@@ -36,6 +36,8 @@ def shrink_page(mech: Mechanism, cpu: Cpu, page: Page) -> Op[str]:
     yield Step("shrink_page_list", f"isolate and lock pfn {page.pfn}", locked=True)
     if page.pfn not in mech.pages or page.reserved:
         return "it is gone"
+    if not page.anon:
+        return "it is shared memory"
     if not trylock_page(cpu, page):
         return "it is locked"
     mech.get_page(cpu, page)

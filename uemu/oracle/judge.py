@@ -30,6 +30,7 @@ from uemu.events import (
     PageFreed,
     PteSet,
     Seen,
+    SharedPageAdded,
     Stored,
     SwappedOut,
     Unmapped,
@@ -62,11 +63,14 @@ class Oracle:
         self._taken: dict[int, set[tuple[MmId, int]]] = {}
         # pfn to whom a device last wrote it for.
         self._written: dict[int, MmId] = {}
+        # What is there for all to see: no process parts from another over it.
+        self._shared: set[int] = set()
         events.watch(MmCreated, self._mm_created)
         events.watch(MmGone, self._mm_gone)
         events.watch(Forked, self._forked)
         events.subscribe(PteSet, self._pte_set)
         events.subscribe(PageCopied, self._page_copied)
+        events.watch(SharedPageAdded, lambda e: self._shared.add(e.pfn))
         events.watch(PageFreed, self._page_freed)
         events.watch(ForkCopyBegan, lambda e: self._copies.began(e.src, e.dst, e.data))
         events.watch(ForkCopyEnded, self._fork_copied)
@@ -139,6 +143,7 @@ class Oracle:
     def _page_freed(self, event: PageFreed) -> None:
         self._taken.pop(event.pfn, None)
         self._written.pop(event.pfn, None)
+        self._shared.discard(event.pfn)
         for io in self._by_pfn.get(event.pfn, ()):
             text = f"pfn {event.pfn} was freed while a device holds it"
             self._violate("pinned-page-freed", io, io.mm, io.buffers[0].held.addr, 0, text)
@@ -209,7 +214,7 @@ class Oracle:
         self._copies.stored(pfn, addr % PAGE_SIZE, data)
         if self._taken and (mm, addr & PAGE_MASK) in self._taken.get(pfn, ()):
             self._stored_too_late(mm, addr, pfn, len(data))
-        else:
+        elif pfn not in self._shared:
             self._stores.stored(mm, addr, data)
         if not self._by_pfn:
             return
@@ -220,7 +225,7 @@ class Oracle:
                 if buffer.held.pfn != pfn:
                     continue
                 for at in range(offset, offset + len(data)):
-                    if mm == io.mm:
+                    if mm == io.mm or pfn in self._shared:
                         buffer.foreign.pop(at, None)
                     else:
                         buffer.foreign[at] = mm
@@ -295,7 +300,7 @@ class Oracle:
             if mm == io.mm:
                 # Wherever the holder maps it now: mremap may have moved it.
                 self._stores.overwritten(mm, base + offset, len(data))
-            else:
+            elif pfn not in self._shared:
                 where = base + offset
                 text = (f"{self._names[mm]} sees what the device wrote for"
                         f" {self._names[io.mm]}")  # fmt: skip

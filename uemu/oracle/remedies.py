@@ -66,6 +66,7 @@ SHARED: Final = Remedy(
     "let the buffer be shared memory: fork never write-protects it, and a child that has it sees"
     " it as it is.",
     "open(2), on O_DIRECT; A. Arcangeli, 2009-03-11 18:37",
+    "map-shared",
 )
 PIN: Final = Remedy(
     "FOLL_PIN",

@@ -59,7 +59,7 @@ class Hildenbrand2021Model2(Hildenbrand2021Model1):
 
         A page with an elevated count that is mapped read-only may be anybody's.
         """
-        if page.reserved or cpu.read(page.anon_exclusive):
+        if not page.anon or cpu.read(page.anon_exclusive):
             return
         if pte.write or page_count(cpu, page) == 1 + nr_refs(foll):
             self.set_anon_exclusive(cpu, page, True)

@@ -91,13 +91,13 @@ class Linux5_19(Hildenbrand2021Model1):
 
     def must_unshare(self, cpu: Cpu, pte: Pte, page: Page, foll: Foll) -> bool:
         """Whether a read-only pin needs an exclusive page first. Linux: gup_must_unshare()."""
-        if Foll.WRITE in foll or Foll.PIN not in foll or page.reserved:
+        if Foll.WRITE in foll or Foll.PIN not in foll or not page.anon:
             return False
         return not cpu.read(page.anon_exclusive)
 
     def check_pinned(self, cpu: Cpu, page: Page) -> None:
         """A pinned anonymous page is exclusive. Linux: sanity_check_pinned_pages()."""
-        if not page.reserved and not cpu.read(page.anon_exclusive):
+        if page.anon and not cpu.read(page.anon_exclusive):
             raise InvariantError("not-exclusive", f"{page!r} is pinned and not exclusive")
 
     def fault_before_hold(self, cpu: Cpu, pte: Pte, page: Page, foll: Foll) -> NeedFault | None:

@@ -17,9 +17,10 @@ IoHandle = Any
 
 @dataclass(frozen=True, slots=True)
 class Mmap:
-    """Map ``length`` bytes of private anonymous memory; returns the address."""
+    """Map ``length`` bytes of anonymous memory, private or ``shared``; returns the address."""
 
     length: int
+    shared: bool = False
 
 
 @dataclass(frozen=True, slots=True)

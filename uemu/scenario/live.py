@@ -187,8 +187,8 @@ class _Actor:
         """Begin an action: a call that may have to wait, or at once what it returns."""
         user, begin, dma = self._user, self._user.begin, self._show.machine.dma
         match action:
-            case Mmap(length):
-                return begin.mmap(length)
+            case Mmap(length, shared):
+                return begin.mmap(length, shared=shared)
             case Store(addr, data):
                 return begin.store(addr, data)
             case Load(addr, length):

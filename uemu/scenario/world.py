@@ -208,8 +208,8 @@ class SteppedWorld:
         """The operation behind an action of a task."""
         kernel, cpu, mm = self.kernel, task.cpu, task.mm
         match action:
-            case Mmap(length):
-                return kernel.mmap(cpu, mm, length)
+            case Mmap(length, shared):
+                return kernel.mmap(cpu, mm, length, shared=shared)
             case Store(addr, data):
                 return kernel.user.store(cpu, mm, addr, data)
             case Load(addr, length):
