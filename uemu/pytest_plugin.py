@@ -289,6 +289,8 @@ def _tell(event: Any, machine: uemu.Machine) -> str:
             return f"{who(mm)}: page {base:#x}: {before} -> {now}"
         case ev.PageCopied(cpu, mm, base, src, dst, fn):
             return f"{cpu}: {fn}() copies pfn {src} to pfn {dst} for {who(mm)}"
+        case ev.SharedPageAdded(pfn):
+            return f"pfn {pfn} is shared memory"
         case ev.PageFreed(pfn):
             return f"pfn {pfn} is freed"
         case ev.Unmapped(cpu, _, start, end):

@@ -26,6 +26,7 @@ from uemu.events import (
     PageFreed,
     PteSet,
     Seen,
+    SharedPageAdded,
     Stored,
     SwappedOut,
     TlbFlushed,
@@ -57,6 +58,7 @@ LINES: list[tuple[Event, str]] = [
         ForkCopyEnded("t1", 1, 0x1000, 7, 8, b"I"),
         '[t1] fork_copy_ended(mm=1, base=0x1000, src=7, dst=8, data="I")',
     ),
+    (SharedPageAdded(7), "shared_page_added(pfn=7)"),
     (PageFreed(7), "page_freed(pfn=7)"),
     (
         SwappedOut("t1", 7, 3, b"D", b"I"),
