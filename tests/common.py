@@ -18,6 +18,7 @@ from uemu.mm.page import Page
 from uemu.mm.pte import Pte
 from uemu.oracle.judge import Oracle
 from uemu.policy.registry import make_policy
+from uemu.scenario.actions import HPAGE_NR
 from uemu.scenario.registry import find_scenario
 from uemu.scenario.script import Scenario, Script, Stage, map_and_fill
 from uemu.step import Cpu, Op, Step, run
@@ -113,10 +114,10 @@ class Process:
         """Load from memory."""
         return run(self.world.kernel.user.load(self.cpu, self.mm, addr, length))
 
-    def mmap(self, nr_pages: int = 1, *, shared: bool = False) -> int:
-        """Map anonymous memory, private or shared."""
+    def mmap(self, nr_pages: int = 1, *, shared: bool = False, huge: str = "") -> int:
+        """Map anonymous memory, private or shared; a huge page has 4 pages."""
         size = nr_pages * PAGE_SIZE
-        return run(self.world.kernel.mmap(self.cpu, self.mm, size, shared=shared))
+        return run(self.world.kernel.mmap(self.cpu, self.mm, size, shared=shared, huge=huge))
 
     def mprotect(self, addr: int, prot: int, nr_pages: int = 1) -> None:
         """Change the protection of pages."""
@@ -141,7 +142,7 @@ class Process:
 
     def pte(self, addr: int) -> Pte:
         """The entry for the page of ``addr``, which must be present."""
-        entry = self.mm.ptes[addr & ~(PAGE_SIZE - 1)].peek()
+        entry = self.mm.shows(addr & ~(PAGE_SIZE - 1))
         assert isinstance(entry, Pte)
         return entry
 
@@ -190,6 +191,7 @@ class TinyWorld:
             self.events,
             ipi_waits_for_gup_fast=ipi_waits_for_gup_fast,
             pagevecs=pagevecs,
+            hpage_nr=HPAGE_NR,
         )
         self.device = Cpu("device")
 

@@ -72,7 +72,10 @@ class PageCopied(NamedTuple):
 
 
 class ForkCopyBegan(NamedTuple):
-    """fork began to copy frame ``src``, which shows ``data``, to ``dst`` for a child ``mm``."""
+    """fork began to copy frame ``src``, which shows ``data``, to ``dst`` for a child ``mm``.
+
+    Of a huge page ``src`` and ``dst`` are the first frames, and ``data`` is of them all.
+    """
 
     cpu: str
     mm: MmId

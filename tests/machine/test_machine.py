@@ -449,3 +449,39 @@ def test_names_are_given_once() -> None:
         second = machine.spawn()
         second.exit()
         assert machine.spawn().name != second.name
+
+
+@pytest.mark.parametrize("hpage_nr", [4, 512])
+def test_a_huge_page_is_copied_whole(hpage_nr: int) -> None:
+    with uemu.Machine("linux-6.5", hpage_nr=hpage_nr) as machine:
+        parent = machine.spawn()
+        buf = parent.mmap(machine.hpage_size, huge="hugetlb")
+        last = buf + machine.hpage_size - 1
+        parent.store(last, b"I")
+        child = parent.fork()
+        assert machine.frame_of(child, last) == machine.frame_of(parent, last)
+        parent.store(buf, b"P")
+        assert machine.frame_of(child, last) != machine.frame_of(parent, last)
+        assert (parent.load(last, 1), child.load(last, 1), child.load(buf, 1)) == (
+            b"I",
+            b"I",
+            b"\0",
+        )
+        machine.check()
+
+
+def test_a_huge_mapping_is_of_whole_huge_pages() -> None:
+    with uemu.Machine() as machine:
+        parent = machine.spawn()
+        with pytest.raises(uemu.Fault):
+            parent.mmap(machine.hpage_size + uemu.PAGE_SIZE, huge="hugetlb")
+        with pytest.raises(ValueError, match="unknown huge 'big'"):
+            parent.mmap(machine.hpage_size, huge="big")
+        with pytest.raises(uemu.Fault, match="only private ones"):
+            parent.mmap(machine.hpage_size, shared=True, huge="hugetlb")
+
+
+@pytest.mark.parametrize("hpage_nr", [0, 2, 6])
+def test_a_huge_page_has_a_power_of_two_of_pages(hpage_nr: int) -> None:
+    with pytest.raises(ValueError, match="a huge page has"):
+        uemu.Machine(hpage_nr=hpage_nr)

@@ -17,7 +17,8 @@ from tests.common import (
 )
 from uemu.abi import GUP_PIN_COUNTING_BIAS, PAGE_SIZE, PROT_NONE, PROT_READ, Foll
 from uemu.errors import Fault, InvariantError
-from uemu.mm.gup import gup_grab, gup_release, hold_user_pages, lockless_pages_from_mm
+from uemu.mm.grab import gup_grab, gup_release
+from uemu.mm.gup import hold_user_pages, lockless_pages_from_mm
 from uemu.mm.hooks import GupCall
 from uemu.step import run
 

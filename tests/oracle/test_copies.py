@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from uemu.abi import PAGE_SIZE
 from uemu.oracle.copies import ForkCopies
 
 SRC, DST = 1, 2
@@ -53,3 +54,15 @@ def test_two_copies_at_once_are_apart() -> None:
     copies.stored(SRC, 0, b"a")
     assert copies.ended(DST, b"a...") == []
     assert copies.ended(DST + 1, b"....") == []
+
+
+def test_of_a_huge_page_the_frames_are_one() -> None:
+    """A store to one of them and a later one to another are two of its states."""
+    copies = ForkCopies()
+    copies.began(SRC, DST, bytes(2 * PAGE_SIZE))
+    copies.stored(SRC, 0, b"a")
+    copies.stored(SRC + 1, 0, b"b")
+    copies.stored(SRC + 2, 0, b"x")
+    torn = bytearray(2 * PAGE_SIZE)
+    torn[PAGE_SIZE] = ord("b")
+    assert copies.ended(DST, bytes(torn)) in ([0], [PAGE_SIZE])

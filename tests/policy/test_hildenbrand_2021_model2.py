@@ -8,7 +8,8 @@ from tests.common import one_page, two_mms
 from tests.policy.test_mutants import REGISTRATION_VS_FORK
 from uemu.abi import PROT_READ, PROT_WRITE, Foll
 from uemu.explore import explore
-from uemu.mm.gup import gup_release, lockless_pages_from_mm
+from uemu.mm.grab import gup_release
+from uemu.mm.gup import lockless_pages_from_mm
 from uemu.mm.hooks import PolicyHooks
 from uemu.mm.page import Page
 from uemu.mm.pte import Pte

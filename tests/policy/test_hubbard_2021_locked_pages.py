@@ -9,7 +9,8 @@ from tests.policy.locker import LockingWorld, lock_first_page
 from uemu.abi import GUP_PIN_COUNTING_BIAS, PAGE_SIZE, PROT_READ, PROT_WRITE, Foll
 from uemu.errors import InvariantError
 from uemu.explore import explore
-from uemu.mm.gup import gup_release, lockless_pages_from_mm
+from uemu.mm.grab import gup_release
+from uemu.mm.gup import lockless_pages_from_mm
 from uemu.mm.hooks import GupCall, PolicyHooks
 from uemu.mm.page import Page, trylock_page
 from uemu.policy.hubbard_2021_locked_pages import Hubbard2021LockedPages

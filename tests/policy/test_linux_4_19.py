@@ -7,7 +7,8 @@ import pytest
 from tests.common import TinyWorld, one_page, two_mms
 from uemu.abi import MADV_WIPEONFORK, PROT_READ, Foll
 from uemu.events import PageCopied
-from uemu.mm.gup import gup_release, hold_user_pages
+from uemu.mm.grab import gup_release
+from uemu.mm.gup import hold_user_pages
 from uemu.mm.hooks import APIS, GupCall
 from uemu.policy.linux_2_6_29 import Linux2_6_29
 from uemu.policy.linux_4_19 import Linux4_19

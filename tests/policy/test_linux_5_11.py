@@ -6,7 +6,8 @@ import pytest
 
 from tests.common import one_page, run_steps, two_mms
 from uemu.abi import PROT_READ, PROT_WRITE, Foll
-from uemu.mm.gup import gup_release, lockless_pages_from_mm
+from uemu.mm.grab import gup_release
+from uemu.mm.gup import lockless_pages_from_mm
 from uemu.mm.hooks import APIS
 from uemu.policy.linux_5_9 import Linux5_9
 from uemu.policy.linux_5_11 import WRITE_PROTECT_SEQ, Linux5_11

@@ -5,11 +5,14 @@ from __future__ import annotations
 import pytest
 
 from tests.common import one_page, two_mms
+from tests.mm.test_compound import huge_page
 from uemu.abi import PAGE_SIZE, PROT_READ, PROT_WRITE, Direction, Foll
 from uemu.errors import InvariantError
 from uemu.events import PageCopied
-from uemu.mm.gup import gup_release, lockless_pages_from_mm
+from uemu.mm.grab import gup_release
+from uemu.mm.gup import lockless_pages_from_mm
 from uemu.policy.registry import make_policy
+from uemu.scenario.actions import HPAGE_NR
 from uemu.step import run
 
 POLICY = "linux-5.19"
@@ -167,4 +170,43 @@ def test_gup_fast_gives_its_pins_back_when_fork_ran_meanwhile() -> None:
     transfer = run(submit)
     assert [segment.pfn for segment in transfer.segments] == [held.pfn]
     assert held.refcount.peek() == 1 + 1024
+    world.kernel.check(at_rest=True)
+
+
+def test_fork_copies_a_pinned_page_of_hugetlb_and_shares_one_that_is_only_held() -> None:
+    world, parent, buf = huge_page(POLICY)
+    other = parent.mmap(HPAGE_NR, huge="hugetlb")
+    parent.store(other, b"I")
+    parent.register(buf + PAGE_SIZE)
+    parent.read_disk(other)
+    child = parent.fork()
+    assert child.page(buf) is not parent.page(buf)
+    assert child.page(other) is parent.page(other)
+    assert child.load(buf + 3 * PAGE_SIZE) == b"I"
+    assert [page.anon_exclusive.peek() for page in (parent.page(buf), child.page(buf))] == [1, 1]
+    assert not child.page(other).anon_exclusive.peek()
+    assert (parent.pte(buf).write, child.pte(buf).write, child.pte(other).write) == (1, 1, 0)
+    world.kernel.check(at_rest=True)
+
+
+def test_a_read_only_pin_of_shared_hugetlb_unshares_it() -> None:
+    world, parent, buf = huge_page(POLICY)
+    child = parent.fork()
+    held = parent.register(buf, writable=False, api="vfio")
+    assert parent.page(buf) is not child.page(buf)
+    assert not parent.pte(buf).write
+    parent.store(buf, b"P")
+    assert world.device_reads(held) == b"P"
+    world.release(held)
+    world.kernel.check(at_rest=True)
+
+
+def test_hugetlb_asks_the_mapcount_whoever_holds_the_page() -> None:
+    """Unlike a small page, for which page_count is 2."""
+    world, parent, buf = huge_page(POLICY)
+    read, pfn = parent.read_disk(buf), parent.page(buf).pfn
+    parent.fork().exit()
+    parent.store(buf, b"P")
+    assert parent.page(buf).pfn == pfn
+    world.complete(read)
     world.kernel.check(at_rest=True)

@@ -98,10 +98,10 @@ class Reuses(Watch):
 
     def _is_mapped_by_other(self, mm: MmId, pfn: int) -> bool:
         entries = (
-            cell.peek()
+            pte
             for other in self.world.kernel.mech.mms.values()
             if other.id != mm
-            for cell in other.ptes.values()
+            for _, pte in other.entries()
         )
         return any(isinstance(pte, Pte) and pte.pfn == pfn for pte in entries)
 

@@ -13,7 +13,8 @@ from uemu.errors import Fault, InvariantError, ProcessDied
 from uemu.events import DeviceRead, DeviceWrote, EventBus, Held, IoChecked, IoStarted, Moved
 from uemu.kernel.cpus import CpuPort
 from uemu.kernel.touch import brief, touch_buffer
-from uemu.mm.gup import hold_user_pages, nr_refs, release_user_page
+from uemu.mm.grab import nr_refs
+from uemu.mm.gup import hold_user_pages, release_user_page
 from uemu.mm.hooks import APIS, GupCall
 from uemu.mm.lock_hooks import IoRequest
 from uemu.mm.mechanism import Mechanism
@@ -156,7 +157,7 @@ class IoPaths:
     def _announce(self, cpu: Cpu, io: Io, *, from_device: bool, to_device: bool) -> None:
         holder = _holder(io)
         for page in holder.pages:
-            self._mech.note_in_hand(cpu, page, -nr_refs(holder.call.foll))
+            self._mech.note_in_hand(cpu, page, -nr_refs(page, holder.call.foll))
         for segment in io.segments:
             cpu.touch(("rmap", segment.pfn), write=False)
             self._mech.touch_frame(cpu, segment.pfn, segment.offset, segment.length, write=False)
@@ -229,7 +230,7 @@ class IoPaths:
             base = held.addr & PAGE_MASK
             pte = None
             if not holder.mm.gone:
-                pte = cpu.read(holder.mm.pte(base))
+                pte = holder.mm.walk(cpu, base)
             if isinstance(pte, Pte):
                 self._mech.touch_frame(cpu, pte.pfn, held.offset, held.length, write=False)
                 pfn, data = self._cpus.look(holder.mm, held.addr, pte, held.length)
@@ -274,7 +275,7 @@ class IoPaths:
         self.dma.end(io)
         self._mech.hooks.io_pages_done(cpu, holder.request, holder.pages)
         for page in holder.pages:
-            self._mech.note_in_hand(cpu, page, nr_refs(holder.call.foll))
+            self._mech.note_in_hand(cpu, page, nr_refs(page, holder.call.foll))
             if _writes(io):
                 set_page_dirty(cpu, page)
             release_user_page(self._mech, cpu, page, holder.call.foll)
@@ -286,7 +287,7 @@ class IoPaths:
         for io in self.dma.live.values():
             holder = _holder(io)
             for page in holder.pages:
-                held[page.pfn] += nr_refs(holder.call.foll)
+                held[page.head.pfn] += nr_refs(page, holder.call.foll)
         return held
 
     def in_use(self, mm: MmStruct) -> tuple[set[int], set[int]]:

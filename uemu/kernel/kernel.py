@@ -37,7 +37,7 @@ from uemu.mm.hooks import PolicyHooks
 from uemu.mm.ksm import Place, merge_pages
 from uemu.mm.mechanism import Mechanism
 from uemu.mm.migrate import migrate_page
-from uemu.mm.mm_struct import MMAP_END, MmStruct
+from uemu.mm.mm_struct import HPAGE_NR, MMAP_END, MmStruct
 from uemu.mm.mmu import MmuPort
 from uemu.mm.mprotect import mprotect
 from uemu.mm.mremap import mremap
@@ -55,6 +55,10 @@ FORK_ADVICE: Final = {
     MADV_KEEPONFORK: (0, Vm.WIPEONFORK),
 }
 """What madvise(2) says of forks to come: the flags of a VMA it sets, and those it takes away."""
+
+
+HUGE: Final = {"": 0, "hugetlb": Vm.HUGETLB}
+"""What mmap may be asked for in the way of huge pages: the flag of the VMA."""
 
 
 class Kernel:
@@ -81,6 +85,7 @@ class Kernel:
         cpus: CpuPort | None = None,
         ipi_waits_for_gup_fast: bool = True,
         pagevecs: bool = False,
+        hpage_nr: int = HPAGE_NR,
     ) -> None:
         self.hooks = hooks
         self.frames = frames
@@ -93,6 +98,7 @@ class Kernel:
             events,
             ipi_waits_for_gup_fast=ipi_waits_for_gup_fast,
             pagevecs=pagevecs,
+            hpage_nr=hpage_nr,
         )
         hooks.mech = self.mech
         cpus = cpus or SimulatedCpus(frames, mmu)
@@ -121,6 +127,7 @@ class Kernel:
         prot: int = PROT_READ | PROT_WRITE,
         *,
         shared: bool = False,
+        huge: str = "",
     ) -> Op[int]:
         """Map ``length`` bytes of anonymous memory; return its address.
 
@@ -128,19 +135,29 @@ class Kernel:
 
         Args:
             shared: MAP_SHARED: children see the same memory.
+            huge: "hugetlb": in pages of hugetlb, as MAP_HUGETLB asks for.
 
         Raises:
-            Fault: EINVAL, the length is not positive; ENOMEM, there is no room.
+            Fault: EINVAL, the length is not positive, or with ``huge`` no multiple of
+                the size of a huge page, or ``shared``, too; ENOMEM, there is no room.
+            ValueError: no such ``huge``.
         """
+        if huge not in HUGE:
+            raise ValueError(f"unknown huge {huge!r}; known: {', '.join(filter(None, HUGE))}")
         yield from mm.mmap_lock.write_once(cpu, "mmap", "a new VMA")
         if length <= 0:
             raise Fault(errno.EINVAL, 0, f"mmap of {length} bytes")
+        if huge and shared:
+            raise Fault(errno.EINVAL, 0, "a shared mapping of huge pages: only private ones are")
+        if huge and length % mm.hpage_size:
+            raise Fault(errno.EINVAL, 0, f"a huge mapping of {length} bytes: the length must be"
+                        f" a multiple of {mm.hpage_size}")  # fmt: skip
         size = (length + PAGE_SIZE - 1) & PAGE_MASK
-        addr = mm.next_addr
+        addr = mm.next_huge_addr() if huge else mm.next_addr
         if addr + size > MMAP_END:
             raise Fault(errno.ENOMEM, 0, f"mmap of {length} bytes")
         mm.next_addr = addr + size + PAGE_SIZE
-        vma = Vma(addr, addr + size, vm_flags_of(prot) | Vm.MAYWRITE)
+        vma = Vma(addr, addr + size, vm_flags_of(prot) | Vm.MAYWRITE | HUGE[huge])
         if shared:
             vma.vm_flags |= Vm.SHARED
             vma.vm_file = self.mech.new_object(size // PAGE_SIZE)
@@ -197,7 +214,13 @@ class Kernel:
             raise Fault(errno.ENOMEM, addr, "madvise of what is not mapped")
         if advice == MADV_WIPEONFORK and any(vma.vm_file for vma in mm.vmas_in(start, end)):
             raise Fault(errno.EINVAL, addr, "MADV_WIPEONFORK of shared memory")
+        if mm.cuts_hugetlb(start, end) or (is_new and self._has_hugetlb(mm, start, end)):
+            raise Fault(errno.EINVAL, addr, f"madvise {advice} of hugetlb")
         self.advised(mm, start, end, advice)
+
+    def _has_hugetlb(self, mm: MmStruct, start: int, end: int) -> bool:
+        """It is a file's, and not wiped. Linux: madvise_behavior, vma->vm_file."""
+        return any(v.is_hugetlb() for v in mm.vmas if start < v.vm_end and v.vm_start < end)
 
     def advised(self, mm: MmStruct, start: int, end: int, advice: int) -> None:
         """Note advice of FORK_ADVICE for ``[start, end)`` that has been granted. Atomic."""
@@ -220,10 +243,12 @@ class Kernel:
         """
         yield from lru_add_drain_all(self.mech, cpu)
         yield Step("migrate_pages", "take the page")
-        pte = cpu.read(mm.pte(addr & PAGE_MASK))
+        pte = mm.walk(cpu, addr & PAGE_MASK)
         if not isinstance(pte, Pte):
             return "nothing is mapped"
         page = self.mech.page_of(pte)
+        if page.hugetlb:
+            return "it is a page of hugetlb"
         if not is_lru(self.mech, cpu, page):
             return "it is not on the LRU list"
         return (yield from migrate_page(self.mech, cpu, page, addr & PAGE_MASK))
@@ -246,10 +271,12 @@ class Kernel:
         """
         yield Step("shrink_list", "take the page from the LRU list")
         lru_add_drain(self.mech, cpu)
-        pte = cpu.read(mm.pte(addr & PAGE_MASK))
+        pte = mm.walk(cpu, addr & PAGE_MASK)
         if not isinstance(pte, Pte):
             return "nothing is mapped"
         page = self.mech.page_of(pte)
+        if page.hugetlb:
+            return "it is a page of hugetlb"
         if not is_lru(self.mech, cpu, page):
             return "it is not on the LRU list"
         return (yield from shrink_page(self.mech, cpu, page))

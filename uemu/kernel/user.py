@@ -71,8 +71,7 @@ class UserMode:
         Precondition: nothing is under way.
         """
         for mm in list(self._mech.mms.values()):
-            for base, cell in mm.ptes.items():
-                pte = cell.peek()
+            for base, pte in mm.entries():
                 if isinstance(pte, Pte) and pte.user:
                     pfn, data = self._cpus.look(mm, base, pte, PAGE_SIZE)
                     self._emit(Seen(mm.id, base, pfn, data))

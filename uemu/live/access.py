@@ -104,7 +104,7 @@ class Accesses:
         mm, at = thread.process.mm, addr
         for base in page_range(addr, len(data)) if data else ():
             end = min(addr + len(data), base + PAGE_SIZE)
-            pte = mm.pte(base).peek()
+            pte = mm.shows(base)
             if isinstance(pte, Pte):
                 piece = data[at - addr : end - addr]
                 self._kernel.events.emit(kind(thread.cpu.name, mm.id, at, pte.pfn, piece))

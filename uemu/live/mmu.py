@@ -106,7 +106,7 @@ class LiveMmu:
         for _, start, length, *_ in calls:
             for base in range(start, start + length, PAGE_SIZE):
                 applied.placed[base] = UNKNOWN
-                applied.pending[base] = mm.ptes[base].peek() if base in mm.ptes else None
+                applied.pending[base] = mm.shows(base)
 
     def with_changes(self) -> list[MmId]:
         """The address spaces with something for `take_calls` that did not fail before."""

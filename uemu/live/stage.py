@@ -63,11 +63,20 @@ class Stage:
     # Mappings -------------------------------------------------------------------------
 
     def mmap(
-        self, thread: PuppetThread, length: int, prot: int, *, shared: bool = False
+        self,
+        thread: PuppetThread,
+        length: int,
+        prot: int,
+        *,
+        shared: bool = False,
+        huge: str = "",
     ) -> Op[int]:
-        """mmap(2): anonymous memory, framed from the first touch."""
-        mm = thread.process.mm
-        addr = yield from self.kernel.mmap(thread.cpu, mm, length, prot, shared=shared)
+        """mmap(2): anonymous memory, framed from the first touch.
+
+        Huge pages are so to the emulated kernel; the real one maps frames.
+        """
+        mm, kernel = thread.process.mm, self.kernel
+        addr = yield from kernel.mmap(thread.cpu, mm, length, prot, shared=shared, huge=huge)
         vma = mm.find_vma(addr)
         assert vma is not None
         size = vma.vm_end - addr

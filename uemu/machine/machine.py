@@ -8,7 +8,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import NamedTuple, TypeVar
 
-from uemu.abi import PAGE_MASK
+from uemu.abi import PAGE_MASK, PAGE_SIZE
 from uemu.errors import Blocked, HostError, InvariantError, OutOfFrames
 from uemu.events import Event, EventBus, MmId
 from uemu.host.doctor import ptrace_error
@@ -23,7 +23,7 @@ from uemu.live.tracer import Tracer
 from uemu.machine.dma import Dma
 from uemu.machine.process import Call, Caller, Process
 from uemu.mm.hooks import PolicyHooks
-from uemu.mm.mm_struct import MmStruct
+from uemu.mm.mm_struct import HPAGE_NR, MmStruct
 from uemu.mm.pte import Pte
 from uemu.oracle.judge import Oracle
 from uemu.oracle.violations import Violation
@@ -65,19 +65,24 @@ class Machine:
     Args:
         policy: ``NAME`` or ``NAME:VARIANT``, as `uemu policies` lists them, or
             one made by the caller, not used before.
+        hpage_nr: how many pages a huge page has.
 
     Raises:
-        ValueError: no such policy.
+        ValueError: no such policy, or a number of pages that is no power of two.
         HostError: this machine cannot trace processes.
 
     Attributes:
         policy: the policy's name.
         dma: the devices.
+        hpage_size: how big a huge page is, in bytes.
     """
 
-    def __init__(self, policy: str | PolicyHooks = NEWEST) -> None:
+    def __init__(self, policy: str | PolicyHooks = NEWEST, *, hpage_nr: int = HPAGE_NR) -> None:
         hooks = make_policy(policy) if isinstance(policy, str) else policy
         self.policy = policy if isinstance(policy, str) else policy.name
+        if hpage_nr < 4 or hpage_nr & (hpage_nr - 1):
+            raise ValueError(f"a huge page has 4 pages, 8, 16 ..., not {hpage_nr}")
+        self.hpage_size = hpage_nr * PAGE_SIZE
         self._events = EventBus()
         self._oracle = Oracle(self._events)
         refused = ptrace_error()
@@ -94,7 +99,7 @@ class Machine:
             frames.close()
             raise
         try:
-            self.stage = self.tracer.call(lambda: _build(hooks, frames, self._events))
+            self.stage = self.tracer.call(lambda: _build(hooks, frames, self._events, hpage_nr))
         except BaseException:
             self.tracer.close()
             frames.close()
@@ -139,11 +144,10 @@ class Machine:
     def entry_of(self, caller: Caller, addr: int) -> tuple[int, bool] | None:
         """The page table entry for ``addr``: (pfn, writable), or None."""
         self.check_own(caller)
-        ptes = caller._puppet.process.mm.ptes
+        mm = caller._puppet.process.mm
 
         def look() -> tuple[int, bool] | None:
-            cell = ptes.get(addr & PAGE_MASK)
-            pte = cell.peek() if cell is not None else None
+            pte = mm.shows(addr & PAGE_MASK)
             return (pte.pfn, pte.write) if isinstance(pte, Pte) else None
 
         return self.tracer.call(look)
@@ -323,9 +327,9 @@ class Machine:
         self.close()
 
 
-def _build(hooks: PolicyHooks, frames: MemfdFrames, events: EventBus) -> Stage:
+def _build(hooks: PolicyHooks, frames: MemfdFrames, events: EventBus, hpage_nr: int) -> Stage:
     mmu = LiveMmu(frames, FRAMES_FD)
-    return Stage(Kernel(hooks, frames, mmu, events), mmu, frames.fd)
+    return Stage(Kernel(hooks, frames, mmu, events, hpage_nr=hpage_nr), mmu, frames.fd)
 
 
 def _close(tracer: Tracer, stage: Stage, frames: MemfdFrames) -> None:

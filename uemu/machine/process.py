@@ -145,15 +145,24 @@ class Caller:
 
         return machine.tracer.call(run)
 
-    def mmap(self, length: int, prot: int = PROT_READ | PROT_WRITE, *, shared: bool = False) -> int:
+    def mmap(
+        self,
+        length: int,
+        prot: int = PROT_READ | PROT_WRITE,
+        *,
+        shared: bool = False,
+        huge: str = "",
+    ) -> int:
         """Map anonymous memory; return its address.
 
         Args:
             length: bytes, rounded up to whole pages.
             prot: PROT_* bits.
             shared: MAP_SHARED, the same memory in all children; else private.
+            huge: "hugetlb": in pages of hugetlb; the length must then be a multiple of
+                `Machine.hpage_size`, and ``shared`` is refused (EINVAL).
         """
-        return self.begin.mmap(length, prot, shared=shared).result()
+        return self.begin.mmap(length, prot, shared=shared, huge=huge).result()
 
     def mremap(self, addr: int, old_length: int, new_length: int) -> int:
         """mremap(2) with MREMAP_MAYMOVE; return the new address, always another one."""
@@ -211,12 +220,19 @@ class Begin:
         )
 
     def mmap(
-        self, length: int, prot: int = PROT_READ | PROT_WRITE, *, shared: bool = False
+        self,
+        length: int,
+        prot: int = PROT_READ | PROT_WRITE,
+        *,
+        shared: bool = False,
+        huge: str = "",
     ) -> Call[int]:
         """Begin an mmap(2)."""
         caller = self._caller
         return caller._start(
-            "mmap", lambda s: s.mmap(caller._puppet, length, prot, shared=shared), _same
+            "mmap",
+            lambda s: s.mmap(caller._puppet, length, prot, shared=shared, huge=huge),
+            _same,
         )
 
     def mremap(self, addr: int, old_length: int, new_length: int) -> Call[int]:

@@ -11,9 +11,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
+from uemu.abi import PAGE_SIZE
 from uemu.errors import InvariantError
 from uemu.mm.mechanism import Mechanism
 from uemu.mm.mm_struct import MmStruct
+from uemu.mm.page import Page
 from uemu.mm.pte import Pte, SwapEntry
 
 
@@ -26,21 +28,32 @@ def check_all(mech: Mechanism, holds: Mapping[int, int], *, at_rest: bool) -> No
     Raises:
         InvariantError: with the violation's name and the page.
     """
+    refs: Counter[int] = Counter()
     mapped: Counter[int] = Counter()
     named: Counter[int] = Counter()
     for mm in mech.mms.values():
+        for base, cell in mm.pmds.items():
+            if isinstance(pmd := cell.peek(), Pte):
+                check_pmd(mech, mm, base, pmd)
+                refs[pmd.pfn] += 1
+                mapped.update(page.pfn for page in mapped_by(mech, pmd))
         for base, cell in mm.ptes.items():
             pte = cell.peek()
             if isinstance(pte, Pte):
                 check_pte(mech, mm, base, pte)
+                refs[mech.pages[pte.pfn].head.pfn] += 1
                 mapped[pte.pfn] += 1
             elif isinstance(pte, SwapEntry):
                 named[pte.entry] += 1
     waiting = mech.pagevecs.refs() if mech.pagevecs is not None else Counter[int]()
     for pfn, page in mech.pages.items():
-        if not page.reserved:
+        if page.reserved:
+            continue
+        if page.head is page:
             held = holds.get(pfn, 0) + waiting[pfn]
-            check_refs(mech, pfn, mapped[pfn], held, at_rest=at_rest)
+            check_refs(mech, pfn, refs[pfn], held, at_rest=at_rest)
+        if at_rest and (page.head is page or not page.hugetlb):
+            check_mapcount(page, mapped[pfn])
     if mech.in_hand:
         check_in_hand(mech)
     check_swap(mech, named)
@@ -70,6 +83,23 @@ def check_pte(mech: Mechanism, mm: MmStruct, base: int, pte: Pte) -> None:
         raise InvariantError("refcount-leak", f"{mm} maps the zero page writable at {base:#x}")
 
 
+def check_pmd(mech: Mechanism, mm: MmStruct, base: int, pmd: Pte) -> None:
+    """A huge entry maps a whole compound page, and no other entry maps anything there."""
+    for i in range(pmd.nr):
+        check_pte(mech, mm, base + i * PAGE_SIZE, pmd.sub(i))
+    if mm.bases_in(base, base + mm.hpage_size):
+        raise InvariantError("refcount-leak", f"{mm} has entries under {pmd} at {base:#x}")
+    head = mech.pages[pmd.pfn]
+    if head.head is not head or head.nr != pmd.nr or pmd.nr != mm.hpage_nr:
+        raise InvariantError("refcount-leak", f"{mm} maps {head!r} at {base:#x} as {pmd}")
+
+
+def mapped_by(mech: Mechanism, pmd: Pte) -> list[Page]:
+    """The pages whose mapcount counts a huge entry: of hugetlb, the head's alone."""
+    head = mech.pages[pmd.pfn]
+    return [head] if head.hugetlb else mech.subpages(head)
+
+
 def check_in_hand(mech: Mechanism) -> None:
     """No CPU gives away references that it does not have."""
     for (cpu, pfn), n in mech.in_hand.items():
@@ -82,13 +112,19 @@ def check_in_hand(mech: Mechanism) -> None:
 def check_refs(mech: Mechanism, pfn: int, mapped: int, held: int, *, at_rest: bool) -> None:
     """refcount covers the PTEs, the swap cache, devices and pagevecs; at rest it is their sum."""
     page = mech.pages[pfn]
-    count, mapcount = page.refcount.peek(), page.mapcount.peek()
+    count = page.refcount.peek()
     expected = mapped + held + (page.swap.peek() is not None) + (page.mapping is not None)
     if count < expected or (at_rest and count != expected):
         raise InvariantError(
             "refcount-leak", f"{page!r} has {mapped} PTEs and {held} references of others"
         )
-    if at_rest and mapcount != mapped:
+    if page.pincount is not None and not 0 <= page.pincount.peek() <= count:
+        raise InvariantError("refcount-leak", f"{page!r} has {page.pincount.peek()} pins")
+
+
+def check_mapcount(page: Page, mapped: int) -> None:
+    """mapcount is the number of PTEs, and of huge ones of which it is a part."""
+    if page.mapcount.peek() != mapped:
         raise InvariantError("refcount-leak", f"{page!r} is mapped by {mapped} PTEs")
 
 

@@ -7,6 +7,7 @@ import errno
 from uemu.abi import PAGE_MASK, PAGE_SIZE
 from uemu.errors import Fault
 from uemu.events import FaultTaken
+from uemu.mm.hugetlb import hugetlb_fault
 from uemu.mm.mechanism import Mechanism
 from uemu.mm.migrate import migration_entry_wait
 from uemu.mm.mm_struct import MmStruct
@@ -61,6 +62,10 @@ def handle_mm_fault(
 
     Precondition: mmap_lock is held. Linux: mm/memory.c:handle_pte_fault.
     """
+    if vma.is_hugetlb():
+        huge = base - base % mm.hpage_size
+        yield from hugetlb_fault(mech, cpu, mm, vma, huge, write=write, unshare=unshare)
+        return
     pte = cpu.read(mm.pte(base))
     if pte is None and vma.vm_file is not None:
         yield from do_shared_fault(mech, cpu, mm, vma, vma.vm_file, base, write=write)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from uemu.errors import Fault, ProcessDied
 from uemu.events import Forked
+from uemu.mm.hugetlb import copy_hugetlb_page_range
 from uemu.mm.locks import SpinLock
 from uemu.mm.mechanism import Mechanism
 from uemu.mm.mm_struct import MmStruct
@@ -62,6 +63,9 @@ def _copy_vmas(mech: Mechanism, cpu: Cpu, src: MmStruct, dst: MmStruct) -> Op[No
         if vma.vm_flags & Vm.WIPEONFORK or vma.vm_file is not None:
             # The child finds shared pages by faults of its own, as since v2.6.14;
             # before, it got the entries here. Linux: vma_needs_copy().
+            continue
+        if vma.is_hugetlb():
+            yield from copy_hugetlb_page_range(mech, cpu, src, dst, vma)
             continue
         yield from mech.hooks.copy_page_range_begin(cpu, src)
         try:

@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import errno
 
-from uemu.abi import GUP_PIN_COUNTING_BIAS, Foll, page_range
+from uemu.abi import Foll, page_range
 from uemu.errors import Fault, InvariantError, ProcessDied
 from uemu.mm.fault import handle_mm_fault
+from uemu.mm.grab import gup_release
 from uemu.mm.hooks import GupCall, NeedFault
+from uemu.mm.hugetlb import hugetlb_fault
 from uemu.mm.mechanism import Mechanism
 from uemu.mm.mm_struct import MmStruct
 from uemu.mm.page import Page
+from uemu.mm.pte import Pte
 from uemu.mm.vma import Vm, Vma
 from uemu.step import Cpu, Op, Step
 
@@ -23,21 +26,6 @@ RETRIES = 1000
 """How often one page may be looked up in vain before gup is said to livelock."""
 
 _IRQS_OFF = Step("get_user_pages_fast", "interrupts off")
-
-
-def nr_refs(foll: Foll) -> int:
-    """What one hold adds to a page's refcount."""
-    return GUP_PIN_COUNTING_BIAS if Foll.PIN in foll else 1
-
-
-def gup_grab(mech: Mechanism, cpu: Cpu, page: Page, foll: Foll) -> None:
-    """Hold a page with a get or a pin. Linux: try_grab_page(). Atomic: call inside a step."""
-    mech.get_page(cpu, page, nr_refs(foll))
-
-
-def gup_release(mech: Mechanism, cpu: Cpu, page: Page, foll: Foll) -> None:
-    """Drop what `gup_grab` took. Linux: gup_put_folio()."""
-    mech.put_page(cpu, page, nr_refs(foll))
 
 
 def release_user_page(mech: Mechanism, cpu: Cpu, page: Page, foll: Foll) -> None:
@@ -86,27 +74,35 @@ def _get_user_pages(
         lock.down_read(cpu)
     mech.hooks.gup_mark_mm(cpu, mm, call.foll)
     try:
-        for base in bases[len(pages) :]:
-            pages.append((yield from _get_user_page(mech, cpu, mm, base, call.foll)))
+        while len(pages) < len(bases):
+            pages += yield from _get_user_page(mech, cpu, mm, bases[len(pages) :], call.foll)
     finally:
         if not call.locked:
             lock.up_read(cpu)
 
 
-def _get_user_page(mech: Mechanism, cpu: Cpu, mm: MmStruct, base: int, foll: Foll) -> Op[Page]:
-    """One turn of __get_user_pages: follow_page, faultin_page, again."""
+def _get_user_page(
+    mech: Mechanism, cpu: Cpu, mm: MmStruct, bases: list[int], foll: Foll
+) -> Op[list[Page]]:
+    """One turn of __get_user_pages: follow_page, faultin_page, again.
+
+    The first page of ``bases``, or as many as lie in one page of hugetlb.
+    """
+    base = bases[0]
     while True:
         vma = mm.find_vma(base)
-        if vma is None or not _gup_allowed(vma, foll):
+        if vma is None or not _gup_allowed(mech, vma, foll):
             raise Fault(errno.EFAULT, base, "get_user_pages")
         if not (yield from mech.hooks.gup_look_at_vma(cpu, mm, vma)):
             break
     if mech.hooks.should_force_cow_break(vma, foll):
         foll |= Foll.WRITE
+    if vma.is_hugetlb():
+        return (yield from follow_hugetlb_page(mech, cpu, mm, vma, bases, foll))
     for _ in range(RETRIES):
         found = yield from mech.hooks.follow_page_pte(cpu, mm, vma, base, foll)
         if isinstance(found, Page):
-            return found
+            return [found]
         write = found is NeedFault.WRITE
         yield from handle_mm_fault(
             mech, cpu, mm, vma, base, write=write, unshare=found is NeedFault.UNSHARE
@@ -118,9 +114,44 @@ def _get_user_page(mech: Mechanism, cpu: Cpu, mm: MmStruct, base: int, foll: Fol
     raise InvariantError("livelock", f"get_user_pages retried {RETRIES} times at {base:#x}")
 
 
-def _gup_allowed(vma: Vma, foll: Foll) -> bool:
+def follow_hugetlb_page(
+    mech: Mechanism, cpu: Cpu, mm: MmStruct, vma: Vma, bases: list[int], foll: Foll
+) -> Op[list[Page]]:
+    """Hold those of ``bases`` that lie in the huge page of the first.
+
+    Linux: mm/hugetlb.c:follow_hugetlb_page.
+    """
+    hooks, lock = mech.hooks, mm.page_table_lock
+    huge = bases[0] - bases[0] % mm.hpage_size
+    nr = sum(base < huge + mm.hpage_size for base in bases)
+    foll = hooks.hugetlb_foll(vma, foll)
+    write = Foll.WRITE in foll
+    for _ in range(RETRIES):
+        yield lock.step("follow_hugetlb_page", f"hold {nr} of its pages")
+        lock.enter(cpu)
+        pmd = cpu.read(mm.pmd(huge))
+        unshare = False
+        if isinstance(pmd, Pte):
+            page = mech.page_of(pmd)
+            unshare = not pmd.write and hooks.hugetlb_must_unshare(cpu, page, foll)
+            if not unshare and (pmd.write or not write):
+                pages = hooks.pages_of_pmd(mm, bases[0], pmd, nr)
+                hooks.hugetlb_held(cpu, page)
+                hooks.grab_huge(cpu, pages, foll)
+                return pages
+        elif not write and hooks.hugetlb_reads_zero_page:
+            pages = [mech.zero_page()] * nr
+            hooks.grab_huge(cpu, pages, foll)
+            return pages
+        yield from hugetlb_fault(mech, cpu, mm, vma, huge, write=write, unshare=unshare)
+    raise InvariantError("livelock", f"follow_hugetlb_page retried {RETRIES} times at {huge:#x}")
+
+
+def _gup_allowed(mech: Mechanism, vma: Vma, foll: Foll) -> bool:
     """Linux: mm/gup.c:check_vma_flags."""
     force = Foll.FORCE in foll and vma.is_cow_mapping()
+    if vma.is_hugetlb() and Foll.WRITE in foll and not mech.hooks.hugetlb_forced_writes:
+        force = False
     wanted = Vm.WRITE if Foll.WRITE in foll else Vm.READ
     return vma.vm_flags & wanted != 0 or force
 
@@ -140,11 +171,11 @@ def lockless_pages_from_mm(
     yield _IRQS_OFF
     cpu.put(cpu.irqs_off, True)
     pages: list[Page] = []
-    for base in bases:
-        page = yield from hooks.gup_fast_pte(cpu, mm, base, foll)
-        if page is None:
+    while len(pages) < len(bases):
+        found = yield from _gup_fast_range(mech, cpu, mm, bases[len(pages) :], foll)
+        if found is None:
             break
-        pages.append(page)
+        pages += found
     cpu.put(cpu.irqs_off, False)
     if not (yield from hooks.gup_fast_end(cpu, mm, foll, token)):
         for page in pages:
@@ -155,3 +186,19 @@ def lockless_pages_from_mm(
         for page in pages:
             hooks.check_pinned(cpu, page)
     return pages
+
+
+def _gup_fast_range(
+    mech: Mechanism, cpu: Cpu, mm: MmStruct, bases: list[int], foll: Foll
+) -> Op[list[Page] | None]:
+    """The first of ``bases``, or as many as a huge entry maps. Linux: mm/gup.c:gup_pmd_range."""
+    cell = mm.pmd_over(bases[0])
+    if cell is not None:
+        yield Step("gup_pmd_range", "huge ?")
+        pmd = cpu.read(cell)
+        if isinstance(pmd, Pte):
+            end = bases[0] - bases[0] % mm.hpage_size + mm.hpage_size
+            nr = sum(base < end for base in bases)
+            return (yield from mech.hooks.gup_huge_pmd(cpu, mm, bases[0], pmd, nr, foll))
+    page = yield from mech.hooks.gup_fast_pte(cpu, mm, bases[0], foll)
+    return None if page is None else [page]

@@ -26,7 +26,8 @@ from uemu.events import (
     TlbFlushed,
 )
 from uemu.mm.frames import FrameStore
-from uemu.mm.mm_struct import MmStruct
+from uemu.mm.locks import SpinLock
+from uemu.mm.mm_struct import HPAGE_NR, MmStruct
 from uemu.mm.mmu import MmuPort
 from uemu.mm.page import Page, page_mapcount
 from uemu.mm.pagevec import LruPagevecs, lru_cache_add
@@ -60,6 +61,8 @@ class Mechanism:
         ipi_waits_for_gup_fast: whether a TLB flush by IPI waits for CPUs that
             run with interrupts off, as on x86; elsewhere it may not.
         pagevecs: where fresh pages wait for the LRU; None: they do not wait.
+        hpage_nr: how many pages a huge page has.
+        hugetlb_mutex: serialises the faults on pages of hugetlb.
     """
 
     def __init__(
@@ -71,6 +74,7 @@ class Mechanism:
         *,
         ipi_waits_for_gup_fast: bool = True,
         pagevecs: bool = False,
+        hpage_nr: int = HPAGE_NR,
     ) -> None:
         self.hooks = hooks
         self.frames = frames
@@ -85,6 +89,8 @@ class Mechanism:
         self.pagevecs: LruPagevecs | None = None
         if pagevecs and hooks.pagevec_size:
             self.pagevecs = LruPagevecs(self, hooks.pagevec_size)
+        self.hpage_nr = hpage_nr
+        self.hugetlb_mutex = SpinLock(("hugetlb_instantiation_mutex",))
         self._zero_page: Page | None = None
         self._next_mm: MmId = 0
         self._next_object = 0
@@ -93,7 +99,7 @@ class Mechanism:
 
     def mm_alloc(self, name: str, parent: MmStruct | None = None) -> MmStruct:
         """Begin an address space; it maps nothing yet."""
-        mm = MmStruct(self._next_mm, name, self.hooks.mmap_lock_type)
+        mm = MmStruct(self._next_mm, name, self.hooks.mmap_lock_type, self.hpage_nr)
         self._next_mm += 1
         self.mms[mm.id] = mm
         if parent is not None:
@@ -122,14 +128,43 @@ class Mechanism:
         Raises:
             Fault: ENOMEM, `frame_limit` frames are in use.
         """
-        if self.frame_limit is not None:
-            cpu.touch(("frames",), write=True)
-            if len(self.pages) >= self.frame_limit:
-                raise Fault(errno.ENOMEM, near, f"{self.frame_limit} page frames are in use")
+        self._take_frames(cpu, near, 1)
         pfn = self.frames.alloc(near)
         page = self.pages[pfn] = Page(pfn)
         self.note_in_hand(cpu, page, 1)
         return page
+
+    def alloc_compound(self, cpu: Cpu, near: int, *, hugetlb: bool) -> Page:
+        """Take the frames of a huge page, with undefined contents and one reference: its head.
+
+        ``near``: the huge-aligned address it will be mapped at.
+        Linux: alloc_huge_page(), alloc_hugepage_vma().
+
+        Raises:
+            Fault: ENOMEM.
+        """
+        self._take_frames(cpu, near, self.hpage_nr)
+        pages = []
+        for i in range(self.hpage_nr):
+            pfn = self.frames.alloc(near + i * PAGE_SIZE)
+            page = self.pages[pfn] = Page(pfn)
+            pages.append(page)
+        head = pages[0]
+        head.prep_compound_page(pages[1:], hugetlb=hugetlb)
+        self.note_in_hand(cpu, head, 1)
+        return head
+
+    def _take_frames(self, cpu: Cpu, near: int, nr: int) -> None:
+        """See that there are so many left."""
+        if self.frame_limit is not None:
+            cpu.touch(("frames",), write=True)
+            if len(self.pages) + nr > self.frame_limit:
+                raise Fault(errno.ENOMEM, near, f"{self.frame_limit} page frames are in use")
+
+    def subpages(self, page: Page) -> list[Page]:
+        """All the pages of the compound page that ``page`` belongs to, itself if to none."""
+        first = page.head.pfn
+        return [self.pages[pfn] for pfn in range(first, first + page.nr)]
 
     def zero_page(self) -> Page:
         """The page of zeros that is mapped on a read of untouched memory. Linux: ZERO_PAGE(0)."""
@@ -146,7 +181,7 @@ class Mechanism:
     def note_in_hand(self, cpu: Cpu, page: Page, n: int) -> None:
         """Note that a CPU got ``n`` references, or gave them to a PTE or a device."""
         if cpu.recording and not page.reserved:
-            key = cpu.name, page.pfn
+            key = cpu.name, page.head.pfn
             left = self.in_hand.pop(key, 0) + n
             if left:
                 self.in_hand[key] = left
@@ -171,13 +206,15 @@ class Mechanism:
             left = cpu.add(page.refcount, -n)
         if page.reserved or left > 0:
             return
-        if left < 0 or page.mapcount.peek():
+        pages = self.subpages(page)
+        if left < 0 or any(each.mapcount.peek() for each in pages):
             raise InvariantError("refcount-leak", f"{page!r} lost a reference it did not have")
         if self.frame_limit is not None:
             cpu.touch(("frames",), write=True)
-        del self.pages[page.pfn]
-        self.frames.free(page.pfn)
-        self.publish(PageFreed, page.pfn)
+        for each in pages:
+            del self.pages[each.pfn]
+            self.frames.free(each.pfn)
+            self.publish(PageFreed, each.pfn)
 
     def touch_frame(self, cpu: Cpu, pfn: int, offset: int, length: int, *, write: bool) -> None:
         """Let an explorer know that bytes of a frame are accessed."""
@@ -250,6 +287,33 @@ class Mechanism:
         cpu.write(cell, pte)
         self._changed_pte(cpu, mm, base, old, pte)
 
+    def set_pmd_at(self, cpu: Cpu, mm: MmStruct, base: int, pmd: AnyPte) -> None:
+        """Write a huge entry. Linux: set_pmd_at(), set_huge_pte_at(). Atomic: inside a step."""
+        cell = mm.pmd(base)
+        old = cell.value
+        cpu.write(cell, pmd)
+        self._changed_pmd(cpu, mm, base, old, pmd)
+
+    def pmdp_set_wrprotect(self, cpu: Cpu, mm: MmStruct, base: int, pmd: Pte) -> None:
+        """Take _PAGE_RW from a huge entry, which leaves ``pmd``. Atomic: call inside a step.
+
+        Linux: pmdp_set_wrprotect(), huge_ptep_set_wrprotect().
+        """
+        old = cpu.rmw(mm.pmd(base), lambda _: pmd)
+        self._changed_pmd(cpu, mm, base, old, pmd)
+
+    def pmdp_get_and_clear(self, cpu: Cpu, mm: MmStruct, base: int) -> None:
+        """Clear a huge entry. Linux: huge_ptep_get_and_clear(). Atomic: call inside a step."""
+        old = cpu.rmw(mm.pmd(base), lambda _: None)
+        self._changed_pmd(cpu, mm, base, old, None)
+
+    def _changed_pmd(self, cpu: Cpu, mm: MmStruct, base: int, old: AnyPte, pmd: AnyPte) -> None:
+        """A huge entry is to the MMU, and to whoever listens, what its pages are."""
+        for i in range(mm.hpage_nr):
+            was = old.sub(i) if isinstance(old, Pte) else old
+            now = pmd.sub(i) if isinstance(pmd, Pte) else pmd
+            self._changed_pte(cpu, mm, base + i * PAGE_SIZE, was, now)
+
     def ptep_set_wrprotect(self, cpu: Cpu, mm: MmStruct, base: int, pte: Pte) -> None:
         """Take _PAGE_RW from an entry, which leaves ``pte``. Atomic: call inside a step.
 
@@ -291,6 +355,21 @@ class Mechanism:
             for base in range(start, end, PAGE_SIZE):
                 cpu.touch(("pte", mm.id, base), write=False)
         return mm.bases_in(start, end)
+
+    def huge_entries_in(self, cpu: Cpu, mm: MmStruct, start: int, end: int) -> Op[list[int]]:
+        """The addresses in ``[start, end)`` that have a huge entry; begin inside a step.
+
+        As `entries_in`; where nothing may be huge it looks at nothing.
+        """
+        size = mm.hpage_size
+        cells = [mm.pmds[base] for base in sorted(mm.pmds) if start <= base <= end - size]
+        if not cells:
+            return []
+        lock = mm.page_table_lock
+        if cpu.read(lock.held):
+            yield lock.step("pmd_trans_huge_lock", "an entry is being replaced")
+            lock.enter(cpu)
+        return [cell.name[2] for cell in cells if cpu.read(cell) is not None]
 
     def flush_tlb_range(self, cpu: Cpu, mm: MmStruct, start: int, end: int) -> Op[None]:
         """Make every CPU of ``mm`` forget its translations of ``[start, end)``.

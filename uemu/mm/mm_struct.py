@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import bisect
+from collections.abc import Iterator
 
 from uemu.abi import PAGE_SIZE
 from uemu.events import MmId
 from uemu.mm.locks import FairRwSem, RwSem, SpinLock
-from uemu.mm.pte import AnyPte
+from uemu.mm.pte import AnyPte, Pte
 from uemu.mm.vma import Vma
-from uemu.step import Cell
+from uemu.step import Cell, Cpu
 
 MMAP_BASE = 0x1000_0000_0000
 """Where the first mapping of an emulated process goes, in bytes."""
 
 MMAP_END = 0x7000_0000_0000
 """Where the last one ends; above it a real process has its stack."""
+
+
+HPAGE_NR = 512
+"""How many pages a huge entry maps on x86-64: 2 MiB."""
 
 
 class MmStruct:
@@ -28,6 +33,9 @@ class MmStruct:
         ptes: page-aligned address to the cell of its entry; an address that
             was never touched has no cell yet. page_table_lock, but gup-fast
             reads without it.
+        pmds: huge-aligned address to the cell of the entry there, in areas that may
+            have huge ones; one that is None leaves its block to ``ptes``.
+        hpage_nr: how many pages a huge entry maps.
         mmap_lock: mmap_sem before v5.8. Faults and gup read, the rest writes.
         page_table_lock: one for the whole mm.
         has_pinned: true once any page was pinned; never cleared again.
@@ -42,21 +50,29 @@ class MmStruct:
         "_sems",
         "gone",
         "has_pinned",
+        "hpage_nr",
+        "hpage_size",
         "id",
         "mmap_lock",
         "name",
         "next_addr",
         "page_table_lock",
+        "pmds",
         "ptes",
         "vmas",
     )
 
-    def __init__(self, id: MmId, name: str, rwsem: type[RwSem] = RwSem) -> None:
+    def __init__(
+        self, id: MmId, name: str, rwsem: type[RwSem] = RwSem, hpage_nr: int = HPAGE_NR
+    ) -> None:
         self.id = id
         self.name = name
         self.vmas: list[Vma] = []
         self._last_vma: Vma | None = None
         self.ptes: dict[int, Cell[AnyPte]] = {}
+        self.pmds: dict[int, Cell[AnyPte]] = {}
+        self.hpage_nr = hpage_nr
+        self.hpage_size = hpage_nr * PAGE_SIZE
         self.mmap_lock = rwsem(("mmap_lock", id))
         self.page_table_lock = SpinLock(("page_table_lock", id))
         self.has_pinned: Cell[bool] = Cell(("has_pinned", id), False)
@@ -71,6 +87,54 @@ class MmStruct:
         if cell is None:
             cell = self.ptes[base] = Cell(("pte", self.id, base), None)
         return cell
+
+    def next_huge_addr(self) -> int:
+        """Where the next mapping goes, if it may have huge entries."""
+        return -(-self.next_addr // self.hpage_size) * self.hpage_size
+
+    def pmd(self, base: int) -> Cell[AnyPte]:
+        """The cell of the huge entry for ``base`` (huge-aligned, bytes)."""
+        cell = self.pmds.get(base)
+        if cell is None:
+            cell = self.pmds[base] = Cell(("pmd", self.id, base), None)
+        return cell
+
+    def pmd_over(self, base: int) -> Cell[AnyPte] | None:
+        """The cell of the huge entry whose block has ``base``, if it may have one."""
+        return self.pmds.get(base - base % self.hpage_size) if self.pmds else None
+
+    def walk(self, cpu: Cpu, base: int) -> AnyPte:
+        """The entry that maps the page at ``base``, be it part of a huge one.
+
+        What an MMU does, and whoever does not care how a page is mapped.
+        """
+        cell = self.pmd_over(base)
+        if cell is not None:
+            pmd = cpu.read(cell)
+            if pmd is not None:
+                return self._part(pmd, base)
+        return cpu.read(self.pte(base))
+
+    def shows(self, base: int) -> AnyPte:
+        """What `walk` would find; for ``enabled`` conditions, checks, drawings."""
+        cell = self.pmd_over(base)
+        pmd = cell.peek() if cell is not None else None
+        if pmd is not None:
+            return self._part(pmd, base)
+        found = self.ptes.get(base)
+        return found.peek() if found is not None else None
+
+    def _part(self, pmd: AnyPte, base: int) -> AnyPte:
+        return pmd.sub(base % self.hpage_size // PAGE_SIZE) if isinstance(pmd, Pte) else pmd
+
+    def entries(self) -> Iterator[tuple[int, AnyPte]]:
+        """Each page that has an entry now, and the entry; a huge one page by page."""
+        for base, cell in self.pmds.items():
+            if isinstance(pmd := cell.peek(), Pte):
+                for i in range(pmd.nr):
+                    yield base + i * PAGE_SIZE, pmd.sub(i)
+        for base, cell in self.ptes.items():
+            yield base, cell.peek()
 
     def sem(self, name: str) -> FairRwSem:
         """An rwsem that one policy adds to every mm (``"directio_sem"``)."""
@@ -105,6 +169,11 @@ class MmStruct:
     def insert_vma(self, vma: Vma) -> None:
         """Add a VMA that overlaps no other."""
         bisect.insort(self.vmas, vma, key=lambda v: v.vm_start)
+        if vma.may_be_huge():
+            size = self.hpage_size
+            first = -(-vma.vm_start // size) * size
+            for base in range(first, vma.vm_end - size + 1, size):
+                self.pmd(base)
 
     def split_at(self, addr: int) -> None:
         """Make ``addr`` a boundary between VMAs. Linux: split_vma()."""
@@ -115,6 +184,16 @@ class MmStruct:
                 upper.vm_pgoff = vma.pgoff(addr)
             vma.vm_end = upper.vm_start = addr
             self.insert_vma(upper)
+
+    def cuts_hugetlb(self, start: int, end: int) -> bool:
+        """Whether ``[start, end)`` begins or ends within a huge page of hugetlb."""
+        if not self.pmds:
+            return False
+        for addr in (start, end):
+            vma = self.find_vma(addr)
+            if vma is not None and vma.is_hugetlb() and addr % self.hpage_size:
+                return True
+        return False
 
     def vmas_in(self, start: int, end: int) -> list[Vma]:
         """The VMAs that lie inside ``[start, end)`` once it is split at both ends."""

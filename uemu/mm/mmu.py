@@ -112,7 +112,7 @@ class SimulatedMmu:
         entry = cpu.read(cell)
         if entry is not None and (entry.write or not write):
             return entry.pfn
-        pte = cpu.read(mm.pte(base))
+        pte = mm.walk(cpu, base)
         if isinstance(pte, Pte) and pte.user and (pte.write or not write):
             # A flush that came first would not have met this translation.
             cpu.touch(("tlb", cpu.name, mm.id), write=False)

@@ -16,18 +16,28 @@ def mprotect(mech: Mechanism, cpu: Cpu, mm: MmStruct, start: int, end: int, prot
     """Set the protection of ``[start, end)`` to ``prot`` (PROT_*).
 
     Raises:
-        Fault: ENOMEM, part of the range is not mapped.
+        Fault: ENOMEM, part of the range is not mapped; EINVAL, it begins or ends within
+            a page of hugetlb.
     """
     lock = mm.mmap_lock
     yield from lock.write(cpu, mech.hooks.mprotect_fn, f"{mech.hooks.lock_name} for writing")
     if not mm.covers(start, end):
         lock.up_write(cpu)
         raise Fault(errno.ENOMEM, start, "mprotect of what is not mapped")
+    if mm.cuts_hugetlb(start, end):
+        lock.up_write(cpu)
+        raise Fault(errno.EINVAL, start, "mprotect of part of a huge page of hugetlb")
     for vma in mm.vmas_in(start, end):
         new_flags = (vma.vm_flags & ~(Vm.READ | Vm.WRITE)) | vm_flags_of(prot)
         if new_flags == vma.vm_flags:
             continue
         vma.vm_flags = new_flags
+        for base in (yield from mech.huge_entries_in(cpu, mm, vma.vm_start, vma.vm_end)):
+            yield mm.page_table_lock.step("change_huge_pmd", "new protection")
+            mm.page_table_lock.enter(cpu)
+            pmd = cpu.read(mm.pmd(base))
+            if isinstance(pmd, Pte):
+                mech.set_pmd_at(cpu, mm, base, mech.hooks.pte_modify(cpu, vma, pmd))
         for base in (yield from mech.entries_in(cpu, mm, vma.vm_start, vma.vm_end)):
             yield mm.page_table_lock.step("change_pte_range", "new protection")
             mm.page_table_lock.enter(cpu)

@@ -7,6 +7,7 @@ import errno
 from uemu.abi import PAGE_SIZE
 from uemu.errors import Fault
 from uemu.events import Moved
+from uemu.mm.compound import move_huge
 from uemu.mm.mechanism import Mechanism
 from uemu.mm.mm_struct import MMAP_END, MmStruct
 from uemu.step import Cpu, Op
@@ -23,7 +24,8 @@ def mremap(
     before it is set anew; here all are, at the end.
 
     Raises:
-        Fault: EFAULT, the range is not inside one VMA.
+        Fault: EFAULT, the range is not inside one VMA; EINVAL, of hugetlb that kernel
+            moves nothing, or not part of a page.
     """
     lock = mm.mmap_lock
     yield from lock.write(cpu, "mremap", f"{mech.hooks.lock_name} for writing")
@@ -31,7 +33,16 @@ def mremap(
     if vma is None or vma.vm_end < old_end:
         lock.up_write(cpu)
         raise Fault(errno.EFAULT, start, "mremap of what is not one mapping")
+    if vma.is_hugetlb() and (
+        not mech.hooks.hugetlb_moves
+        or mm.cuts_hugetlb(start, old_end)
+        or new_length % mm.hpage_size
+    ):
+        lock.up_write(cpu)
+        raise Fault(errno.EINVAL, start, "mremap of hugetlb")
     target = mm.next_addr
+    if vma.may_be_huge():
+        target = mm.next_huge_addr()
     if target + new_length > MMAP_END:
         lock.up_write(cpu)
         raise Fault(errno.ENOMEM, start, f"mremap to {new_length} bytes")
@@ -40,6 +51,8 @@ def mremap(
     new = old.copy()
     new.vm_start, new.vm_end = target, target + new_length
     mm.insert_vma(new)
+    for base in (yield from mech.huge_entries_in(cpu, mm, start, old_end)):
+        yield from move_huge(mech, cpu, mm, base, base - start + target, "move_huge_pmd")
     for base in (yield from mech.entries_in(cpu, mm, start, old_end)):
         yield mm.page_table_lock.step("move_ptes", "move the entry")
         mm.page_table_lock.enter(cpu)

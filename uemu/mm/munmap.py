@@ -10,6 +10,7 @@ import errno
 from uemu.abi import PAGE_SIZE
 from uemu.errors import Fault
 from uemu.events import Unmapped
+from uemu.mm.compound import zap_huge
 from uemu.mm.mechanism import Mechanism
 from uemu.mm.mm_struct import MmStruct
 from uemu.mm.page import Page
@@ -31,6 +32,8 @@ def zap_page_range(mech: Mechanism, cpu: Cpu, mm: MmStruct, start: int, end: int
     """
     lru_add_drain(mech, cpu)
     gathered: list[Page] = []
+    for base in (yield from mech.huge_entries_in(cpu, mm, start, end)):
+        yield from zap_huge(mech, cpu, mm, base, gathered, "zap_huge_pmd")
     for base in (yield from mech.entries_in(cpu, mm, start, end)):
         yield mm.page_table_lock.step("zap_pte_range", "clear the entry")
         mm.page_table_lock.enter(cpu)
@@ -49,9 +52,16 @@ def zap_page_range(mech: Mechanism, cpu: Cpu, mm: MmStruct, start: int, end: int
 
 
 def munmap(mech: Mechanism, cpu: Cpu, mm: MmStruct, start: int, end: int) -> Op[None]:
-    """Unmap ``[start, end)``; holes in it are no error, as in munmap(2)."""
+    """Unmap ``[start, end)``; holes in it are no error, as in munmap(2).
+
+    Raises:
+        Fault: EINVAL, it begins or ends within a page of hugetlb.
+    """
     lock = mm.mmap_lock
     yield from lock.write(cpu, "do_munmap", f"{mech.hooks.lock_name} for writing")
+    if mm.cuts_hugetlb(start, end):
+        lock.up_write(cpu)
+        raise Fault(errno.EINVAL, start, "munmap of part of a huge page of hugetlb")
     for vma in mm.vmas_in(start, end):
         yield from zap_page_range(mech, cpu, mm, vma.vm_start, vma.vm_end)
         remove_vma(mech, cpu, mm, vma)
@@ -62,7 +72,8 @@ def madvise_dontneed(mech: Mechanism, cpu: Cpu, mm: MmStruct, start: int, end: i
     """Drop the contents of ``[start, end)``, keep the mapping.
 
     Raises:
-        Fault: ENOMEM, part of the range is not mapped.
+        Fault: ENOMEM, part of the range is not mapped; EINVAL, of hugetlb that kernel
+            drops nothing, or not part of a page.
     """
     lock = mm.mmap_lock
     yield lock.read_step("madvise_dontneed", f"{mech.hooks.lock_name} for reading")
@@ -70,6 +81,10 @@ def madvise_dontneed(mech: Mechanism, cpu: Cpu, mm: MmStruct, start: int, end: i
     if not mm.covers(start, end):
         lock.up_read(cpu)
         raise Fault(errno.ENOMEM, start, "madvise of what is not mapped")
+    hugetlb = any(vma.is_hugetlb() for vma in mm.vmas if start < vma.vm_end and vma.vm_start < end)
+    if hugetlb and (mm.cuts_hugetlb(start, end) or not mech.hooks.hugetlb_dontneed):
+        lock.up_read(cpu)
+        raise Fault(errno.EINVAL, start, "MADV_DONTNEED of hugetlb")
     yield from zap_page_range(mech, cpu, mm, start, end)
     lock.up_read(cpu)
 

@@ -26,6 +26,7 @@ happens to run.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from uemu.abi import GUP_PIN_COUNTING_BIAS
@@ -36,8 +37,16 @@ if TYPE_CHECKING:
     from uemu.mm.vma import AddressSpace
 
 
+PER_SUBPAGE = frozenset({"PG_anon_exclusive"})
+"""The flags that each page of a compound page has for itself, where entries map them singly."""
+
+
 class Page:
     """One frame's record.
+
+    A compound page is one record per frame, a head and its tails: what they have
+    in common is the head's cells. A tail's count, flags and swap entry are these;
+    pages of hugetlb, which no entry maps singly, share the mapcount, too.
 
     Attributes:
         pfn: the frame's number.
@@ -48,6 +57,11 @@ class Page:
         mapping: the object of shared memory that has it, and one reference of it.
         reserved: the zero page: neither counted, mapped-counted nor freed.
         swap: the slot whose copy it is, or None: PG_swapcache and its entry.
+        head: of the compound page it belongs to: itself, if it is none or the first.
+        nr: how many frames its compound page has.
+        hugetlb: a page of the hugetlb pool.
+        pincount: of a compound page: its pins, which count 1 in refcount, too.
+            Linux: compound_pincount (v5.7).
     Invariants:
         check_refs  refcount covers mapcount and what devices hold.
     """
@@ -56,9 +70,13 @@ class Page:
         "_flags",
         "_words",
         "anon",
+        "head",
+        "hugetlb",
         "mapcount",
         "mapping",
+        "nr",
         "pfn",
+        "pincount",
         "refcount",
         "reserved",
         "swap",
@@ -72,8 +90,21 @@ class Page:
         self.mapping: AddressSpace | None = None
         self.reserved = reserved
         self.swap: Cell[SwapSlot | None] = Cell(("PG_swapcache", pfn), None)
+        self.head = self
+        self.nr = 1
+        self.hugetlb = False
+        self.pincount: Cell[int] | None = None
         self._flags: dict[str, Cell[bool]] = {}
         self._words: dict[str, Cell[int]] = {}
+
+    def prep_compound_page(self, tails: Sequence[Page], *, hugetlb: bool) -> None:
+        """Become the head of fresh pages, whose frames follow. Linux: prep_compound_page()."""
+        self.pincount = Cell(("compound_pincount", self.pfn), 0)
+        for page in (self, *tails):
+            page.head, page.nr, page.hugetlb = self, 1 + len(tails), hugetlb
+            page.refcount, page.swap, page.pincount = self.refcount, self.swap, self.pincount
+            if hugetlb:
+                page.mapcount = self.mapcount
 
     @property
     def locked(self) -> Cell[bool]:
@@ -102,6 +133,8 @@ class Page:
 
     def flag(self, name: str) -> Cell[bool]:
         """A page flag, clear in a fresh page; a policy may add its own (``"PG_gup"``)."""
+        if self.head is not self and (self.hugetlb or name not in PER_SUBPAGE):
+            return self.head.flag(name)
         cell = self._flags.get(name)
         if cell is None:
             cell = self._flags[name] = Cell((name, self.pfn), False)
@@ -109,6 +142,8 @@ class Page:
 
     def word(self, name: str) -> Cell[int]:
         """A word that one policy adds to every page, 0 in a fresh one (``"reader"``)."""
+        if self.head is not self:
+            return self.head.word(name)
         cell = self._words.get(name)
         if cell is None:
             cell = self._words[name] = Cell((name, self.pfn), 0)
@@ -141,10 +176,12 @@ def page_mapcount(cpu: Cpu, page: Page) -> int:
 
 
 def page_maybe_dma_pinned(cpu: Cpu, page: Page) -> bool:
-    """Whether the page may be pinned; a page with 1024 gets looks the same.
+    """Whether the page may be pinned; a page with 1024 gets looks the same, unless compound.
 
     Linux: include/linux/mm.h:page_maybe_dma_pinned() (v5.7).
     """
+    if page.pincount is not None:
+        return cpu.read(page.pincount) > 0
     return cpu.read(page.refcount) >= GUP_PIN_COUNTING_BIAS
 
 

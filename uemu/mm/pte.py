@@ -14,12 +14,14 @@ class Pte(NamedTuple):
         dirty: _PAGE_DIRTY as the kernel sets it; what a CPU sets by itself on
             a store to a writable page is not modelled.
         user: false for a page of a PROT_NONE mapping, _PAGE_PROTNONE.
+        nr: the pages it maps, from ``pfn`` on: several in a huge entry (a pmd).
     """
 
     pfn: int
     write: bool
     dirty: bool = False
     user: bool = True
+    nr: int = 1
 
     def wrprotect(self) -> Pte:
         """The same entry without _PAGE_RW."""
@@ -28,6 +30,10 @@ class Pte(NamedTuple):
     def mkwrite(self) -> Pte:
         """The same entry with _PAGE_RW."""
         return self._replace(write=True)
+
+    def sub(self, i: int) -> Pte:
+        """Page ``i`` of a huge entry, as an entry of its own."""
+        return Pte(self.pfn + i, self.write, self.dirty, self.user)
 
 
 class SwapEntry(NamedTuple):

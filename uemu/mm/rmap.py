@@ -14,8 +14,7 @@ def mappings_of(mech: Mechanism, cpu: Cpu, page: Page) -> list[tuple[MmStruct, i
     cpu.touch(("rmap", page.pfn), write=False)
     found = []
     for mm in mech.mms.values():
-        for base, cell in mm.ptes.items():
-            pte = cell.peek()
+        for base, pte in mm.entries():
             if isinstance(pte, Pte) and pte.pfn == page.pfn:
                 found.append((mm, base))
     return found

@@ -20,6 +20,8 @@ class Vm:
     SHARED: Final = 0x8
     MAYWRITE: Final = 0x20
     DONTCOPY: Final = 0x20000
+    HUGETLB: Final = 0x400000
+    HUGEPAGE: Final = 0x20000000
     WIPEONFORK: Final = 0x2000000
     DONTCOW: Final = 0x40000000
     """A proposal of 2009: see `uemu.policy.piggin_2009_vma`."""
@@ -90,6 +92,14 @@ class Vma:
     def is_cow_mapping(self) -> bool:
         """Private and possibly writable. Linux: is_cow_mapping()."""
         return self.vm_flags & (Vm.SHARED | Vm.MAYWRITE) == Vm.MAYWRITE
+
+    def is_hugetlb(self) -> bool:
+        """Whether it has pages of the hugetlb pool. Linux: is_vm_hugetlb_page()."""
+        return self.vm_flags & Vm.HUGETLB != 0
+
+    def may_be_huge(self) -> bool:
+        """Whether huge entries may map it."""
+        return self.vm_flags & (Vm.HUGETLB | Vm.HUGEPAGE) != 0
 
     def writable(self) -> bool:
         """Whether the mm may store here."""

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from uemu.abi import PAGE_SIZE
+
 
 @dataclass(slots=True)
 class _Copy:
     """A copy under way: every state its source had since it began.
 
     Attributes:
-        src: the frame copied.
+        src: the frame copied, of a huge page the first.
         states: its contents, the last one now.
         excepted: offsets that a device wrote.
     """
@@ -23,6 +25,11 @@ class _Copy:
     src: int
     states: list[bytearray]
     excepted: set[int] = field(default_factory=set)
+
+    def offset_of(self, pfn: int, offset: int) -> int | None:
+        """Where in what is copied a byte of a frame lies, if there."""
+        at = (pfn - self.src) * PAGE_SIZE + offset
+        return at if 0 <= at < len(self.states[0]) else None
 
 
 class ForkCopies:
@@ -38,16 +45,18 @@ class ForkCopies:
     def stored(self, pfn: int, offset: int, data: bytes) -> None:
         """A CPU stored into a frame."""
         for copy in self._under_way.values():
-            if copy.src == pfn:
+            at = copy.offset_of(pfn, offset)
+            if at is not None:
                 state = bytearray(copy.states[-1])
-                state[offset : offset + len(data)] = data
+                state[at : at + len(data)] = data
                 copy.states.append(state)
 
     def device_wrote(self, pfn: int, offset: int, length: int) -> None:
         """A device wrote into a frame."""
         for copy in self._under_way.values():
-            if copy.src == pfn:
-                copy.excepted.update(range(offset, offset + length))
+            at = copy.offset_of(pfn, offset)
+            if at is not None:
+                copy.excepted.update(range(at, at + length))
 
     def ended(self, dst: int, data: bytes) -> list[int]:
         """The copy is done: the offsets where it differs from its nearest state, if any."""

@@ -83,7 +83,7 @@ from typing import ClassVar
 from uemu.abi import PAGE_SIZE, Foll
 from uemu.errors import Fault, InvariantError
 from uemu.mm.fork import copy_unlocked
-from uemu.mm.gup import gup_grab, gup_release
+from uemu.mm.grab import gup_grab, gup_release
 from uemu.mm.hooks import NeedFault
 from uemu.mm.mm_struct import MmStruct
 from uemu.mm.page import Page, is_locked, page_count, page_mapcount

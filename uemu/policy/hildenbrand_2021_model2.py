@@ -31,7 +31,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from uemu.abi import Foll
-from uemu.mm.gup import nr_refs
+from uemu.mm.grab import nr_refs
 from uemu.mm.hooks import NeedFault
 from uemu.mm.mm_struct import MmStruct
 from uemu.mm.page import Page, page_count, page_mapcount
@@ -61,7 +61,7 @@ class Hildenbrand2021Model2(Hildenbrand2021Model1):
         """
         if not page.anon or cpu.read(page.anon_exclusive):
             return
-        if pte.write or page_count(cpu, page) == 1 + nr_refs(foll):
+        if pte.write or page_count(cpu, page) == 1 + nr_refs(page, foll):
             self.set_anon_exclusive(cpu, page, True)
 
     # mm/gup.c ----------------------------------------------------------------------------

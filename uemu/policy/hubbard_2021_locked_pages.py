@@ -29,7 +29,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from uemu.abi import Foll
-from uemu.mm.gup import gup_release
+from uemu.mm.grab import gup_release
 from uemu.mm.page import Page, is_locked
 from uemu.policy.linux_5_11 import Linux5_11
 from uemu.step import Cpu, Op, Step

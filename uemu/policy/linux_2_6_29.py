@@ -60,7 +60,7 @@ from typing import ClassVar
 from uemu.abi import Foll
 from uemu.mm.fault import wp_page_copy, wp_page_reuse
 from uemu.mm.fork import share_page
-from uemu.mm.gup import gup_grab
+from uemu.mm.grab import gup_grab
 from uemu.mm.hooks import NeedFault, PolicyHooks
 from uemu.mm.mm_struct import MmStruct
 from uemu.mm.page import Page, is_locked, lock_page, unlock_page

@@ -32,10 +32,10 @@ from __future__ import annotations
 from typing import ClassVar
 
 from uemu.abi import Foll
-from uemu.mm.gup import gup_grab, gup_release
+from uemu.mm.grab import gup_grab, gup_release
 from uemu.mm.hooks import NeedFault
 from uemu.mm.mm_struct import MmStruct
-from uemu.mm.page import Page, is_freed
+from uemu.mm.page import Page, is_freed, page_mapcount
 from uemu.mm.pte import Pte
 from uemu.mm.vma import Vma
 from uemu.policy.linux_2_6_29 import Linux2_6_29
@@ -58,6 +58,12 @@ class Linux4_19(Linux2_6_29):
     copy_fn = "wp_page_copy"
     mprotect_fn = "do_mprotect_pkey"
     try_grab_fn: ClassVar[str] = "page_cache_get_speculative"
+
+    hugetlb_reads_zero_page = False
+
+    def hugetlb_may_reuse(self, cpu: Cpu, page: Page) -> bool:
+        """Ask the mapcount. Since 0fe6e20b9c4c, 37a2140dc214. Linux: hugetlb_cow."""
+        return page_mapcount(cpu, page) == 1
 
     def foll_cow_broken(self, foll: Foll) -> Foll:
         """Since 19be0eaffa3a FOLL_WRITE stays, and FOLL_COW says that the copy is there."""
@@ -105,6 +111,30 @@ class Linux4_19(Linux2_6_29):
             return page
         gup_release(self.mech, cpu, page, foll)
         return None
+
+    def gup_huge_pmd(
+        self, cpu: Cpu, mm: MmStruct, base: int, pmd: Pte, nr: int, foll: Foll
+    ) -> Op[list[Page] | None]:
+        """Hold the pages and see that the entry did not move."""
+        if not pmd.user or (Foll.WRITE in foll and not pmd.write):
+            return None
+        pages, head = self.pages_of_pmd(mm, base, pmd, nr), self.mech.page_of(pmd)
+        yield Step(self.try_grab_fn, f"hold pfn {pages[0].pfn}, {nr} times")
+        if is_freed(cpu, head):
+            return None
+        self.grab_huge(cpu, pages, foll)
+        yield Step("gup_huge_pmd", "pmd_same ?")
+        huge = base - base % mm.hpage_size
+        if cpu.read(mm.pmd(huge)) == pmd and (yield from self.may_keep_huge(cpu, pmd, head, foll)):
+            return pages
+        for page in pages:
+            gup_release(self.mech, cpu, page, foll)
+        return None
+
+    def may_keep_huge(self, cpu: Cpu, pmd: Pte, page: Page, foll: Foll) -> Op[bool]:
+        """Whether gup-fast may keep the pages it holds of a compound page: here, always."""
+        return True
+        yield  # pragma: no cover
 
     def may_keep(self, cpu: Cpu, pte: Pte, page: Page, foll: Foll) -> Op[bool]:
         """Whether gup-fast may keep what it holds: here, always."""

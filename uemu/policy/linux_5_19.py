@@ -31,7 +31,9 @@ from __future__ import annotations
 
 from uemu.abi import Foll
 from uemu.errors import InvariantError
+from uemu.mm.compound import share_huge
 from uemu.mm.hooks import NeedFault
+from uemu.mm.hugetlb import copy_huge_pte_unlocked
 from uemu.mm.mm_struct import MmStruct
 from uemu.mm.page import Page, page_count, page_maybe_dma_pinned
 from uemu.mm.pagevec import is_lru, lru_add_drain
@@ -49,6 +51,8 @@ class Linux5_19(Hildenbrand2021Model1):
     try_grab_fn = "try_grab_folio"
     copy_looks = "exclusive and pinned ?"
     dup_fn = "page_try_dup_anon_rmap"
+    hugetlb_moves = True
+    hugetlb_dontneed = True
     summary = "PG_anon_exclusive decides reuse; read-only pins unshare; O_DIRECT is a get"
 
     def gup_mark_mm(self, cpu: Cpu, mm: MmStruct, foll: Foll) -> None:
@@ -69,6 +73,60 @@ class Linux5_19(Hildenbrand2021Model1):
     def fork_must_copy(self, cpu: Cpu, src: MmStruct, page: Page) -> bool:
         """A get is shared like any page. Linux: page_try_dup_anon_rmap()."""
         return self.page_needs_cow_for_dma(cpu, src, page)
+
+    # hugetlb: mm/hugetlb.c ----------------------------------------------------------------
+
+    def new_huge_page(self, cpu: Cpu, page: Page) -> None:
+        """It is exclusive. Linux: hugepage_add_new_anon_rmap()."""
+        self.set_anon_exclusive(cpu, page, True)
+
+    def copy_hugetlb_begin(self, cpu: Cpu, src: MmStruct) -> Op[None]:
+        """Since 623a1ddfeb23 ("mm/hugetlb: take src_mm->write_protect_seq ...")."""
+        return self.write_protect_begin(cpu, src, "copy_hugetlb_page_range")
+
+    def copy_hugetlb_end(self, cpu: Cpu, src: MmStruct) -> Op[None]:
+        """Whoever pins by gup-fast may do so again."""
+        return self.write_protect_end(cpu, src, "copy_hugetlb_page_range")
+
+    def copy_huge_pte(
+        self, cpu: Cpu, src: MmStruct, dst: MmStruct, vma: Vma, base: int
+    ) -> Op[None]:
+        """Copy what is exclusive and may be pinned, else clear the bit and share."""
+        lock = src.page_table_lock
+        yield lock.step("copy_hugetlb_page_range", self.copy_looks)
+        lock.enter(cpu)
+        while isinstance(pmd := cpu.read(src.pmd(base)), Pte):
+            page = self.mech.page_of(pmd)
+            exclusive = cpu.read(page.anon_exclusive)
+            if not exclusive or not self.page_needs_cow_for_dma(cpu, src, page):
+                yield from self.share_huge_pte(cpu, src, dst, base, pmd, exclusive=exclusive)
+                return
+            if (yield from copy_huge_pte_unlocked(self.mech, cpu, src, dst, base, pmd)):
+                return
+
+    def share_huge_pte(
+        self, cpu: Cpu, src: MmStruct, dst: MmStruct, base: int, pmd: Pte, *, exclusive: bool
+    ) -> Op[None]:
+        """The rest of it, in the step that looked at ``pmd`` and under the same lock."""
+        lock, pmd = src.page_table_lock, pmd.wrprotect()
+        lock.acquire(cpu)
+        if exclusive:
+            yield Step("page_try_dup_anon_rmap", "no longer exclusive")
+            self.set_anon_exclusive(cpu, self.mech.page_of(pmd), False)
+        yield Step("copy_hugetlb_page_range", "share read-only")
+        self.mech.pmdp_set_wrprotect(cpu, src, base, pmd)
+        share_huge(self.mech, cpu, dst, base, pmd)
+        lock.release(cpu)
+
+    def hugetlb_reused(self, cpu: Cpu, page: Page) -> None:
+        """What one entry maps is exclusive. Linux: hugetlb_cow, page_move_anon_rmap()."""
+        if not cpu.read(page.anon_exclusive):
+            self.set_anon_exclusive(cpu, page, True)
+
+    def hugetlb_must_unshare(self, cpu: Cpu, page: Page, foll: Foll) -> bool:
+        """As a small page. Linux: __follow_hugetlb_must_fault."""
+        pin = Foll.PIN in foll and Foll.WRITE not in foll
+        return pin and not cpu.read(page.anon_exclusive)
 
     # swap: mm/rmap.c, mm/memory.c ---------------------------------------------------------
 
@@ -113,6 +171,13 @@ class Linux5_19(Hildenbrand2021Model1):
         if isinstance(found, Page) and Foll.PIN in foll:
             self.check_pinned(cpu, found)
         return found
+
+    def may_keep_huge(self, cpu: Cpu, pmd: Pte, page: Page, foll: Foll) -> Op[bool]:
+        """The same of a huge entry. Linux: gup_huge_pmd."""
+        if pmd.write or Foll.WRITE in foll or Foll.PIN not in foll:
+            return True
+        yield Step("gup_must_unshare", "exclusive ?")
+        return cpu.read(page.anon_exclusive)
 
     def may_keep(self, cpu: Cpu, pte: Pte, page: Page, foll: Foll) -> Op[bool]:
         """Leave to the slow path what must be unshared. Linux: gup_must_unshare()."""

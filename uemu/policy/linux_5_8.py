@@ -80,6 +80,18 @@ class Linux5_8(Linux4_19):
             foll |= Foll.WRITE
         return (yield from super().follow_page_pte(cpu, mm, vma, base, foll))
 
+    def hugetlb_foll(self, vma: Vma, foll: Foll) -> Foll:
+        """As if to write, too. Linux: should_force_cow_break(), in __get_user_pages."""
+        return foll | Foll.WRITE if self.forces_cow_break and vma.is_cow_mapping() else foll
+
+    def gup_huge_pmd(
+        self, cpu: Cpu, mm: MmStruct, base: int, pmd: Pte, nr: int, foll: Foll
+    ) -> Op[list[Page] | None]:
+        """Take a writable entry only."""
+        if self.forces_cow_break and not pmd.write:
+            return None
+        return (yield from super().gup_huge_pmd(cpu, mm, base, pmd, nr, foll))
+
     def gup_fast_pte(self, cpu: Cpu, mm: MmStruct, base: int, foll: Foll) -> Op[Page | None]:
         """Take a writable entry only. Linux: internal_get_user_pages_fast."""
         if self.forces_cow_break:

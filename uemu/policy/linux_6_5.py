@@ -38,6 +38,8 @@ class Linux6_5(Linux5_19):
     year = 2023
     summary = "as linux-5.19, and O_DIRECT pins: a read in flight survives fork"
 
+    hugetlb_forced_writes = False
+
     def gup_kind(self, api: str, *, write: bool) -> GupCall:
         """O_DIRECT is FOLL_PIN, RDMA writes only what is writable, the rest as before."""
         if api == "rdma" and not write:

@@ -124,8 +124,7 @@ class Torvalds2009DirectedCow(Linux2_6_29):
         """The entries that name a page."""
         chain = []
         for mm in self.mech.mms.values():
-            for base, cell in mm.ptes.items():
-                pte = cell.peek()
+            for base, pte in mm.entries():
                 if isinstance(pte, Pte) and pte.pfn == page.pfn:
                     chain.append((mm, base))
         return chain

@@ -11,16 +11,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+HPAGE_NR = 4
+"""How many pages a huge page has in a scenario: no rule depends on the number."""
+
 IoHandle = Any
 """What DirectRead, DirectWrite and Register return: opaque to a script."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mmap:
-    """Map ``length`` bytes of anonymous memory, private or ``shared``; returns the address."""
+    """Map ``length`` bytes of anonymous memory, private or ``shared``; returns the address.
+
+    ``huge``: as `uemu.kernel.Kernel.mmap` has it; a huge page is of `HPAGE_NR` pages.
+    """
 
     length: int
     shared: bool = False
+    huge: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from uemu.machine import Call, Machine, Process, Thread
 from uemu.mm.hooks import PolicyHooks
 from uemu.oracle.violations import Violation
 from uemu.scenario.actions import (
+    HPAGE_NR,
     Action,
     ClearRefs,
     Complete,
@@ -57,7 +58,7 @@ def run_live(scenario: Scenario, policy: str | PolicyHooks) -> Verdict:
         HostError: this machine cannot.
         ValueError: the order names a thread too often, or leaves one unfinished.
     """
-    with Machine(policy) as machine:
+    with Machine(policy, hpage_nr=HPAGE_NR) as machine:
         show = _Show(scenario, machine)
         violations = show.run()
         return Verdict(tuple(violations), tuple(show.seen))
@@ -187,8 +188,8 @@ class _Actor:
         """Begin an action: a call that may have to wait, or at once what it returns."""
         user, begin, dma = self._user, self._user.begin, self._show.machine.dma
         match action:
-            case Mmap(length, shared):
-                return begin.mmap(length, shared=shared)
+            case Mmap(length, shared, huge):
+                return begin.mmap(length, shared=shared, huge=huge)
             case Store(addr, data):
                 return begin.store(addr, data)
             case Load(addr, length):

@@ -10,12 +10,18 @@ FLAG_LETTERS = {"PG_anon_exclusive": "e", "PG_gup": "g", "PG_dontcow": "d"}
 
 
 def counts_of(page: Page | None) -> str:
-    """``2+p/1e``: two references and a pin, one PTE, exclusive."""
+    """``2+p/1e``: two references and a pin, one PTE, exclusive; ``~``: it is its head's."""
     if page is None:
         return "-"
     if page.reserved:
         return "zero"
-    pins, rest = divmod(page.refcount.peek(), GUP_PIN_COUNTING_BIAS)
+    if page.hugetlb and page.head is not page:
+        return "~"
+    if page.pincount is not None:
+        pins = page.pincount.peek()
+        rest = page.refcount.peek() - pins
+    else:
+        pins, rest = divmod(page.refcount.peek(), GUP_PIN_COUNTING_BIAS)
     pinned = "" if pins == 0 else "+p" if pins == 1 else f"+{pins}p"
     flags = "".join(FLAG_LETTERS.get(flag, "") for flag in page.flags_set())
     return f"{rest}{pinned}/{page.mapcount.peek()}{flags}"

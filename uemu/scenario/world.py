@@ -26,6 +26,7 @@ from uemu.mm.pte import Pte
 from uemu.oracle.judge import Oracle
 from uemu.policy.registry import make_policy
 from uemu.scenario.actions import (
+    HPAGE_NR,
     Action,
     ClearRefs,
     Complete,
@@ -108,6 +109,7 @@ class SteppedWorld:
             cpus=hardware.cpus,
             ipi_waits_for_gup_fast=ipi_waits_for_gup_fast,
             pagevecs=pagevecs,
+            hpage_nr=HPAGE_NR,
         )
         self._tasks: list[Task] = []
         self._runners: list[Task | StoreBuffer] = []
@@ -195,8 +197,7 @@ class SteppedWorld:
         ``+p``: ``1+p/1`` is a count of 1025.
         """
         mech = self.kernel.mech
-        cell = self._parent.ptes.get(self.stage.buf & PAGE_MASK)
-        pte = cell.peek() if cell is not None else None
+        pte = self._parent.shows(self.stage.buf & PAGE_MASK)
         mapped = str(pte.pfn) if isinstance(pte, Pte) else "-"
         last = max(mech.pages, default=-1)
         counts = [counts_of(mech.pages.get(pfn)) for pfn in range(last + 1)]
@@ -208,8 +209,8 @@ class SteppedWorld:
         """The operation behind an action of a task."""
         kernel, cpu, mm = self.kernel, task.cpu, task.mm
         match action:
-            case Mmap(length, shared):
-                return kernel.mmap(cpu, mm, length, shared=shared)
+            case Mmap(length, shared, huge):
+                return kernel.mmap(cpu, mm, length, shared=shared, huge=huge)
             case Store(addr, data):
                 return kernel.user.store(cpu, mm, addr, data)
             case Load(addr, length):

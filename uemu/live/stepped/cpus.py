@@ -139,7 +139,7 @@ class RealCpus:
             return False
         if not self._traps(thread, entry, base, what):
             return True
-        pte = cpu.read(mm.pte(base))
+        pte = mm.walk(cpu, base)
         if not isinstance(pte, Pte) or not pte.user or (write and not pte.write):
             # Intel SDM 3A, 4.10.4.1: a page fault invalidates the translation it met.
             self._tlbs.drop(thread, base, base + PAGE_SIZE)
@@ -166,6 +166,6 @@ class RealCpus:
         return self._reports.settle(thread, err, what)
 
     def _note_stale(self, mm: MmStruct, addr: int, pfn: int, *, write: bool) -> None:
-        pte = mm.pte(addr & PAGE_MASK).peek()
+        pte = mm.shows(addr & PAGE_MASK)
         if not isinstance(pte, Pte) or pte.pfn != pfn or (write and not pte.write):
             self.tally.stale += 1
