@@ -28,7 +28,7 @@ def test_clone_and_gc_give_the_same_objects(tmp_path: Path) -> None:
     debian("git", "git")
     when = "2009-03-11T18:37:48Z"
     env = {
-        "PATH": os.environ["PATH"],
+        **os.environ,
         "HOME": str(tmp_path),
         **{
             f"GIT_{who}_{what}": "uemu"
