@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <sys/user.h>
 #include <sys/wait.h>
@@ -290,6 +291,25 @@ int uemu_syscall_of(pid_t tid, int64_t *nr, uint64_t *flags, uint64_t *sp)
 	*nr = (int64_t)regs.orig_rax;
 	*flags = regs.rdi;
 	*sp = regs.rsp;
+	return 0;
+}
+
+/*
+ * The registers of a stopped thread, in DWARF's order: rax, rdx, rcx, rbx, rsi,
+ * rdi, rbp, rsp, r8 to r15, rip (System V ABI for AMD64, figure 3.36).
+ */
+int uemu_registers(pid_t tid, uint64_t *values)
+{
+	struct user_regs_struct regs;
+	int err = ptrace_errno(PTRACE_GETREGS, tid, 0, &regs);
+
+	if (err)
+		return err;
+	memcpy(values, (uint64_t[]){
+		regs.rax, regs.rdx, regs.rcx, regs.rbx, regs.rsi, regs.rdi, regs.rbp,
+		regs.rsp, regs.r8, regs.r9, regs.r10, regs.r11, regs.r12, regs.r13,
+		regs.r14, regs.r15, regs.rip,
+	}, UEMU_NR_REGISTERS * sizeof(*values));
 	return 0;
 }
 

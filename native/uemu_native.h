@@ -44,6 +44,7 @@ struct uemu_event {
 };
 
 #define UEMU_MAX_RANGES 32
+#define UEMU_NR_REGISTERS 17
 
 /* User addresses that are looked at when a call changes mappings there. */
 struct uemu_ranges {
@@ -135,6 +136,7 @@ int uemu_return(pid_t tid, int64_t value);
 int uemu_replay(pid_t tid);
 int uemu_again_if_ignored(pid_t tid, int sig);
 int uemu_not_again(pid_t tid, int sig);
+int uemu_registers(pid_t tid, uint64_t *values);
 int uemu_resumes(pid_t tid);
 int uemu_block(pid_t tid, int sig);
 int uemu_rseq(pid_t tid, uint64_t *area, uint32_t *size, uint32_t *signature);

@@ -22,7 +22,7 @@ def _needs(request: pytest.FixtureRequest) -> None:
     forced = os.environ.get("UEMU_FORCE", "") not in ("", "0") or request.config.getoption(
         "uemu_force", default=False
     )
-    for need in ("ptrace", "memfd", "kernel"):
+    for need in ("ptrace", "memfd", "kernel", "libdw"):
         for marker in request.node.iter_markers(f"needs_{need}"):
             why = _why_not(need, *marker.args)
             if why is not None and forced:

@@ -13,9 +13,29 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, TypeVar
 
 MmId = int
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A function of a program that a thread was in when an event happened.
+
+    Attributes:
+        pc: where it was, or is to go on.
+        module: the file that its code is in, or "".
+        function: its name, or "".
+        file: the source it was compiled from, or "".
+        line: the line in that; 0: unknown.
+    """
+
+    pc: int
+    module: str
+    function: str
+    file: str
+    line: int
 
 
 class MmCreated(NamedTuple):

@@ -26,6 +26,7 @@ NAMES = [
     "mappings",
     "CPUs",
     "python-ptrace",
+    "libdw",
 ]
 
 

@@ -116,6 +116,7 @@ def test_json_has_the_keys_of_the_interface() -> None:
                         "tid": 4711,
                         "address": 0x1E00,
                         "text": "process 4711: o_direct gets pfn 0",
+                        "stack": [],
                     },
                     {
                         "event": "forked",
@@ -123,6 +124,7 @@ def test_json_has_the_keys_of_the_interface() -> None:
                         "tid": 4713,
                         "address": None,
                         "text": "process 4711: fork makes process 4712",
+                        "stack": [],
                     },
                     {
                         "event": "device-wrote",
@@ -130,6 +132,7 @@ def test_json_has_the_keys_of_the_interface() -> None:
                         "tid": None,
                         "address": None,
                         "text": "the device: writes 512 bytes into pfn 0",
+                        "stack": [],
                     },
                 ],
             }

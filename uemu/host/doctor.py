@@ -67,6 +67,7 @@ def examine() -> list[Finding]:
         _mappings(),
         _cpus(),
         _python_ptrace(),
+        _libdw(),
     ]
 
 
@@ -100,6 +101,17 @@ def probe_kernel(feature: str) -> str | None:
 
 
 # ptrace -------------------------------------------------------------------------------
+
+
+def probe_libdw() -> str | None:
+    """Why stories have no stacks here, or None."""
+    from uemu.host.libdw import Libdw, NoLibdw
+
+    try:
+        Libdw()
+    except NoLibdw as why:
+        return str(why)
+    return None
 
 
 def ptrace_error() -> HostError | None:
@@ -335,6 +347,12 @@ def _python_ptrace() -> Finding:
         detail = f"{version} does not know {', '.join(strange) or 'this CPU as x86-64'}"
         return Finding("python-ptrace", False, detail, "pip install -U python-ptrace")
     return Finding("python-ptrace", True, f"{version}, knows {len(names)} system calls by name")
+
+
+def _libdw() -> Finding:
+    """Nothing stands or falls with it."""
+    why = probe_libdw()
+    return Finding("libdw", True, why or "stories tell where in a program things happened")
 
 
 def _text(path: str) -> str:

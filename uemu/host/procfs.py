@@ -107,6 +107,14 @@ class ProcessMemory:
         data += bytes(8 * nr_pages - len(data))
         return struct.unpack(f"={nr_pages}Q", data)
 
+    def maps(self) -> bytes:
+        """All of its mappings, as /proc/PID/maps lists them; nothing if it is gone."""
+        fd, parts, at = self._fd("maps", os.O_RDONLY), [], 0
+        while part := os.pread(fd, 1 << 16, at):
+            parts.append(part)
+            at += len(part)
+        return b"".join(parts)
+
     def vma_at(self, addr: int) -> RealVma | None:
         """The mapping that contains ``addr``."""
         if self._has_query:

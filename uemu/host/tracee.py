@@ -139,6 +139,12 @@ def syscall_of(tid: int) -> tuple[int, int, int] | None:
     return nr[0], flags[0], sp[0]
 
 
+def registers_of(tid: int) -> tuple[int, ...] | None:
+    """The registers of a stopped thread in DWARF's order, rsp at 7, rip at 16; None: it runs."""
+    values = ffi.new("uint64_t[]", lib.UEMU_NR_REGISTERS)
+    return tuple(values) if lib.uemu_registers(tid, values) == 0 else None
+
+
 def rseq_of(tid: int) -> tuple[int, int, int] | None:
     """Address, size and signature of a stopped thread's struct rseq; None: it has none.
 

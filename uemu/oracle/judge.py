@@ -11,6 +11,9 @@ simulation only: foreign-dma-read, secret-leak, lost-store.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Final
+
 from uemu.abi import PAGE_MASK, PAGE_SIZE
 from uemu.events import (
     DeviceRead,
@@ -41,15 +44,32 @@ from uemu.oracle.copies import ForkCopies
 from uemu.oracle.stores import LastStores
 from uemu.oracle.violations import StoryLine, Violation
 
+Witness = Callable[[str], object]
+"""Takes down where the thread of a name is, for a story; None: nothing can be known."""
+
+WITNESSED: Final = frozenset({"got", "pinned", "forked", "copied", "stored", "unmapped", "moved"})
+"""What a thread does of its own accord. The rest of a story follows from that."""
+
+LONGEST: Final = 512
+"""Lines of a story, of which the later ones have no witness: it may go on for ever."""
+
+
+def nobody(cpu: str) -> None:
+    """A witness who knows nothing."""
+
 
 class Oracle:
     """Judges one machine.
+
+    Args:
+        witness: is asked at each event of a story that a thread brought about.
 
     Attributes:
         violations: what was found, in order.
     """
 
-    def __init__(self, events: EventBus) -> None:
+    def __init__(self, events: EventBus, witness: Witness = nobody) -> None:
+        self._witness = witness
         self.violations: list[Violation] = []
         self._names: dict[MmId, str] = {}
         self._stores = LastStores()
@@ -373,7 +393,9 @@ class Oracle:
         *, pfn: int | None = None,
     ) -> None:  # fmt: skip
         who = self._names[mm] if mm is not None else "the device"
-        io.story.append(StoryLine(event, mm, cpu, address, f"{who}: {text}", pfn))
+        is_asked = event in WITNESSED and len(io.story) < LONGEST
+        moment = self._witness(cpu) if is_asked else None
+        io.story.append(StoryLine(event, mm, cpu, address, f"{who}: {text}", pfn, moment))
 
     def _violate(
         self, kind: str, io: WatchedIo, mm: MmId, address: int, length: int, text: str,

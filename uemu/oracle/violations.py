@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
-from uemu.events import MmId
+from uemu.events import Frame, MmId
 
 KINDS: Final[dict[str, str]] = {
     "lost-dma-write": "bytes a device wrote into a held buffer are not what the holder reads"
@@ -42,6 +42,8 @@ class StoryLine:
         address: the user address, if any.
         text: the event in words.
         pfn: the frame it is about; None: all of an I/O's.
+        moment: what the witness took down of the thread, as `Oracle` was given one.
+        stack: the functions the thread was in, the innermost first, where that is known.
     """
 
     event: str
@@ -50,6 +52,8 @@ class StoryLine:
     address: int | None
     text: str
     pfn: int | None = None
+    moment: object = field(default=None, compare=False, repr=False)
+    stack: tuple[Frame, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -164,6 +164,7 @@ def _violation(violation: Violation, result: RunResult) -> dict[str, Any]:
                 "tid": result.tids.get(line.cpu),
                 "address": line.address,
                 "text": line.text,
+                "stack": [asdict(frame) for frame in line.stack],
             }
             for line in story
         ],

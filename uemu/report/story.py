@@ -5,7 +5,9 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Collection, Iterable
 
+from uemu.events import Frame
 from uemu.oracle.violations import KINDS, StoryLine, Violation
+from uemu.report.stack_lines import stack_lines
 
 WIDTH = 99
 
@@ -76,7 +78,8 @@ def _head(violation: Violation, width: int = WIDTH) -> list[str]:
 
 
 def _story(story: Collection[StoryLine], width: int = WIDTH) -> list[str]:
-    lines = []
+    lines: list[str] = []
+    told: dict[str, tuple[Frame, ...]] = {}
     digits = len(str(len(story)))
     for number, line in enumerate(story, start=1):
         # The device is no thread, and a process of one thread is named already.
@@ -84,6 +87,12 @@ def _story(story: Collection[StoryLine], width: int = WIDTH) -> list[str]:
         who = "" if is_named else f" [{line.cpu}]"
         mark = f"  {number:>{digits}}. "
         lines += _wrap(f"{line.text}{who}", mark, " " * len(mark), width)
+        # What a thread did at one place it tells of once.
+        if line.stack and told.get(line.cpu) != line.stack:
+            told[line.cpu] = line.stack
+            indent = " " * len(mark)
+            for text in stack_lines(line.stack):
+                lines += _wrap(text, indent, indent + "  ", width)
     return lines
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from time import monotonic
 
 from uemu.errors import InvariantError
-from uemu.events import Event, EventBus, MmGone, PageCopied
+from uemu.events import Event, EventBus, MmGone, MmId, PageCopied
 from uemu.host import native, procfs, tracee
 from uemu.host.doctor import ptrace_error
+from uemu.host.libdw import NoLibdw
 from uemu.host.limits import MoreFiles
 from uemu.host.memfd import MemfdFrames
 from uemu.host.tracee import Stop
@@ -30,6 +31,7 @@ from uemu.live.program.placement import Placement
 from uemu.live.program.result import RunResult, Stats
 from uemu.live.program.schedule import DmaOptions, Schedule
 from uemu.live.program.segv_action import SegvAction
+from uemu.live.program.stacks import Stacks, Unwinder
 from uemu.live.program.tasks import Task
 from uemu.live.program.tracees import GONE, Tracees
 from uemu.live.program.which import NOT_EXECUTABLE, CannotRun, find_program
@@ -55,8 +57,9 @@ class Session:
         self._notes: list[str] = []
         self._tell = note
         self._was_quiet = False
+        self._nr_seen = 0
         events = EventBus(trace)
-        self._oracle = Oracle(events)
+        self._oracle = Oracle(events, lambda cpu: self._stacks.take(cpu))
         self._frames = MemfdFrames()
         self._areas = Areas()
         mmu = WindowMmu(self._frames)
@@ -84,6 +87,7 @@ class Session:
             self._stats,
             self._note,
         )
+        self._stacks = Stacks(self.tracees.tasks, self._births.tids)
         self._placement = Placement(self.tracees.tasks)
         mappings = Mappings(kernel, self.tracees, framing, self._schedule)
         self._calls = Calls(
@@ -95,6 +99,7 @@ class Session:
         )
         events.subscribe(PageCopied, self._page_copied)
         events.subscribe(MmGone, self._aio.mm_gone)
+        events.subscribe(MmGone, self._stacks.forget)
 
     def _note(self, text: str) -> None:
         if text in self._notes:
@@ -152,12 +157,27 @@ class Session:
         return RunResult(
             status,
             signal,
-            [replace(each, pid=pids.get(each.mm)) for each in self._oracle.violations],
+            self._told(pids),
             self._stats,
             self._notes,
             pids,
             self._births.tids,
         )
+
+    def _told(self, pids: Mapping[MmId, int]) -> list[Violation]:
+        """The violations with what only processes that are real have: ids, and stacks."""
+        violations = [replace(each, pid=pids.get(each.mm)) for each in self._oracle.violations]
+        if not violations:
+            return []
+        try:
+            unwinder = Unwinder()
+        except NoLibdw as why:
+            self._note(str(why))
+            return violations
+        try:
+            return [unwinder.with_stacks(each) for each in violations]
+        finally:
+            unwinder.close()
 
     def _loop(self) -> None:
         tracees, looked = self.tracees, 0.0
@@ -175,9 +195,17 @@ class Session:
                     self._go_on(stop)
                 finally:
                     self._calls.look_at_entry()
+            self._look_at_violations()
             if waits and (stop is None or monotonic() - looked > LOOK_MS / 1000):
                 self._look(idle=stop is None)
                 looked = monotonic()
+                self._look_at_violations()
+
+    def _look_at_violations(self) -> None:
+        violations = self._oracle.violations
+        if len(violations) > self._nr_seen:
+            self._stacks.look(violations[self._nr_seen :])
+            self._nr_seen = len(violations)
 
     def _go_on(self, stop: Stop) -> None:
         """Let a task go on, if it lives, of whose report nothing came."""

@@ -1,0 +1,42 @@
+"""Stacks in lines, as debuggers write them: ``at function (file:line)``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Final
+
+from uemu.events import Frame
+
+MOST: Final = 8
+"""Frames that are shown; JSON has them all."""
+
+BELOW_MAIN: Final = frozenset(
+    {"_start", "__libc_start_main", "__libc_start_main_impl", "__libc_start_call_main"}
+    | {"start_thread", "clone", "__clone", "clone3", "__clone3", "__GI___clone"}
+)
+"""What called main, or a thread's first function: the same in every program."""
+
+
+def stack_lines(stack: Sequence[Frame]) -> list[str]:
+    """The frames that say something, the innermost first."""
+    frames = list(stack)
+    while len(frames) > 1 and _function(frames[-1]) in BELOW_MAIN:
+        frames.pop()
+    lines = [f"at {frame_text(frame)}" for frame in frames[:MOST]]
+    if len(frames) > MOST:
+        lines.append(f"... and {len(frames) - MOST} more")
+    return lines
+
+
+def frame_text(frame: Frame) -> str:
+    """A frame in words: its function and where that is."""
+    function = _function(frame) or f"{frame.pc:#x}"
+    if frame.file:
+        return f"{function} ({os.path.basename(frame.file)}:{frame.line})"
+    return f"{function} (in {os.path.basename(frame.module)})" if frame.module else function
+
+
+def _function(frame: Frame) -> str:
+    # Versions of a symbol are the linker's.
+    return frame.function.partition("@")[0]
