@@ -45,6 +45,7 @@ from uemu.mm.munmap import exit_mmap, madvise_dontneed, munmap
 from uemu.mm.pagevec import is_lru, lru_add_drain, lru_add_drain_all
 from uemu.mm.pte import Pte
 from uemu.mm.reclaim import shrink_page
+from uemu.mm.thp import split_huge_pmds_at
 from uemu.mm.vma import Vm, Vma, vm_flags_of
 from uemu.step import Cpu, Op, Step
 
@@ -57,7 +58,7 @@ FORK_ADVICE: Final = {
 """What madvise(2) says of forks to come: the flags of a VMA it sets, and those it takes away."""
 
 
-HUGE: Final = {"": 0, "hugetlb": Vm.HUGETLB}
+HUGE: Final = {"": 0, "hugetlb": Vm.HUGETLB, "thp": Vm.HUGEPAGE}
 """What mmap may be asked for in the way of huge pages: the flag of the VMA."""
 
 
@@ -135,11 +136,13 @@ class Kernel:
 
         Args:
             shared: MAP_SHARED: children see the same memory.
-            huge: "hugetlb": in pages of hugetlb, as MAP_HUGETLB asks for.
+            huge: "hugetlb": in pages of hugetlb, as MAP_HUGETLB asks for; "thp": in
+                transparent huge pages, as MADV_HUGEPAGE does of aligned memory.
 
         Raises:
             Fault: EINVAL, the length is not positive, or with ``huge`` no multiple of
-                the size of a huge page, or ``shared``, too; ENOMEM, there is no room.
+                the size of a huge page, or ``shared``, too, or that kernel has none;
+                ENOMEM, there is no room.
             ValueError: no such ``huge``.
         """
         if huge not in HUGE:
@@ -149,6 +152,8 @@ class Kernel:
             raise Fault(errno.EINVAL, 0, f"mmap of {length} bytes")
         if huge and shared:
             raise Fault(errno.EINVAL, 0, "a shared mapping of huge pages: only private ones are")
+        if huge == "thp" and not self.hooks.has_thp:
+            raise Fault(errno.EINVAL, 0, f"transparent huge pages under {self.hooks.name}")
         if huge and length % mm.hpage_size:
             raise Fault(errno.EINVAL, 0, f"a huge mapping of {length} bytes: the length must be"
                         f" a multiple of {mm.hpage_size}")  # fmt: skip
@@ -209,13 +214,18 @@ class Kernel:
         is_new = advice in (MADV_WIPEONFORK, MADV_KEEPONFORK)
         if advice not in FORK_ADVICE or (is_new and not self.hooks.has_wipeonfork):
             raise Fault(errno.EINVAL, addr, f"madvise {advice} under {self.hooks.name}")
-        yield from mm.mmap_lock.write_once(cpu, "madvise_behavior", "new VMA flags")
+        lock = mm.mmap_lock
+        yield from lock.write_once(cpu, "madvise_behavior", "new VMA flags")
         if not mm.covers(start, end):
             raise Fault(errno.ENOMEM, addr, "madvise of what is not mapped")
         if advice == MADV_WIPEONFORK and any(vma.vm_file for vma in mm.vmas_in(start, end)):
             raise Fault(errno.EINVAL, addr, "MADV_WIPEONFORK of shared memory")
         if mm.cuts_hugetlb(start, end) or (is_new and self._has_hugetlb(mm, start, end)):
             raise Fault(errno.EINVAL, addr, f"madvise {advice} of hugetlb")
+        if mm.cuts_huge_entry(start, end):
+            lock.down_write(cpu)
+            yield from split_huge_pmds_at(self.mech, cpu, mm, start, end)
+            lock.up_write(cpu)
         self.advised(mm, start, end, advice)
 
     def _has_hugetlb(self, mm: MmStruct, start: int, end: int) -> bool:

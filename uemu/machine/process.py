@@ -159,7 +159,8 @@ class Caller:
             length: bytes, rounded up to whole pages.
             prot: PROT_* bits.
             shared: MAP_SHARED, the same memory in all children; else private.
-            huge: "hugetlb": in pages of hugetlb; the length must then be a multiple of
+            huge: "hugetlb": in pages of hugetlb; "thp": in transparent huge pages, if the
+                policy has them. The length must then be a multiple of
                 `Machine.hpage_size`, and ``shared`` is refused (EINVAL).
         """
         return self.begin.mmap(length, prot, shared=shared, huge=huge).result()

@@ -31,6 +31,13 @@ def clear_refs(mech: Mechanism, cpu: Cpu, mm: MmStruct) -> Op[None]:
         lock.down_read(cpu)
     yield from hooks.clear_refs_begin(cpu, mm)
     for vma in list(mm.vmas):
+        for base in (yield from mech.huge_entries_in(cpu, mm, vma.vm_start, vma.vm_end)):
+            # Nobody asks whether a huge page is pinned.
+            yield mm.page_table_lock.step("clear_soft_dirty_pmd", "write-protect")
+            mm.page_table_lock.enter(cpu)
+            pmd = cpu.read(mm.pmd(base))
+            if isinstance(pmd, Pte) and not vma.is_hugetlb():
+                mech.set_pmd_at(cpu, mm, base, pmd.wrprotect())
         for base in (yield from mech.entries_in(cpu, mm, vma.vm_start, vma.vm_end)):
             yield mm.page_table_lock.step("clear_soft_dirty", "pinned ?")
             mm.page_table_lock.enter(cpu)

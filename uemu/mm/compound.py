@@ -13,7 +13,7 @@ from uemu.abi import PAGE_SIZE
 from uemu.events import ForkCopyBegan, ForkCopyEnded, Moved, Unmapped
 from uemu.mm.mechanism import Mechanism
 from uemu.mm.mm_struct import MmStruct
-from uemu.mm.page import Page
+from uemu.mm.page import Page, page_mapcount
 from uemu.mm.pte import Pte
 from uemu.step import Cpu, Op, Step
 
@@ -46,6 +46,15 @@ def huge_remove_rmap(mech: Mechanism, cpu: Cpu, page: Page) -> None:
     for each in mapped_pages(mech, page):
         cpu.count(each.mapcount, -1)
     mech.note_in_hand(cpu, page, 1)
+
+
+def page_trans_huge_mapcount(mech: Mechanism, cpu: Cpu, page: Page) -> int:
+    """How many entries map that part of a compound page that most do. Atomic: inside a step.
+
+    One page that two map makes all of them shared. Of a page that is none, its mapcount.
+    Linux: page_trans_huge_mapcount(), page_trans_huge_map_swapcount() (up to v5.17).
+    """
+    return max(page_mapcount(cpu, each) for each in mech.subpages(page))
 
 
 def share_huge(mech: Mechanism, cpu: Cpu, dst: MmStruct, base: int, pmd: Pte) -> None:

@@ -15,6 +15,7 @@ from uemu.mm.page import Page
 from uemu.mm.pte import MigrationEntry, Pte, SwapEntry
 from uemu.mm.shmem import do_shared_fault, wp_page_shared
 from uemu.mm.swapin import do_swap_page
+from uemu.mm.thp import huge_fault
 from uemu.mm.vma import Vm, Vma
 from uemu.step import Cpu, Op, Step
 
@@ -65,6 +66,10 @@ def handle_mm_fault(
     if vma.is_hugetlb():
         huge = base - base % mm.hpage_size
         yield from hugetlb_fault(mech, cpu, mm, vma, huge, write=write, unshare=unshare)
+        return
+    if vma.may_be_huge() and (
+        yield from huge_fault(mech, cpu, mm, vma, base, write=write, unshare=unshare)
+    ):
         return
     pte = cpu.read(mm.pte(base))
     if pte is None and vma.vm_file is not None:

@@ -13,6 +13,7 @@ from uemu.mm.page import Page
 from uemu.mm.pte import MigrationEntry, Pte, SwapEntry
 from uemu.mm.shmem import map_object
 from uemu.mm.swap import swap_duplicate
+from uemu.mm.thp import copy_huge_pmd
 from uemu.mm.vma import Vm, Vma
 from uemu.step import Cpu, Op
 
@@ -78,7 +79,9 @@ def _copy_vmas(mech: Mechanism, cpu: Cpu, src: MmStruct, dst: MmStruct) -> Op[No
 
 
 def _copy_entries(mech: Mechanism, cpu: Cpu, src: MmStruct, dst: MmStruct, vma: Vma) -> Op[None]:
-    """The entries of one VMA. Linux: mm/memory.c:copy_pte_range."""
+    """The entries of one VMA. Linux: mm/memory.c:copy_pmd_range, copy_pte_range."""
+    for haddr in (yield from mech.huge_entries_in(cpu, src, vma.vm_start, vma.vm_end)):
+        yield from copy_huge_pmd(mech, cpu, src, dst, haddr)
     for base in (yield from mech.entries_in(cpu, src, vma.vm_start, vma.vm_end)):
         pte = src.pte(base).peek()
         if isinstance(pte, Pte):

@@ -100,7 +100,7 @@ def _get_user_page(
     if vma.is_hugetlb():
         return (yield from follow_hugetlb_page(mech, cpu, mm, vma, bases, foll))
     for _ in range(RETRIES):
-        found = yield from mech.hooks.follow_page_pte(cpu, mm, vma, base, foll)
+        found = yield from _follow_page(mech, cpu, mm, vma, base, foll)
         if isinstance(found, Page):
             return [found]
         write = found is NeedFault.WRITE
@@ -112,6 +112,18 @@ def _get_user_page(
             # in faultin_page.
             foll = mech.hooks.foll_cow_broken(foll)
     raise InvariantError("livelock", f"get_user_pages retried {RETRIES} times at {base:#x}")
+
+
+def _follow_page(
+    mech: Mechanism, cpu: Cpu, mm: MmStruct, vma: Vma, base: int, foll: Foll
+) -> Op[Page | NeedFault]:
+    """Hold what is mapped at ``base``, or say what keeps from it. Linux: follow_pmd_mask."""
+    cell = mm.pmd_over(base)
+    if cell is not None and cpu.read(cell) is not None:
+        found = yield from mech.hooks.follow_trans_huge_pmd(cpu, mm, vma, base, foll)
+        if found is not None:
+            return found
+    return (yield from mech.hooks.follow_page_pte(cpu, mm, vma, base, foll))
 
 
 def follow_hugetlb_page(

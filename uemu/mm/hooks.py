@@ -15,7 +15,7 @@ from typing import ClassVar
 
 from uemu.abi import Foll
 from uemu.mm.clear_refs_hooks import ClearRefsHooks
-from uemu.mm.huge_hooks import HugetlbHooks
+from uemu.mm.huge_hooks import HugetlbHooks, ThpHooks
 from uemu.mm.lock_hooks import LockHooks
 from uemu.mm.locks import RwSem
 from uemu.mm.mechanism import SECTOR, Mechanism
@@ -84,7 +84,7 @@ have them yet are a thought experiment: a get, as everything was.
 """
 
 
-class PolicyHooks(LockHooks, ReclaimHooks, ClearRefsHooks, HugetlbHooks, ABC):
+class PolicyHooks(LockHooks, ReclaimHooks, ClearRefsHooks, HugetlbHooks, ThpHooks, ABC):
     """The rules of one kernel.
 
     Attributes:

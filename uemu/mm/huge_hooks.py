@@ -1,7 +1,8 @@
 """The questions about huge pages: what fork, a write fault and gup do with one.
 
-The defaults are Linux 2.6.29's. A huge page of hugetlb has functions of its
-own for each, so that what a kernel changes for small pages leaves it as it was.
+The defaults are Linux 2.6.29's, which has no transparent ones. A huge page of
+hugetlb has functions of its own for each, so that what a kernel changes for
+small pages leaves it as it was.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from uemu.mm.pte import Pte
 from uemu.step import Cpu, Op, Step
 
 if TYPE_CHECKING:
+    from uemu.mm.hooks import NeedFault
     from uemu.mm.mechanism import Mechanism
     from uemu.mm.mm_struct import MmStruct
     from uemu.mm.vma import Vma
@@ -113,3 +115,47 @@ class HugetlbHooks:
         """Hold pages of one huge page, a reference each. Atomic: call inside a step."""
         for page in pages:
             gup_grab(self.mech, cpu, page, foll)
+
+
+class ThpHooks:
+    """Transparent huge pages: mm/huge_memory.c; the mechanism is `uemu.mm.thp`.
+
+    Attributes:
+        has_thp: whether there are any (since v2.6.38).
+        thp_cow_copies_all: whether a write fault copies what it may not reuse, all of
+            it (up to v5.7); else its entry is split, and do_wp_page decides.
+        thp_copy_looks, thp_wp_looks: what fork and a write fault do in the step that
+            looks at a huge entry, for drawings.
+    """
+
+    has_thp: ClassVar[bool] = False
+    thp_cow_copies_all: ClassVar[bool] = False
+    thp_copy_looks: ClassVar[str] = "share read-only"
+    thp_wp_looks: ClassVar[str] = "mapcount == 1 ?"
+
+    def thp_fork_splits(self, cpu: Cpu, src: MmStruct, page: Page) -> bool:
+        """Whether fork may not share a huge page, and copies it in pieces. Atomic: in a step."""
+        return False
+
+    def thp_fork_shares(self, cpu: Cpu, src: MmStruct, pmd: Pte, page: Page) -> Op[None]:
+        """It may, and is about to; begins in the step that looked, may keep the lock."""
+        return
+        yield  # pragma: no cover
+
+    def thp_reuse(self, cpu: Cpu, mm: MmStruct, base: int, pmd: Pte, page: Page) -> Op[bool | None]:
+        """Whether a write fault takes a huge page over; None if the entry is not ``pmd`` any more.
+
+        Begins and ends in a step that has the page table lock, which it may keep.
+        """
+        return False
+        yield  # pragma: no cover
+
+    def thp_was_split(self, cpu: Cpu, pages: list[Page]) -> None:
+        """Single entries are about to map ``pages``, the head first. Atomic: in a step."""
+
+    def follow_trans_huge_pmd(
+        self, cpu: Cpu, mm: MmStruct, vma: Vma, base: int, foll: Foll
+    ) -> Op[Page | NeedFault | None]:
+        """As follow_page_pte, of a page in a huge entry; None: there is no such entry now."""
+        return None
+        yield  # pragma: no cover

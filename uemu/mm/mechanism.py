@@ -307,6 +307,18 @@ class Mechanism:
         old = cpu.rmw(mm.pmd(base), lambda _: None)
         self._changed_pmd(cpu, mm, base, old, None)
 
+    def pmdp_invalidate(self, cpu: Cpu, mm: MmStruct, base: int) -> None:
+        """Take a huge entry away until `pmd_populate`. Atomic: call inside a step.
+
+        The page table lock is kept meanwhile, and nobody is told: what is mapped stays.
+        """
+        cpu.rmw(mm.pmd(base), lambda _: None)
+
+    def pmd_populate(self, cpu: Cpu, mm: MmStruct, base: int, pmd: Pte) -> None:
+        """Map what ``pmd`` mapped by entries for single pages. Atomic: call inside a step."""
+        for i in range(pmd.nr):
+            cpu.write(mm.pte(base + i * PAGE_SIZE), pmd.sub(i))
+
     def _changed_pmd(self, cpu: Cpu, mm: MmStruct, base: int, old: AnyPte, pmd: AnyPte) -> None:
         """A huge entry is to the MMU, and to whoever listens, what its pages are."""
         for i in range(mm.hpage_nr):

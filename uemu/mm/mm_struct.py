@@ -195,6 +195,13 @@ class MmStruct:
                 return True
         return False
 
+    def cuts_huge_entry(self, start: int, end: int) -> bool:
+        """Whether ``[start, end)`` begins or ends within what one huge entry maps now."""
+        return any(
+            addr % self.hpage_size and (cell := self.pmd_over(addr)) is not None and cell.peek()
+            for addr in (start, end)
+        )
+
     def vmas_in(self, start: int, end: int) -> list[Vma]:
         """The VMAs that lie inside ``[start, end)`` once it is split at both ends."""
         self.split_at(start)

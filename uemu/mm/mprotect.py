@@ -8,6 +8,7 @@ from uemu.errors import Fault
 from uemu.mm.mechanism import Mechanism
 from uemu.mm.mm_struct import MmStruct
 from uemu.mm.pte import Pte
+from uemu.mm.thp import split_huge_pmds_at
 from uemu.mm.vma import Vm, Vma, vm_flags_of
 from uemu.step import Cpu, Op
 
@@ -27,6 +28,7 @@ def mprotect(mech: Mechanism, cpu: Cpu, mm: MmStruct, start: int, end: int, prot
     if mm.cuts_hugetlb(start, end):
         lock.up_write(cpu)
         raise Fault(errno.EINVAL, start, "mprotect of part of a huge page of hugetlb")
+    yield from split_huge_pmds_at(mech, cpu, mm, start, end)
     for vma in mm.vmas_in(start, end):
         new_flags = (vma.vm_flags & ~(Vm.READ | Vm.WRITE)) | vm_flags_of(prot)
         if new_flags == vma.vm_flags:

@@ -10,6 +10,7 @@ from uemu.events import Moved
 from uemu.mm.compound import move_huge
 from uemu.mm.mechanism import Mechanism
 from uemu.mm.mm_struct import MMAP_END, MmStruct
+from uemu.mm.thp import split_huge_pmd, split_huge_pmds_at
 from uemu.step import Cpu, Op
 
 
@@ -46,13 +47,18 @@ def mremap(
     if target + new_length > MMAP_END:
         lock.up_write(cpu)
         raise Fault(errno.ENOMEM, start, f"mremap to {new_length} bytes")
+    yield from split_huge_pmds_at(mech, cpu, mm, start, old_end)
     (old,) = mm.vmas_in(start, old_end)
     mm.next_addr = target + new_length + PAGE_SIZE
     new = old.copy()
     new.vm_start, new.vm_end = target, target + new_length
     mm.insert_vma(new)
     for base in (yield from mech.huge_entries_in(cpu, mm, start, old_end)):
-        yield from move_huge(mech, cpu, mm, base, base - start + target, "move_huge_pmd")
+        to = base - start + target
+        if to % mm.hpage_size:
+            yield from split_huge_pmd(mech, cpu, mm, base)
+        else:
+            yield from move_huge(mech, cpu, mm, base, to, "move_huge_pmd")
     for base in (yield from mech.entries_in(cpu, mm, start, old_end)):
         yield mm.page_table_lock.step("move_ptes", "move the entry")
         mm.page_table_lock.enter(cpu)

@@ -18,6 +18,7 @@ from uemu.mm.pagevec import lru_add_drain
 from uemu.mm.pte import Pte, SwapEntry
 from uemu.mm.shmem import remove_vma
 from uemu.mm.swap import free_swap_and_cache, free_swap_cache
+from uemu.mm.thp import split_huge_pmds_at
 from uemu.step import Cpu, Op, Step
 
 
@@ -62,6 +63,7 @@ def munmap(mech: Mechanism, cpu: Cpu, mm: MmStruct, start: int, end: int) -> Op[
     if mm.cuts_hugetlb(start, end):
         lock.up_write(cpu)
         raise Fault(errno.EINVAL, start, "munmap of part of a huge page of hugetlb")
+    yield from split_huge_pmds_at(mech, cpu, mm, start, end)
     for vma in mm.vmas_in(start, end):
         yield from zap_page_range(mech, cpu, mm, vma.vm_start, vma.vm_end)
         remove_vma(mech, cpu, mm, vma)
@@ -85,6 +87,7 @@ def madvise_dontneed(mech: Mechanism, cpu: Cpu, mm: MmStruct, start: int, end: i
     if hugetlb and (mm.cuts_hugetlb(start, end) or not mech.hooks.hugetlb_dontneed):
         lock.up_read(cpu)
         raise Fault(errno.EINVAL, start, "MADV_DONTNEED of hugetlb")
+    yield from split_huge_pmds_at(mech, cpu, mm, start, end)
     yield from zap_page_range(mech, cpu, mm, start, end)
     lock.up_read(cpu)
 

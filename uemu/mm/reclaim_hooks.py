@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from uemu.mm.compound import page_trans_huge_mapcount
 from uemu.mm.page import page_count, page_mapcount
 from uemu.mm.pte import MigrationEntry, Pte, SwapEntry
 from uemu.mm.swap import delete_from_swap_cache, page_swapcount, swap_free
@@ -106,11 +107,12 @@ class ReclaimHooks:
     def reuse_swap_page(self, cpu: Cpu, page: Page) -> bool:
         """Whether no other PTE maps the page or names its slot; it then leaves the cache.
 
-        Linux: mm/swapfile.c:reuse_swap_page (v2.6.29). Atomic: inside a step.
+        Nor any other part of a huge page it belongs to.
+        Linux: mm/swapfile.c:reuse_swap_page (v2.6.29, v4.19). Atomic: inside a step.
         """
         if cpu.read(page.ksm):
             return False
-        count = page_mapcount(cpu, page)
+        count = page_trans_huge_mapcount(self.mech, cpu, page)
         if count <= 1 and cpu.read(page.swap) is not None:
             count += page_swapcount(cpu, page)
             if count == 1 and not cpu.read(page.writeback):

@@ -27,6 +27,10 @@ Source:  document 000, D. Hildenbrand, 2021-12-21 16:19 +0100, quoted and
          patch. That a page which FOLL_FORCE copied is exclusive, although it is
          not mapped writable, is said there too ("then we know they get
          PageAnonExclusive"). Linux v5.11, as in linux-5.11, for the rest.
+         Nothing is said of transparent huge pages there; what is here follows
+         from the rules: one bit for a huge entry, and an entry whose page is
+         referred to is split, after which every page of it has "additional
+         references" and is copied.
 Not modelled: FAULT_FLAG_UNSHARE,
          left "out of the picture for now" (see linux-5.19); the order in which a
          write fault asks the count and the bit, which changes nothing; what
@@ -58,6 +62,8 @@ class Hildenbrand2021Model1(Linux5_11):
     variants: ClassVar = {}
     copy_looks = "exclusive and held ?"
     wp_looks = "exclusive ?"
+    thp_copy_looks = "exclusive and held ?"
+    thp_wp_looks = "exclusive ?"
     dup_fn: ClassVar[str] = "copy_present_pte"
 
     def new_anon_page(self, cpu: Cpu, page: Page) -> None:
@@ -145,6 +151,30 @@ class Hildenbrand2021Model1(Linux5_11):
     def fork_must_copy(self, cpu: Cpu, src: MmStruct, page: Page) -> bool:
         """Whether an exclusive page may not be shared: "additional references"."""
         return self.has_other_references(cpu, page)
+
+    # THP: one bit for what a huge entry maps, the head's ------------------------------------
+
+    def thp_fork_splits(self, cpu: Cpu, src: MmStruct, page: Page) -> bool:
+        """An exclusive huge page that may not be shared."""
+        return cpu.read(page.anon_exclusive) and self.fork_must_copy(cpu, src, page)
+
+    def thp_fork_shares(self, cpu: Cpu, src: MmStruct, pmd: Pte, page: Page) -> Op[None]:
+        """Clear the bit first."""
+        if cpu.read(page.anon_exclusive):
+            src.page_table_lock.acquire(cpu)
+            yield Step(self.dup_fn, "no longer exclusive")
+            self.set_anon_exclusive(cpu, page, False)
+        yield from super().thp_fork_shares(cpu, src, pmd, page)
+
+    def thp_reuse(self, cpu: Cpu, mm: MmStruct, base: int, pmd: Pte, page: Page) -> Op[bool | None]:
+        """As a small page. Linux: do_huge_pmd_wp_page (v5.19)."""
+        return self.reuse_anon_page(cpu, mm, base, pmd, page)
+
+    def thp_was_split(self, cpu: Cpu, pages: list[Page]) -> None:
+        """Each page is exclusive if they all were. Linux: __split_huge_pmd_locked (v5.19)."""
+        if cpu.read(pages[0].anon_exclusive):
+            for page in pages[1:]:
+                self.set_anon_exclusive(cpu, page, True)
 
     # write fault ------------------------------------------------------------------------
 

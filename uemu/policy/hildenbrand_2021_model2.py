@@ -76,6 +76,20 @@ class Hildenbrand2021Model2(Hildenbrand2021Model1):
             self.try_to_mark(cpu, pte, found, foll)
         return found
 
+    def follow_trans_huge_pmd(
+        self, cpu: Cpu, mm: MmStruct, vma: Vma, base: int, foll: Foll
+    ) -> Op[Page | NeedFault | None]:
+        """The same of a huge page: the mark is its head's."""
+        found = yield from super().follow_trans_huge_pmd(cpu, mm, vma, base, foll)
+        pmd = cpu.read(mm.pmd(base - base % mm.hpage_size))
+        if isinstance(found, Page) and isinstance(pmd, Pte):
+            self.try_to_mark(cpu, pmd, found.head, foll)
+        return found
+
+    def may_keep_huge(self, cpu: Cpu, pmd: Pte, page: Page, foll: Foll) -> Op[bool]:
+        """The same of a huge entry."""
+        return self.may_keep(cpu, pmd, page, foll)
+
     def may_keep(self, cpu: Cpu, pte: Pte, page: Page, foll: Foll) -> Op[bool]:
         """Mark it without a lock, or see that it is marked. Linux: gup_pte_range, its end."""
         if self.variant == "marked-only":

@@ -182,7 +182,8 @@ class Linux2_6_29(PolicyHooks):
         yield from lock_page(cpu, page)
         yield lock.step("do_wp_page", "locked: pte_same ?")
         lock.enter(cpu)
-        same = cpu.read(mm.pte(base)) == orig_pte
+        cell = mm.pte(base) if orig_pte.nr == 1 else mm.pmd(base)
+        same = cpu.read(cell) == orig_pte
         if not same:
             unlock_page(cpu, page)
         self.mech.put_page(cpu, page)

@@ -13,17 +13,20 @@ Breaks:  as 2.6.29: a device write in flight over fork is lost by the process
          receives the child's bytes when the parent left the page first
          (foreign-dma-read); a reference that a child keeps reads what the
          parent stores later (secret-leak, CVE-2020-29374).
-Costs:   nothing at fork; gup-fast takes one atomic and a second look per page.
+Costs:   nothing at fork; gup-fast takes one atomic and a second look per page. A
+         store to a transparent huge page that is shared, in any part, copies
+         all of it, and leaves the frames under I/O in all of it.
 Relies:  gup-fast compares the entry and not the page, which may have come
          back to the same address: interrupts off keep munmap's TLB flush
          waiting, as in 2.6.29.
 Source:  Linux v4.19, mm/memory.c:copy_one_pte, do_wp_page; mm/swapfile.c:
          reuse_swap_page; mm/gup.c:follow_page_pte, can_follow_write_pte,
-         gup_pte_range. Since Linux kernel commits e585513b76f7 ("x86/mm/gup:
-         Switch GUP to the generic get_user_page_fast() implementation") and
+         gup_pte_range, gup_huge_pmd; mm/huge_memory.c. Since Linux kernel
+         commits e585513b76f7 ("x86/mm/gup: Switch GUP to the generic
+         get_user_page_fast() implementation") and
          19be0eaffa3a ("mm: remove gup_flags FOLL_WRITE games from
          __get_user_pages()").
-Not modelled: huge pages; that RDMA, io_uring and VFIO came later or asked
+Not modelled: what `uemu.mm.thp` leaves out; that RDMA, io_uring and VFIO came later or asked
          otherwise: they get.
 """
 
@@ -60,6 +63,8 @@ class Linux4_19(Linux2_6_29):
     try_grab_fn: ClassVar[str] = "page_cache_get_speculative"
 
     hugetlb_reads_zero_page = False
+    has_thp = True
+    thp_cow_copies_all = True
 
     def hugetlb_may_reuse(self, cpu: Cpu, page: Page) -> bool:
         """Ask the mapcount. Since 0fe6e20b9c4c, 37a2140dc214. Linux: hugetlb_cow."""
@@ -88,6 +93,25 @@ class Linux4_19(Linux2_6_29):
         first = self.fault_before_hold(cpu, pte, page, foll)
         if first is not None:
             return first
+        gup_grab(self.mech, cpu, page, foll)
+        return page
+
+    def follow_trans_huge_pmd(
+        self, cpu: Cpu, mm: MmStruct, vma: Vma, base: int, foll: Foll
+    ) -> Op[Page | NeedFault | None]:
+        """The same of a page in a huge entry. Linux: mm/huge_memory.c."""
+        lock = mm.page_table_lock
+        yield lock.step("follow_trans_huge_pmd", "hold the page")
+        lock.enter(cpu)
+        pmd = cpu.read(mm.pmd(base - base % mm.hpage_size))
+        if not isinstance(pmd, Pte):
+            return None
+        if Foll.WRITE in foll and not self.can_follow_write_pte(pmd, foll):
+            return NeedFault.WRITE
+        first = self.fault_before_hold(cpu, pmd, self.mech.page_of(pmd), foll)
+        if first is not None:
+            return first
+        (page,) = self.pages_of_pmd(mm, base, pmd, 1)
         gup_grab(self.mech, cpu, page, foll)
         return page
 
@@ -140,3 +164,12 @@ class Linux4_19(Linux2_6_29):
         """Whether gup-fast may keep what it holds: here, always."""
         return True
         yield  # pragma: no cover
+
+    # THP: mm/huge_memory.c ----------------------------------------------------------------
+
+    def thp_reuse(self, cpu: Cpu, mm: MmStruct, base: int, pmd: Pte, page: Page) -> Op[bool | None]:
+        """Ask the mapcount of the part that most map. Linux: do_huge_pmd_wp_page.
+
+        So does every kernel up to v5.17, whatever do_wp_page asks of small pages.
+        """
+        return Linux2_6_29.reuse_anon_page(self, cpu, mm, base, pmd, page)

@@ -13,13 +13,16 @@ Breaks:  the reference first and then fork, as in 2.6.29: a device write is
          (dma-write-seen-by-other), a device read receives the child's bytes
          (foreign-dma-read), pins as well as gets.
 Costs:   a COW copy for each shared page that is only to be read; a read of
-         untouched memory allocates; gup-fast goes slow on read-only entries.
+         untouched memory allocates; gup-fast goes slow on read-only entries. A
+         store to a transparent huge page that is shared copies one page of it
+         (up to v5.7 all): the entry is split.
 Relies:  nobody shares the page after it was taken: fork must not come second.
 Source:  Linux v5.8, mm/gup.c:should_force_cow_break, can_follow_write_pte,
          internal_get_user_pages_fast. Since Linux kernel commits 17839856fd58
          ("gup: document and work around "COW can break either way" issue")
-         and 3faa52c03f44 ("mm/gup: track FOLL_PIN pages") (in v5.7).
-Not modelled: FOLL_FAST_ONLY, which takes read-only entries still; huge pages;
+         and 3faa52c03f44 ("mm/gup: track FOLL_PIN pages") (in v5.7),
+         3917c80280c9 ("thp: change CoW semantics for anon-THP").
+Not modelled: FOLL_FAST_ONLY, which takes read-only entries still;
          userfaultfd, which the forced fault surprised.
 """
 
@@ -53,6 +56,7 @@ class Linux5_8(Linux4_19):
     lock_name = "mmap_lock"
     fault_fn = "do_user_addr_fault"
     try_grab_fn = "try_grab_compound_head"
+    thp_cow_copies_all = False
     forces_cow_break: ClassVar[bool] = True
 
     def gup_kind(self, api: str, *, write: bool) -> GupCall:
@@ -91,6 +95,14 @@ class Linux5_8(Linux4_19):
         if self.forces_cow_break and not pmd.write:
             return None
         return (yield from super().gup_huge_pmd(cpu, mm, base, pmd, nr, foll))
+
+    def follow_trans_huge_pmd(
+        self, cpu: Cpu, mm: MmStruct, vma: Vma, base: int, foll: Foll
+    ) -> Op[Page | NeedFault | None]:
+        """The same of a huge page."""
+        if self.forces_cow_break and vma.is_cow_mapping():
+            foll |= Foll.WRITE
+        return (yield from super().follow_trans_huge_pmd(cpu, mm, vma, base, foll))
 
     def gup_fast_pte(self, cpu: Cpu, mm: MmStruct, base: int, foll: Foll) -> Op[Page | None]:
         """Take a writable entry only. Linux: internal_get_user_pages_fast."""

@@ -12,19 +12,23 @@ Breaks:  an O_DIRECT read in flight over fork is lost when its owner stores
          read-only and back does the same with no fork at all, to pins too.
          fork's copy of a pinned page is no state that page had, if the
          parent's threads store to it meanwhile (torn-fork-copy).
+         Of a transparent huge page a write fault asks the mapcounts, as in 5.8:
+         nothing of it is lost once the child is gone, nor by mprotect.
 Costs:   COW copies wherever anybody holds a reference; at fork a page copy
-         for each page that may be pinned.
+         for each page that may be pinned, and for every page of a transparent
+         huge page of which any may be: its pins are counted in one place.
 Relies:  pins that fork can see: one that gup-fast takes between fork's look
          and its write-protection is shared and lost (excluded since v5.11).
 Source:  Linux v5.9, mm/memory.c:do_wp_page, copy_present_page; mm/gup.c.
          Since Linux kernel commits 09854ba94c6a ("mm: do_wp_page()
          simplification"), a308c71bf1e6 ("mm/gup: Remove enfornced COW
-         mechanism"), 008cfe4418b3 ("mm: Introduce mm_struct.has_pinned"), 70e806e4e645 ("mm: Do
-         early cow for pinned pages during fork() for ptes"), f3c64eda3e50
-         ("mm: avoid early COW write protect games during fork()"),
+         mechanism"), 008cfe4418b3 ("mm: Introduce mm_struct.has_pinned"),
+         70e806e4e645 ("mm: Do early cow for pinned pages during fork() for ptes"),
+         d042035eaf5f ("mm/thp: Split huge pmds/puds if they're pinned when fork()"),
+         f3c64eda3e50 ("mm: avoid early COW write protect games during fork()"),
          be068f29034f ("mm: fix misplaced unlock_page in do_wp_page()").
 Not modelled: that fork lets go of the page table lock to allocate, and looks again
-         (-EAGAIN); huge pages. LRU pagevecs, whose references count, too, are
+         (-EAGAIN). LRU pagevecs, whose references count, too, are
          there where the mechanism is asked for them (`uemu.mm.pagevec`).
 """
 
@@ -54,6 +58,7 @@ class Linux5_9(Linux5_8):
     year = 2020
     summary = "a write fault asks page_count; fork copies pinned pages; O_DIRECT is a get"
     wp_looks = "page_count == 1 ?"
+    thp_copy_looks = "may be pinned ?"
     forces_cow_break = False
 
     # fork: mm/memory.c ----------------------------------------------------------------
@@ -114,6 +119,18 @@ class Linux5_9(Linux5_8):
         user = vma.vm_flags & Vm.READ != 0
         mech.set_pte_at(cpu, dst, base, Pte(new.pfn, vma.writable(), True, user))
         lock.release(cpu)
+
+    # fork: mm/huge_memory.c:copy_huge_pmd ------------------------------------------------
+
+    def thp_fork_splits(self, cpu: Cpu, src: MmStruct, page: Page) -> bool:
+        """What may be pinned, in any part. Since d042035eaf5f ("mm/thp: Split huge pmds ...")."""
+        return self.page_needs_cow_for_dma(cpu, src, page)
+
+    def thp_fork_shares(self, cpu: Cpu, src: MmStruct, pmd: Pte, page: Page) -> Op[None]:
+        """gup-fast may have come in between."""
+        if pmd.write:
+            src.page_table_lock.acquire(cpu)
+            yield Step("copy_huge_pmd", "share read-only")
 
     # write fault: mm/memory.c:do_wp_page -------------------------------------------------
 

@@ -49,6 +49,11 @@ from uemu.scenario import (
     swap_out_while_pinned,
     swapcache_false_cow,
     swapped_out_pinned_then_fork,
+    thp_child_exits_first,
+    thp_lost_read,
+    thp_other_subpage,
+    thp_reverse_race,
+    thp_tearing,
     two_readers_one_page,
     vfork_exec,
     vmsplice_child_leak,
@@ -110,6 +115,11 @@ SCENARIOS: Final[dict[str, Scenario]] = {
         clear_refs_vs_gup_fast,
         ksm_merge_pinned,
         migration_while_pinned,
+        thp_lost_read,
+        thp_other_subpage,
+        thp_reverse_race,
+        thp_child_exits_first,
+        thp_tearing,
     )
 }
 

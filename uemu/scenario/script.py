@@ -16,7 +16,16 @@ from typing import Any
 from uemu.abi import PAGE_SIZE
 from uemu.errors import Fault
 from uemu.mm.hooks import PolicyHooks
-from uemu.scenario.actions import Action, Complete, DirectRead, IoHandle, Mmap, Signal, Store
+from uemu.scenario.actions import (
+    HPAGE_NR,
+    Action,
+    Complete,
+    DirectRead,
+    IoHandle,
+    Mmap,
+    Signal,
+    Store,
+)
 
 Script = Generator[Action, Any, None]
 """What a thread does: yields actions, is sent their results."""
@@ -95,6 +104,17 @@ def map_and_fill(stage: Stage, nr_pages: int = 2) -> Script:
     """
     stage.buf = yield Mmap(nr_pages * PAGE_SIZE)
     yield Store(stage.buf, b"I" * (nr_pages * PAGE_SIZE))
+
+
+def map_huge_and_fill(stage: Stage, huge: str) -> Script:
+    """Map a huge page of that kind, and fill it with ``I``."""
+    stage.buf = yield Mmap(HPAGE_NR * PAGE_SIZE, huge=huge)
+    yield Store(stage.buf, b"I" * (HPAGE_NR * PAGE_SIZE))
+
+
+def needs_thp(hooks: PolicyHooks) -> str | None:
+    """Why there is no such cell under a kernel without transparent huge pages."""
+    return None if hooks.has_thp else "transparent huge pages came with v2.6.38"
 
 
 def read_disk(addr: int, data: bytes, *, aio: bool = False, submitted: str = "") -> Script:

@@ -1,0 +1,51 @@
+"""What is expected of ``thp-other-subpage``."""
+
+from uemu.expected.cell import expect
+
+EXPECTED = (
+    expect(
+        "linux-2.4-dio-pglock linux-2.6.7 linux-2.6.29 redhat-2.6.18 arcangeli-2009-page-multiple"
+        " arcangeli-2009-v1 arcangeli-2009-v2 piggin-2009-vma piggin-2009-page"
+        " piggin-2009-one-reader torvalds-2009-mmap-sem torvalds-2009-fork-lock"
+        " torvalds-2009-directed-cow torvalds-2009-page-count kosaki-2009-directio-sem"
+        " kosaki-2009-pinned-sem kamezawa-2009-dio-lock kosaki-2009-dont-unmap",
+        "",
+        "there are no transparent huge pages before v2.6.38",
+    ),
+    expect(
+        "linux-4.19",
+        "dma-write-seen-by-other lost-dma-write",
+        "two entries map the huge page, so the store copies all of it, the page under I/O as"
+        " well (ground truth t3 on 4.19)",
+    ),
+    expect(
+        "linux-5.8",
+        "dma-write-seen-by-other",
+        "the store splits the entry and copies one page, which is not the one under I/O;"
+        " parent and child still share that (3917c80280c9)",
+    ),
+    expect(
+        "linux-5.9 linux-5.11 hubbard-2021-locked-pages kara-2021-unmap-if-not-pinned",
+        "dma-write-seen-by-other",
+        "the store splits the entry and copies one page, which is not the one under I/O;"
+        " parent and child still share that (ground truth t3 on 5.10)",
+    ),
+    expect(
+        "hildenbrand-2021-model1 hildenbrand-2021-model2",
+        "",
+        "fork finds the head exclusive and referred to, splits the entry, and copies every"
+        " page for the child",
+    ),
+    expect(
+        "linux-5.19",
+        "dma-write-seen-by-other",
+        "a get is shared; the store splits the entry and copies one page, which is not the"
+        " one under I/O (ground truth t3 on 6.1)",
+    ),
+    expect(
+        "linux-6.5",
+        "",
+        "O_DIRECT pins, and a pin of one page is one of the huge page: fork splits the entry"
+        " and copies every page for the child (ground truth t3 on 6.18)",
+    ),
+)
