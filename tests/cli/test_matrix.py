@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from rich.progress import Progress
 
 from tests.cli.conftest import Uemu
 from tests.cli.test_workers import DEADLINE_S, MAIN, members, wait_until
+from tests.report.html import page_reader
 from uemu.cli import matrix as command
 from uemu.cli.main import make_parser
 from uemu.cli.output import progress_bar
@@ -37,13 +39,21 @@ SMALL = (
 
 
 @pytest.mark.slow
-def test_every_scenario_under_every_policy_is_as_expected_in_a_table_that_fits(uemu: Uemu) -> None:
-    done = uemu("matrix")
+def test_every_scenario_under_every_policy_is_as_expected_in_a_table_that_fits(
+    uemu: Uemu, tmp_path: Path
+) -> None:
+    path = tmp_path / "matrix.html"
+    done = uemu("matrix", "--html", str(path))
     assert (done.status, done.err) == (0, "")
     rows = [line.split()[0] for line in done.out.splitlines() if line]
     assert all(rows.count(scenario) >= 1 for scenario in SCENARIOS)
     assert f"\n{len(SCENARIOS) * len(POLICIES)} cells in " in done.out
     assert done.out.rstrip().endswith("none differ from what is expected")
+    assert path.stat().st_size < 4_000_000
+    cells = page_reader.matrix(page_reader.read(path.read_text()))
+    assert set(cells) == {(policy, scenario) for policy in POLICIES for scenario in SCENARIOS}
+    # Whatever is violated has its drawing, and nothing else has one.
+    assert all((cell.drawing is not None) == cell.signs.isalpha() for cell in cells.values())
 
 
 def test_rows_columns_and_what_the_signs_mean(uemu: Uemu) -> None:
@@ -90,7 +100,7 @@ def test_json_has_a_cell_for_each(uemu: Uemu, tmp_path: Path) -> None:
     result = json.loads(path.read_text())
     cells = result.pop("cells")
     assert 0 < result.pop("seconds") < 60
-    assert result == {"uemu": 1, "command": "matrix", "interrupted": False}
+    assert result == {"uemu": 1, "command": "matrix", "interrupted": False, "disagreements": []}
     assert [(each["scenario"], each["policy"]) for each in cells] == [
         (scenario, policy)
         for scenario in ("lost-read", "gup-fast-vs-fork")
@@ -129,6 +139,70 @@ def test_json_is_written_though_nobody_reads_the_output(
     with pytest.raises(BrokenPipeError):
         command.run(args)
     assert len(json.loads(path.read_text())["cells"]) == 4
+
+
+def test_the_page_tells_what_the_result_for_programs_tells(uemu: Uemu, tmp_path: Path) -> None:
+    paths = [tmp_path / name for name in ("result.json", "result.html", "replay.json")]
+    assert uemu(*SMALL, "--json", str(paths[0]), "--html", str(paths[1])).status == 0
+    shown = page_reader.matrix(page_reader.read(paths[1].read_text()))
+    cells = json.loads(paths[0].read_text())["cells"]
+    assert set(shown) == {(each["policy"], each["scenario"]) for each in cells}
+    for cell in cells:
+        policy, scenario = cell["policy"], cell["scenario"]
+        there = shown[policy, scenario]
+        assert there.words == (", ".join(cell["verdicts"]) or "no violation")
+        assert there.body is not None
+        assert (there.drawing is None) == (cell["schedule"] is None)
+        if there.drawing is None:
+            continue
+        assert f"uemu replay {scenario} --policy {policy} {cell['schedule']}" in there.body.text
+        uemu("replay", scenario, "--policy", policy, cell["schedule"], "--json", str(paths[2]))
+        (drawing,) = json.loads(paths[2].read_text())["drawings"]
+        keys = ("index", "cpu", "function", "note", "state")
+        assert page_reader.told(there.drawing) == [
+            tuple("".join(str(step[key]).split()) for key in keys) for step in drawing["steps"]
+        ]
+
+
+def test_the_page_shows_what_other_orders_alone_show(uemu: Uemu, tmp_path: Path) -> None:
+    path = tmp_path / "result.html"
+    policy = "arcangeli-2009-v2:norecheck"
+    arguments = "--explore", "--scenario", "gup-fast-vs-fork", "--policy", policy
+    assert uemu("matrix", *arguments, "--html", str(path)).status == 0
+    cell = page_reader.matrix(page_reader.read(path.read_text()))[policy, "gup-fast-vs-fork"]
+    assert cell.signs == "ls"
+    assert cell.body is not None
+    assert cell.drawing is not None
+    assert "lost-dma-write: parent does not see what the device wrote" in cell.body.text
+    assert re.search(r"Orders run\s+\d+, which stand for all there are", cell.body.text)
+
+
+def test_the_page_tells_of_a_fork_that_waited_though_no_schedule_does(
+    uemu: Uemu, tmp_path: Path
+) -> None:
+    paths = tmp_path / "result.json", tmp_path / "result.html"
+    cell = "lost-read", "torvalds-2009-fork-lock"
+    arguments = "--scenario", cell[0], "--policy", cell[1], "--json", str(paths[0])
+    assert uemu("matrix", *arguments, "--html", str(paths[1])).status == 0
+    (told,) = json.loads(paths[0].read_text())["cells"]
+    assert (told["verdicts"], told["schedule"]) == (["fork-blocked"], None)
+    there = page_reader.matrix(page_reader.read(paths[1].read_text()))[cell[1], cell[0]]
+    assert there.body is not None
+    assert there.body.one("ol").text.strip()
+    assert there.drawing is not None
+
+
+def test_the_page_says_what_real_processes_were_not_asked(
+    uemu: Uemu, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    hidden = replace(SCENARIOS["lost-read"], not_live="it needs a stale TLB entry")
+    monkeypatch.setitem(SCENARIOS, "lost-read", hidden)
+    path = tmp_path / "result.html"
+    arguments = "--scenario", "lost-read", "--policy", "linux-6.5", "--jobs", "1"
+    assert uemu("matrix", "--live", *arguments, "--html", str(path)).status == 0
+    cell = page_reader.matrix(page_reader.read(path.read_text()))["linux-6.5", "lost-read"]
+    assert cell.body is not None
+    assert "not run on them: it needs a stale TLB entry" in cell.body.text
 
 
 def test_what_differs_is_told_with_the_reason_of_what_was_expected(
@@ -170,22 +244,31 @@ def test_real_processes_show_the_same(uemu: Uemu, tmp_path: Path) -> None:
     assert (done.status, done.err) == (0, "")
     assert "4 on real processes, 0 simulated only; 0 disagree" in " ".join(done.out.split())
     for cell in json.loads(path.read_text())["cells"]:
-        assert cell["live"] == {"verdicts": cell["verdicts"], "differs": None}
+        assert cell["live"] == {"verdicts": cell["verdicts"]}
 
 
 def test_a_disagreement_is_a_mistake_of_ours_and_told_on_stderr(
-    uemu: Uemu, monkeypatch: pytest.MonkeyPatch
+    uemu: Uemu, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     def differs(name: CellName, told: object) -> Live:
         return Live(frozenset(), "violations: ['lost-dma-write'] simulated, [] on real processes")
 
     monkeypatch.setattr(run, "_live", differs)
-    done = uemu(*SMALL, "--live")
+    path = tmp_path / "result.json"
+    done = uemu(*SMALL, "--live", "--json", str(path))
     assert done.status == 70
     assert "\nlost-read         LS! -!\n" in done.out
     assert "4 disagree" in done.out
     assert done.err.startswith("uemu: error: real processes did something else than the model:")
     assert "  lost-read under linux-2.6.29: violations: ['lost-dma-write'] simulated" in done.err
+    result = json.loads(path.read_text())
+    assert result["disagreements"][0] == {
+        "policy": "linux-2.6.29",
+        "scenario": "lost-read",
+        "differs": "violations: ['lost-dma-write'] simulated, [] on real processes",
+    }
+    assert len(result["disagreements"]) == 4
+    assert result["cells"][0]["live"] == {"verdicts": []}
 
 
 def test_a_machine_that_cannot_trace_is_said_so(
@@ -211,13 +294,14 @@ def test_a_machine_that_cannot_trace_is_said_so(
         (["--scenario", "lost-raed"], "unknown scenario 'lost-raed'; nearest: lost-read"),
         (["--live", "--explore"], "argument --explore: not allowed with argument --live"),
         (["--max-schedules", "9"], "--max-schedules means nothing without --explore"),
-        (["--html", "x.html"], "--html is not in this version of uemu"),
+        (["--html", "/proc/none/x"], "cannot write /proc/none/x: No such file"),
         (["--jobs", "2", "--cluster", "tcp://x:1"], "--jobs and --cluster are two answers"),
+        (["--json", "{x}", "--html", "{x}"], "--json and --html are one file, "),
         (["--json", "/proc/none/x"], "cannot write /proc/none/x: No such file"),
     ],
 )
-def test_what_cannot_be_is_refused(uemu: Uemu, argv: list[str], error: str) -> None:
-    done = uemu("matrix", *argv)
+def test_what_cannot_be_is_refused(uemu: Uemu, argv: list[str], error: str, tmp_path: Path) -> None:
+    done = uemu("matrix", *(each.format(x=tmp_path / "x") for each in argv))
     assert (done.status, done.out) == (2, "")
     _, _, said = done.err.rpartition("uemu: error: ")
     assert error in " ".join(said.split())

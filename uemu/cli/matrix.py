@@ -1,7 +1,8 @@
 """``uemu matrix``: every policy against every scenario, and what is not as expected.
 
-The object that ``--json`` writes has ``interrupted`` and ``seconds``, and
-``cells``, in the order of the table, objects of
+The object that ``--json`` writes has ``interrupted``, ``seconds``, ``disagreements``,
+objects of ``policy``, ``scenario`` and ``differs``: in what real processes were not
+as simulated, and ``cells``, in the order of the table, objects of
 
 policy, scenario  which cell
 status            ``run``, or ``not-applicable``; ``reason`` says why
@@ -9,8 +10,7 @@ verdicts          what was violated in any order that was run
 expected          what the canonical order is expected to violate
 schedules         how many orders were run; ``exhaustive``: those stand for all
 schedule          an order that shows a violation, or null
-live              null, or an object of ``verdicts``, what real processes showed, and
-                  ``differs``, null or in what that is not as simulated
+live              null, or an object of ``verdicts``: what real processes showed
 costs             figures of the canonical run, by the names of `uemu.matrix.costs`; of a
                   scale scenario also ``growth``: the figures ``measured`` at some sizes,
                   ``per_page``, and ``extrapolated``
@@ -19,14 +19,23 @@ costs             figures of the canonical run, by the names of `uemu.matrix.cos
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from uemu.cli.output import JsonFile, envelope, make_console, print_lines, print_table, progress_bar
-from uemu.cli.parser import NotYet, UsageError, error_text, positive, wrapped
+from uemu.cli.output import (
+    JsonFile,
+    TextFile,
+    envelope,
+    make_console,
+    print_lines,
+    print_table,
+    progress_bar,
+)
+from uemu.cli.parser import UsageError, error_text, positive, wrapped
 from uemu.cli.workers import Processes, add_workers, make_workers
 from uemu.matrix.cells import CellName, How, cell_names
 from uemu.matrix.result import Cell
@@ -78,7 +87,12 @@ def add_parser(subparsers: Subparsers) -> None:
     )
     add_workers(parser)
     parser.add_argument("--json", metavar="FILE", help="write the result there, as one object")
-    parser.add_argument("--html", action=NotYet)
+    parser.add_argument(
+        "--html",
+        metavar="FILE",
+        help="write a page for a browser there: the table, and behind each cell its story and"
+        " drawing",
+    )
     parser.set_defaults(run=run)
 
 
@@ -117,6 +131,9 @@ def run(args: argparse.Namespace) -> int:
         max_schedules=args.max_schedules or How().max_schedules,
     )
     file = None if args.json is None else JsonFile(args.json)
+    page = None if args.html is None else TextFile(args.html)
+    if file and page and os.path.isfile(page.path) and os.path.samefile(file.path, page.path):
+        raise UsageError(f"--json and --html are one file, {page.path}: name two")
     matrix = Matrix(names, how)
     _fill(matrix, args)
     try:
@@ -125,6 +142,8 @@ def run(args: argparse.Namespace) -> int:
         # Also when nobody reads the output to its end.
         if file is not None:
             file.write(as_json(matrix))
+        if page is not None:
+            page.write_text(as_html(matrix))
     if matrix.interrupted:
         return INTERRUPTED
     if not all(cell.as_live for cell in matrix.cells.values()):
@@ -244,6 +263,20 @@ def as_json(matrix: Matrix) -> dict[str, Any]:
         {
             "interrupted": matrix.interrupted,
             "seconds": round(matrix.seconds, 3),
+            "disagreements": [
+                {**cell.name._asdict(), "differs": cell.live.differs}
+                for cell in matrix.in_order()
+                if cell.live is not None and cell.live.differs
+            ],
             "cells": [cell.as_json() for cell in matrix.in_order()],
         },
     )
+
+
+def as_html(matrix: Matrix) -> str:
+    """The result as a page."""
+    # Templates take their time to load, and few ask for a page.
+    from uemu.cli.matrix_page import page_of
+
+    cells = {name: (cell, _shown(cell, matrix.how)) for name, cell in matrix.cells.items()}
+    return page_of(matrix.names, cells, _counts(matrix), live=matrix.how.live)

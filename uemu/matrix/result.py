@@ -83,7 +83,7 @@ class Cell:
             "schedules": self.schedules,
             "exhaustive": self.exhaustive,
             "schedule": self.schedule,
-            "live": live and {"verdicts": ordered(live.verdicts), "differs": live.differs or None},
+            "live": live and {"verdicts": ordered(live.verdicts)},
             "costs": self.costs_json(),
         }
 

@@ -69,15 +69,16 @@ class Shown(NamedTuple):
     @property
     def sign(self) -> str:
         """The cell in a few characters."""
-        if not self.applies:
-            return NOT_APPLICABLE + self._marks
-        letters = [LETTERS[kind] for kind in LETTERS if kind in self.kinds]
-        letters += [LETTERS[kind].lower() for kind in LETTERS if kind in self.others]
-        return ("".join(letters) or NOTHING) + self._marks
+        return self.letters + BOUNDED * self.bounded + WRONG * self.wrong
 
     @property
-    def _marks(self) -> str:
-        return BOUNDED * self.bounded + WRONG * self.wrong
+    def letters(self) -> str:
+        """What it showed, without the marks that stand behind."""
+        if not self.applies:
+            return NOT_APPLICABLE
+        letters = [LETTERS[kind] for kind in LETTERS if kind in self.kinds]
+        letters += [LETTERS[kind].lower() for kind in LETTERS if kind in self.others]
+        return "".join(letters) or NOTHING
 
     @property
     def style(self) -> str:

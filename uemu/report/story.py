@@ -35,7 +35,7 @@ def verdict_text(kinds: Collection[str]) -> str:
 
 def verdict_lines(kind: str, message: str = "", *, width: int = WIDTH) -> list[str]:
     """A kind of violation with a message or, for want of one, what the kind means."""
-    return _wrap(f"{kind}: {message or KINDS.get(kind, 'unknown')}", "", "  ", width)
+    return _wrap(_verdict(kind, message), "", "  ", width)
 
 
 def story_lines(violation: Violation) -> list[str]:
@@ -46,11 +46,28 @@ def story_lines(violation: Violation) -> list[str]:
 def told_together(violations: Iterable[Violation], *, width: int = WIDTH) -> list[Told]:
     """Violations in the order reports list them; those that share a story tell it once.
 
-    A story that another one only continues is the same.
-
     Args:
         width: the widest line, for a report that stands behind something.
     """
+    return [
+        (
+            [line for violation in group for line in _head(violation, width)],
+            _story(_longest(group), width),
+        )
+        for group in _groups(violations)
+    ]
+
+
+def story_texts(violations: Iterable[Violation]) -> list[Told]:
+    """The same as texts that are not wrapped; events are not numbered and have no stacks."""
+    return [
+        ([_head_text(violation) for violation in group], list(map(_line_text, _longest(group))))
+        for group in _groups(violations)
+    ]
+
+
+def _groups(violations: Iterable[Violation]) -> list[list[Violation]]:
+    """Those that share a story; one that another one only continues is the same."""
     groups: list[list[Violation]] = []
     for violation in sorted(violations, key=lambda each: _rank(each.kind)):
         for group in groups:
@@ -60,21 +77,27 @@ def told_together(violations: Iterable[Violation], *, width: int = WIDTH) -> lis
                 break
         else:
             groups.append([violation])
-    return [
-        (
-            [line for violation in group for line in _head(violation, width)],
-            _story(max((violation.story for violation in group), key=len), width),
-        )
-        for group in groups
-    ]
+    return groups
+
+
+def _longest(group: Collection[Violation]) -> Collection[StoryLine]:
+    return max((violation.story for violation in group), key=len)
 
 
 def _head(violation: Violation, width: int = WIDTH) -> list[str]:
+    return _wrap(_head_text(violation), "", "  ", width)
+
+
+def _head_text(violation: Violation) -> str:
     where = ""
     if violation.length:
         bytes_ = "1 byte" if violation.length == 1 else f"{violation.length} bytes"
         where = f", {bytes_} at {violation.address:#x}"
-    return verdict_lines(violation.kind, violation.message + where, width=width)
+    return _verdict(violation.kind, violation.message + where)
+
+
+def _verdict(kind: str, message: str) -> str:
+    return f"{kind}: {message or KINDS.get(kind, 'unknown')}"
 
 
 def _story(story: Collection[StoryLine], width: int = WIDTH) -> list[str]:
@@ -82,11 +105,8 @@ def _story(story: Collection[StoryLine], width: int = WIDTH) -> list[str]:
     told: dict[str, tuple[Frame, ...]] = {}
     digits = len(str(len(story)))
     for number, line in enumerate(story, start=1):
-        # The device is no thread, and a process of one thread is named already.
-        is_named = line.cpu in ("", "device") or line.text.startswith(f"{line.cpu}: ")
-        who = "" if is_named else f" [{line.cpu}]"
         mark = f"  {number:>{digits}}. "
-        lines += _wrap(f"{line.text}{who}", mark, " " * len(mark), width)
+        lines += _wrap(_line_text(line), mark, " " * len(mark), width)
         # What a thread did at one place it tells of once.
         if line.stack and told.get(line.cpu) != line.stack:
             told[line.cpu] = line.stack
@@ -94,6 +114,12 @@ def _story(story: Collection[StoryLine], width: int = WIDTH) -> list[str]:
             for text in stack_lines(line.stack):
                 lines += _wrap(text, indent, indent + "  ", width)
     return lines
+
+
+def _line_text(line: StoryLine) -> str:
+    # The device is no thread, and a process of one thread is named already.
+    is_named = line.cpu in ("", "device") or line.text.startswith(f"{line.cpu}: ")
+    return line.text if is_named else f"{line.text} [{line.cpu}]"
 
 
 def _wrap(text: str, first: str, rest: str, width: int) -> list[str]:

@@ -12,4 +12,5 @@ state       how its pages look in a drawing
 hardware    what such a world runs on: the port, and what is simulated
 verdict     what a run showed
 registry    the scenarios by name; each has a file of its own
+families    which of them belong together
 """

@@ -47,6 +47,11 @@ def render_page(
     )
 
 
+def render_part(template: str, **content: object) -> Markup:
+    """Render a template that is part of a page: markup, to be content of another one."""
+    return Markup(_environment().get_template(template).render(**content))
+
+
 def _joined(names: Iterable[str]) -> str:
     assets = files(__package__) / "assets"
     return "\n" + "\n".join((assets / name).read_text(encoding="utf-8") for name in names)
