@@ -15,7 +15,8 @@ FAMILIES: Final[dict[str, str]] = {
     "mappings": "munmap-in-flight mremap-in-flight mprotect-toggle-while-pinned"
     " mprotect-fork ro-vma-odirect-write",
     "long references": "ro-longterm-pin ro-pin-zero-page vmsplice-*",
-    "remedies": "map-shared dontfork dofork-again wipeonfork dontfork-collateral vfork-exec posix-spawn",
+    "remedies": "dontfork dofork-again wipeonfork dontfork-collateral vfork-exec posix-spawn"
+    " map-shared",
     "reclaim, swap": "swap-out-while-pinned swapped-out-pinned-then-fork swapcache-false-cow"
     " reclaim-vs-gup-fast pin-vs-reclaim clean-swapcache-dirty secondary-mmu-*",
     "other page work": "clear-refs-* ksm-* migration-*",
