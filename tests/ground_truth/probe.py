@@ -5,7 +5,8 @@ order and then looks where the row says that something was seen. One page of
 private anonymous memory, all bytes ``I``. A read-write pin is a transfer
 into the page's last 512 bytes, stores go to byte 0; a read-only pin is a
 transfer of the whole page to the device, the parent fills the page and the
-child stores into its last byte.
+child stores into its last byte. Of a huge page it is the first page, or the
+transfer is into another.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from tests import common
 from uemu.dma.engine import Io, Registration, Transfer
 from uemu.mm.ksm import MERGED
 from uemu.mm.pte import Pte
+from uemu.scenario.actions import HPAGE_NR
 from uemu.step import run
 
 PAGE = uemu.PAGE_SIZE
@@ -77,10 +79,11 @@ class World(Protocol):
     buf: int
 
     def transfer(self, user: User, addr: int, length: int, api: str, *, read: bool) -> Held: ...
-    def register(self, user: User) -> Held: ...
+    def register(self, user: User, addr: int) -> Held: ...
     def change(self, user: User, call: str, *args: int) -> None: ...
     def another_page(self, user: User) -> int: ...
     def map_shared(self, user: User) -> int: ...
+    def map_huge(self, user: User, huge: str) -> range: ...
     def pageout(self, user: User) -> None: ...
     def is_present(self, user: User) -> bool: ...
     def clear_refs(self, user: User) -> None: ...
@@ -126,8 +129,8 @@ class LiveWorld:
         way = uemu.DMA_FROM_DEVICE if read else uemu.DMA_TO_DEVICE
         return LiveTransfer(self.machine.dma.start(user, addr, length, direction=way, api=api))
 
-    def register(self, user: Any) -> Held:
-        return LiveRegistration(self.machine.dma.register(user, self.buf, PAGE, api="io_uring"))
+    def register(self, user: Any, addr: int) -> Held:
+        return LiveRegistration(self.machine.dma.register(user, addr, PAGE, api="io_uring"))
 
     def change(self, user: Any, call: str, *args: int) -> None:
         getattr(user, call)(self.buf, PAGE, *args)
@@ -139,6 +142,11 @@ class LiveWorld:
     def map_shared(self, user: Any) -> int:
         self.buf = user.mmap(PAGE, shared=True)
         return self.buf
+
+    def map_huge(self, user: Any, huge: str) -> range:
+        size = self.machine.hpage_size
+        self.buf = user.mmap(size, huge=huge)
+        return range(self.buf, self.buf + size, PAGE)
 
     def pageout(self, user: Any) -> None:
         pfn = self.machine.frame_of(user, self.buf)
@@ -190,8 +198,8 @@ class SimulatedWorld:
         start = user.read_disk if read else user.write_disk
         return SimulatedHeld(self.world, start(addr, length, api))
 
-    def register(self, user: Any) -> Held:
-        return SimulatedHeld(self.world, user.register(self.buf, api="io_uring"))
+    def register(self, user: Any, addr: int) -> Held:
+        return SimulatedHeld(self.world, user.register(addr, api="io_uring"))
 
     def change(self, user: Any, call: str, *args: int) -> None:
         getattr(user, call)(self.buf, *args)
@@ -203,6 +211,10 @@ class SimulatedWorld:
     def map_shared(self, user: Any) -> int:
         self.buf = user.mmap(shared=True)
         return self.buf
+
+    def map_huge(self, user: Any, huge: str) -> range:
+        self.buf = user.mmap(HPAGE_NR, huge=huge)
+        return range(self.buf, self.buf + HPAGE_NR * PAGE, PAGE)
 
     def pageout(self, user: Any) -> None:
         # What several map MADV_PAGEOUT leaves alone. Linux: madvise_cold_or_pageout_pte_range.
@@ -230,6 +242,8 @@ class Probe:
         self.world = world
         self.row = row
         self.parent, self.buf = world.parent, world.buf
+        self.pages = range(0)
+        self.pinned = self.buf
         self.child: User | None = None
         self.held: Held | None = None
         self.sector = 0
@@ -254,11 +268,12 @@ class Probe:
     def pin(self, who: User, *, write: bool, whole: bool = False) -> None:
         """Take the reference in the row's way."""
         if self.row.pin == "io_uring":
-            self.held, self.sector = self.world.register(who), 0 if whole else LAST_SECTOR
+            self.held = self.world.register(who, self.pinned)
+            self.sector = 0 if whole else LAST_SECTOR
             return
         api = self.row.pin.removesuffix("_block")
         whole = whole or not write
-        addr, length = (self.buf, PAGE) if whole else (self.buf + LAST_SECTOR, 512)
+        addr, length = (self.pinned, PAGE) if whole else (self.pinned + LAST_SECTOR, 512)
         self.held = self.world.transfer(who, addr, length, api, read=write)
 
     def dma(self, letter: bytes = b"D") -> None:
@@ -296,8 +311,20 @@ class Probe:
 
     def map_shared(self) -> None:
         """It is about a page of shared memory instead."""
-        self.buf = self.world.map_shared(self.parent)
+        self.buf = self.pinned = self.world.map_shared(self.parent)
         self.parent.store(self.buf, b"I" * PAGE)
+
+    def map_huge(self, huge: str) -> None:
+        """It is about a page of a huge page instead."""
+        self.pages = self.world.map_huge(self.parent, huge)
+        self.buf = self.pinned = self.pages[0]
+        for addr in self.pages:
+            self.parent.store(addr, b"I" * PAGE)
+
+    def pin_in_the_middle(self) -> None:
+        """The page under the transfer is the one in the middle of the huge page."""
+        self.pinned = self.pages[len(self.pages) // 2]
+        self.pin(self.parent, write=True)
 
     def read_touch(self) -> None:
         """The parent loads from the page."""
@@ -333,10 +360,10 @@ class Probe:
             if self.child is not None:
                 self.child_exits()
             self.dma(b"E")
-            return letter_at(self.parent, self.buf + LAST_SECTOR)
+            return letter_at(self.parent, self.pinned + LAST_SECTOR)
         who, what = place.split("_")
         user = self.parent if who == "parent" else self._child()
-        return letter_at(user, self.buf + {"dma": LAST_SECTOR, "cpu": 0}[what])
+        return letter_at(user, {"dma": self.pinned + LAST_SECTOR, "cpu": self.buf}[what])
 
 
 def letter_at(user: User, addr: int) -> str:
@@ -409,6 +436,11 @@ ACTIONS: dict[str, Callable[[Probe], None]] = {
     "MADV_DONTFORK": lambda probe: probe.change(probe.parent, "madvise", uemu.MADV_DONTFORK),
     "MADV_WIPEONFORK": lambda probe: probe.change(probe.parent, "madvise", uemu.MADV_WIPEONFORK),
     "MAP_SHARED": Probe.map_shared,
+    "THP": lambda probe: probe.map_huge("thp"),
+    "RW pin in subpage 0": lambda probe: probe.pin(probe.parent, write=True),
+    "RW pin in subpage 256": Probe.pin_in_the_middle,
+    "parent writes same subpage": Probe.parent_stores,
+    "parent writes subpage 0": Probe.parent_stores,
     "no pin": _nothing,
     "MADV_PAGEOUT": Probe.pageout,
     "read touch": Probe.read_touch,
