@@ -26,6 +26,7 @@ from uemu.cli import (
     replay,
     run,
     scenarios,
+    watch,
 )
 from uemu.cli.parser import Command, Parser, UsageError, error_text
 from uemu.errors import HostError, UemuError
@@ -38,6 +39,7 @@ NO_READER: Final = 141
 
 COMMANDS: Final = (
     run,
+    watch,
     check,
     demo,
     policies,

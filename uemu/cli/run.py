@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ from uemu.report.run_report import exit_status, failure_json, run_json, run_line
 
 if TYPE_CHECKING:
     from uemu.cli.parser import Subparsers
+    from uemu.cli.watchers import Watcher
     from uemu.live.program.result import RunResult
 
 DESCRIPTION = (
@@ -45,9 +47,18 @@ def add_parser(subparsers: Subparsers) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run it, as often as asked, and report."""
     program = program_of(args)
-    file = JsonFile(args.json) if args.json is not None else None
+    return run_and_report(args, program, JsonFile(args.json) if args.json is not None else None)
+
+
+def run_and_report(
+    args: argparse.Namespace,
+    program: list[str],
+    file: JsonFile | None,
+    watcher: Watcher | None = None,
+) -> int:
+    """Run a program, watched or not, and report, also that it cannot be run."""
     try:
-        return _run(args, program, file)
+        return _run(args, program, file, watcher)
     except Exception as error:
         if file is not None:
             file.write(failure_json(str(error), args.policy, program))
@@ -63,13 +74,17 @@ def refused(error: Exception) -> int:
     return error.status
 
 
-def _run(args: argparse.Namespace, program: list[str], file: JsonFile | None) -> int:
+def _run(
+    args: argparse.Namespace, program: list[str], file: JsonFile | None, watcher: Watcher | None
+) -> int:
     check_program_policy(args.policy)
     find_program(program[0])
     trace = LineFile(args.trace) if args.trace is not None else None
     runs = Runs(args, args.policy, program, LineFile("-"), trace, tells=args.repeat is not None)
+    if watcher is not None:
+        runs.watch = watcher.event
     try:
-        with Deaf() as deaf:
+        with Deaf() as deaf, watcher or contextlib.nullcontext():
             result = runs.run(deaf)
     finally:
         if trace is not None:

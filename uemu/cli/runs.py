@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -33,6 +33,7 @@ class Runs:
         said: the notes that were said: each is, once.
         tally: what the runs so far gave.
         violating: the first of them with a violation.
+        watch: is given each event while it runs.
     """
 
     args: argparse.Namespace
@@ -44,6 +45,7 @@ class Runs:
     said: set[str] = field(default_factory=set)
     tally: Tally = field(default_factory=Tally)
     violating: RunResult | None = None
+    watch: Callable[[Event], None] | None = None
 
     def run(self, deaf: Deaf) -> RunResult:
         """Run it as often as asked, or until somebody interrupts it; the last result."""
@@ -65,7 +67,7 @@ class Runs:
         if self.trace is not None and args.repeat is not None:
             self.trace.line(f"# {title}")
         dma = DmaOptions(args.dma, seed, args.hold_ms)
-        watch = self.event if self.trace is not None else None
+        watch = self.event if self.trace is not None else self.watch
         result = run_program(self.program, self.policy, dma, self.note, watch)
         for note in result.notes:
             self.note(note)
