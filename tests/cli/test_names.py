@@ -7,8 +7,9 @@ from argparse import Namespace
 
 import pytest
 
-from uemu.cli.names import WorldMaker, check_policy, read_schedule
+from uemu.cli.names import WorldMaker, read_schedule
 from uemu.cli.parser import UsageError
+from uemu.cli.policy_names import check_policy
 from uemu.explore import Schedule
 from uemu.scenario.registry import SCENARIOS
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from uemu.cli.deaf import Deaf
-from uemu.cli.names import check_policy
 from uemu.cli.output import JsonFile, LineFile, make_console
+from uemu.cli.policy_names import check_policy
 from uemu.cli.run import refused
 from uemu.cli.run_options import SIDE_EFFECTS, add_run_options, program_of
 from uemu.cli.runs import Runs

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Protocol
 
 from rich.console import Console
 
-from uemu.cli.names import check_policy
 from uemu.cli.output import make_console, print_table
 from uemu.cli.parser import UsageError, add_policy
+from uemu.cli.policy_names import check_policy
 from uemu.errors import HostError
 from uemu.report.tables import summary_table
 

@@ -8,26 +8,14 @@ for one that cannot be run.
 
 from __future__ import annotations
 
+import importlib
 import importlib.metadata
 import os
 import sys
 import traceback
+from collections.abc import Sequence
 from typing import Final
 
-from uemu.cli import (
-    check,
-    claims,
-    demo,
-    doctor,
-    explain,
-    explore,
-    matrix,
-    policies,
-    replay,
-    run,
-    scenarios,
-    watch,
-)
 from uemu.cli.parser import Command, Parser, UsageError, error_text
 from uemu.errors import HostError, UemuError
 
@@ -38,19 +26,20 @@ INTERRUPTED: Final = 130
 NO_READER: Final = 141
 
 COMMANDS: Final = (
-    run,
-    watch,
-    check,
-    demo,
-    policies,
-    scenarios,
-    explore,
-    replay,
-    matrix,
-    claims,
-    explain,
-    doctor,
+    "run",
+    "watch",
+    "check",
+    "demo",
+    "policies",
+    "scenarios",
+    "explore",
+    "replay",
+    "matrix",
+    "claims",
+    "explain",
+    "doctor",
 )
+"""Each is a module beside this one; all of them take longer to load than a short program runs."""
 
 EPILOG = (
     "exit status: 1 there was a violation, of matrix and claims: something is not as expected;"
@@ -58,8 +47,8 @@ EPILOG = (
 )
 
 
-def make_parser() -> Parser:
-    """The parser of all commands."""
+def make_parser(commands: Sequence[str] = COMMANDS) -> Parser:
+    """The parser of all commands, or of some."""
     parser = Parser(
         prog="uemu",
         description="Watch a pinned page, a fork and a device go wrong, under the rules of"
@@ -68,8 +57,8 @@ def make_parser() -> Parser:
     )
     parser.add_argument("--version", action="version", version=f"uemu {version()}")
     subparsers = parser.add_subparsers(metavar="COMMAND", dest="command", required=True)
-    for command in COMMANDS:
-        command.add_parser(subparsers)
+    for command in commands:
+        importlib.import_module(f"uemu.cli.{command}").add_parser(subparsers)
     return parser
 
 
@@ -83,8 +72,9 @@ def version() -> str:
 
 def main(argv: list[str] | None = None) -> int:
     """Run a command and return its exit status; `sys.argv` if none is given."""
+    words = sys.argv[1:] if argv is None else argv
     try:
-        args = make_parser().parse_args(argv)
+        args = make_parser([c for c in words[:1] if c in COMMANDS] or COMMANDS).parse_args(words)
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else USAGE
     command: Command = args.run

@@ -1,4 +1,4 @@
-"""Policies, scenarios and schedules as they are typed, and the worlds they make."""
+"""Scenarios and schedules as they are typed, and the worlds they make."""
 
 from __future__ import annotations
 
@@ -7,40 +7,13 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from uemu.cli.parser import UsageError
+from uemu.cli.policy_names import check_policy
 from uemu.explore import Schedule
 from uemu.policy.registry import make_policy
 from uemu.report.way_back import replay_command
 from uemu.scenario.registry import find_scenario
 from uemu.scenario.script import Scenario
 from uemu.scenario.world import SimulatedWorld
-
-
-def check_policy(name: str) -> str:
-    """The name, if there is such a policy.
-
-    Raises:
-        UsageError: there is none; the message names the nearest.
-    """
-    try:
-        make_policy(name)
-    except ValueError as error:
-        raise UsageError(str(error)) from None
-    return name
-
-
-def check_program_policy(name: str) -> str:
-    """The name, if programs that run freely can be under that policy.
-
-    Raises:
-        UsageError: there is none, or they cannot.
-    """
-    check_policy(name)
-    why = make_policy(name).not_for_programs
-    if why is not None:
-        raise UsageError(
-            f"{name} is not for programs: {why}; `uemu matrix --policy {name}` tells what it does"
-        )
-    return name
 
 
 def read_schedule(text: str) -> Schedule:

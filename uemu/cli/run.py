@@ -8,9 +8,9 @@ import sys
 from typing import TYPE_CHECKING
 
 from uemu.cli.deaf import Deaf
-from uemu.cli.names import check_program_policy
 from uemu.cli.output import JsonFile, LineFile
 from uemu.cli.parser import add_policy, error_text
+from uemu.cli.policy_names import check_program_policy
 from uemu.cli.run_options import SIDE_EFFECTS, add_run_options, program_of
 from uemu.cli.runs import Runs
 from uemu.live.program.which import CannotRun, find_program

@@ -170,6 +170,8 @@ class Oracle:
 
     def _swapped_out(self, event: SwappedOut) -> None:
         """A frame goes, and its slot is what is left of it."""
+        if event.frame == event.data:
+            return
         lost = [
             at for at in range(PAGE_SIZE) if event.frame[at : at + 1] != event.data[at : at + 1]
         ]
