@@ -29,7 +29,7 @@ from uemu.matrix import run
 from uemu.matrix.cells import CellName, How
 from uemu.matrix.costs import Costs
 from uemu.matrix.result import Cell, Live
-from uemu.policy.registry import POLICIES
+from uemu.policy.registry import POLICIES, all_names
 from uemu.scenario.registry import SCENARIOS
 
 SMALL = (
@@ -85,6 +85,16 @@ def test_a_variant_is_a_column_of_its_own_and_other_orders_are_small_letters(uem
     assert "\ngup-fast-vs-fork  -  ls\n" in done.out
     assert "a small letter: in other orders than the canonical one" in done.out
     assert re.search(r"2 exhaustive; 90 schedules; none differ", " ".join(done.out.split()))
+
+
+def test_variants_of_all_policies_have_columns_too(uemu: Uemu, tmp_path: Path) -> None:
+    path = tmp_path / "matrix.json"
+    done = uemu("matrix", "--variants", "--scenario", "lost-read", "--json", str(path))
+    assert done.status == 0
+    names = [cell["policy"] for cell in json.loads(path.read_text())["cells"]]
+    assert names == all_names()
+    assert any(":" in name for name in names)
+    assert max(map(len, done.out.splitlines())) <= 100
 
 
 def test_a_bound_on_schedules_shows(uemu: Uemu) -> None:

@@ -40,6 +40,7 @@ from uemu.cli.workers import Processes, add_workers, make_workers
 from uemu.matrix.cells import CellName, How, cell_names
 from uemu.matrix.result import Cell
 from uemu.matrix.share import run_cells
+from uemu.policy.registry import all_names
 from uemu.report.matrix_table import Shown, matrix_tables, policy_legend, sign_lines
 from uemu.report.story import verdict_text
 
@@ -70,11 +71,15 @@ def add_parser(subparsers: Subparsers) -> None:
     beside.add_argument(
         "--explore", action="store_true", help="run each in every order of steps too"
     )
-    parser.add_argument(
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument(
         "--policy",
         action="append",
         metavar="NAME",
         help="these columns alone; NAME or NAME:VARIANT, may be said again",
+    )
+    which.add_argument(
+        "--variants", action="store_true", help="a column for each policy's variants too"
     )
     parser.add_argument(
         "--scenario", action="append", metavar="NAME", help="these rows alone; may be said again"
@@ -121,7 +126,7 @@ def run(args: argparse.Namespace) -> int:
     if args.max_schedules is not None and not args.explore:
         raise UsageError("--max-schedules means nothing without --explore: say both, or neither")
     try:
-        names = cell_names(args.policy or (), args.scenario or ())
+        names = cell_names(all_names() if args.variants else args.policy or (), args.scenario or ())
     except ValueError as error:
         raise UsageError(str(error)) from None
     how = How(
