@@ -21,10 +21,10 @@ ONE_ORDER = {
 }
 """Those in which nobody can be preempted."""
 
-TWICE = {"fork-copy-tearing"}
+TWICE = {"fork-copy-tearing", "thp-tearing"}
 """Who holds the page must be stopped before it lets go, and who copies it in the middle."""
 
-MANY = {"clean-swapcache-dirty", "swapcache-false-cow", "ksm-merge-pinned"}
+MANY = {"clean-swapcache-dirty", "swapcache-false-cow", "ksm-merge-pinned", "thp-lost-read"}
 """Those with so many orders that they take half a minute."""
 
 ONE_AND_TWO = {"swapped-out-pinned-then-fork"}
