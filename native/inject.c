@@ -148,6 +148,13 @@ int uemu_return(pid_t tid, int64_t value)
 	return err ? err : ptrace_errno(PTRACE_POKEUSER, tid, ORIG_RAX_OFFSET, (void *)-1L);
 }
 
+/* The call that a thread is about to make, or has made, has another second argument. */
+int uemu_set_count(pid_t tid, uint64_t count)
+{
+	return ptrace_errno(PTRACE_POKEUSER, tid, offsetof(struct user_regs_struct, rsi),
+			    (void *)count);
+}
+
 /* The call that a thread was about to make is made from its start. */
 int uemu_replay(pid_t tid)
 {

@@ -9,6 +9,7 @@
  * trace.c  wait, classify, resume
  * inject.c system calls made in a stopped thread of a program
  * bounce.c what a fault is measured against
+ * uring.c  completions posted to the io_uring rings of programs
  * stub.c   the code that runs in a tracee: the calls and accesses it is told
  */
 #ifndef UEMU_NATIVE_H
@@ -50,6 +51,14 @@ struct uemu_event {
 struct uemu_ranges {
 	uint32_t count;
 	uint64_t start[UEMU_MAX_RANGES], end[UEMU_MAX_RANGES];
+};
+
+/* An io_uring of the tracer's own; `fd` is -1 where there is none. */
+struct uemu_poster {
+	int32_t fd;
+	uint32_t sq_tail, cq_head, cqes, cq_mask;
+	uint64_t rings_size;
+	void *rings, *sqes;
 };
 
 /* How a thread goes on. */
@@ -142,6 +151,11 @@ int uemu_block(pid_t tid, int sig);
 int uemu_rseq(pid_t tid, uint64_t *area, uint32_t *size, uint32_t *signature);
 int uemu_syscall_of(pid_t tid, int64_t *nr, uint64_t *flags, uint64_t *sp);
 int uemu_getfd(pid_t tid, int fd);
+int uemu_set_count(pid_t tid, uint64_t count);
+int uemu_poster_open(struct uemu_poster *poster);
+void uemu_poster_close(struct uemu_poster *poster);
+int uemu_post(struct uemu_poster *poster, int ring, uint64_t user_data, int32_t res);
+int uemu_same_file(pid_t pid, int fd, pid_t other, int other_fd);
 int uemu_bounce(long rounds, double *ns);
 
 #endif

@@ -67,6 +67,9 @@ again_if_ignored: Callable[[int, int], int] = lib.uemu_again_if_ignored
 By us, or by a signal (0: none) that does nothing.
 """
 
+set_count: Callable[[int, int], int] = lib.uemu_set_count
+"""Give the call of a stopped thread another second argument."""
+
 not_again: Callable[[int, int], int] = lib.uemu_not_again
 resumes: Callable[[int], int] = lib.uemu_resumes
 block: Callable[[int, int], int] = lib.uemu_block

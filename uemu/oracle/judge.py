@@ -63,13 +63,18 @@ class Oracle:
 
     Args:
         witness: is asked at each event of a story that a thread brought about.
+        sees_stores: whether it is told of all stores. If not, what a device wrote is the
+            holder's own affair once it was looked at.
 
     Attributes:
         violations: what was found, in order.
     """
 
-    def __init__(self, events: EventBus, witness: Witness = nobody) -> None:
+    def __init__(
+        self, events: EventBus, witness: Witness = nobody, *, sees_stores: bool = True
+    ) -> None:
         self._witness = witness
+        self._sees_stores = sees_stores
         self.violations: list[Violation] = []
         self._names: dict[MmId, str] = {}
         self._stores = LastStores()
@@ -356,6 +361,8 @@ class Oracle:
             if not buffer.excused and pfn != buffer.held.pfn and pfn is not None:
                 self._compare(io, buffer, pfn, data)
             buffer.read = 0, b""
+            if not self._sees_stores:
+                buffer.known = bytearray()
         if event.final:
             del self._ios[event.io]
             self._by_mm[io.mm].remove(io)

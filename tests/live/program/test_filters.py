@@ -22,6 +22,7 @@ from uemu.live.program import filters
 from uemu.live.program.filters import (
     ALLOW,
     AUDIT_ARCH_X86_64,
+    CLOSES,
     DIRECT,
     F_SETFL,
     FIRST,
@@ -228,6 +229,7 @@ CASES = [
         for nr in (
             *(abi.SYS_IO_SUBMIT, abi.SYS_IO_GETEVENTS, abi.SYS_IO_PGETEVENTS),
             *(abi.SYS_IO_CANCEL, abi.SYS_IO_DESTROY),
+            *(abi.SYS_IO_URING_ENTER, abi.SYS_IO_URING_REGISTER),
         )
     ),
     # Mappings
@@ -290,6 +292,11 @@ def test_the_last_stage_repeats_no_rule() -> None:
     for nr in PROTECTED:
         assert (FIRST.get(nr), DIRECT.get(nr)) != ((), None)
         assert DIRECT.get(nr) != ()
+
+
+def test_who_has_rings_also_stops_where_one_may_be_closed() -> None:
+    assert {nr for nr in range(1000) if stops(CLOSES, nr)} == {CLOSE, 33, 292, 436}
+    assert not stops(CLOSES, CLOSE, ip=CONTROL_BASE)
 
 
 # What is let go

@@ -33,7 +33,7 @@ MUTANTS = [
         "lambda self, task: setattr(task.process, 'on_segv', None)",
     ),
     ("interrupted", NEW, "immediate", "tracees.Tracees.excuse", "lambda *args: None"),
-    ("heap", NEW, "held", "mappings.Mappings.give_back", "lambda *args: None"),
+    ("heap", NEW, "held", "mappings.Mappings._give_back", "lambda *args: []"),
     ("thread_memory", NEW, "held", "calls.written_at_exit", "lambda *args: []"),
 ]
 """A program of behaviour/, policy, --dma, what is taken away, and what is there instead."""

@@ -13,6 +13,7 @@ import pytest
 
 from tests.common import Process, TinyWorld
 from uemu.abi import PAGE_SIZE, Direction
+from uemu.dma.engine import Transfer
 from uemu.host.procfs import ProcessMemory
 from uemu.live.program import schedule as module
 from uemu.live.program.schedule import FOR_A_FORK, PATIENCE, DmaOptions, Flight, Schedule
@@ -114,9 +115,12 @@ class Run:
         for page, pfn in before.items():
             if program.pfn(page) != pfn:
                 schedule.wrote(program.mm, program.at(page), pfn)
-        return schedule.started(io, program.mm, self.finish, waits=waits, was_shared=was_shared)
+        return schedule.started(
+            io, program.mm, self.finish, direction=way, waits=waits, was_shared=was_shared
+        )
 
     def finish(self, flight: Flight) -> None:
+        assert isinstance(flight.io, Transfer)
         self.world.complete(flight.io)
         self.ended.append(flight)
 

@@ -69,6 +69,7 @@ class Births:
         segv: SegvAction,
         stats: Stats,
         note: Callable[[str], None],
+        execed: Callable[[Task], None],
     ) -> None:
         self._kernel = kernel
         self._mmu = mmu
@@ -80,6 +81,7 @@ class Births:
         self._segv = segv
         self._stats = stats
         self._note = note
+        self._execed = execed
         self._families = 0
         self.pids: dict[int, int] = {}
         self.tids: dict[str, int] = {}
@@ -291,6 +293,7 @@ class Births:
             self._endings.end_mm(old)
         mm = self._new_mm(stop.tid)
         task = self._enter(stop.tid, process, mm, former)
+        self._execed(task)
         behind = native.new_event()
         if tracee.finish_exec(stop.tid, behind):
             return
@@ -328,7 +331,7 @@ def is_birth(stop: Stop) -> bool:
 def _child_process(pid: int, parent: ProgramProcess, flags: int) -> ProgramProcess:
     """What a new process has from its parent."""
     on_segv = None if flags & CLONE_CLEAR_SIGHAND else parent.on_segv
-    return ProgramProcess(pid, parent.stage, on_segv)
+    return ProgramProcess(pid, parent.stage, on_segv, dict(parent.rings), parent.closes)
 
 
 def _next_child(mm: ProgramMm) -> str:

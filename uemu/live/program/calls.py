@@ -31,6 +31,8 @@ from uemu.live.program.segv_action import SIGSEGV, SegvAction
 from uemu.live.program.tasks import Task
 from uemu.live.program.tids import written_at_exit
 from uemu.live.program.tracees import GONE, Tracees
+from uemu.live.program.uring import Uring
+from uemu.live.program.uring_register import Register
 
 Handler = Callable[[Task, Stop], None]
 
@@ -57,6 +59,8 @@ class Calls:
         schedule: Schedule,
         direct: DirectIo,
         aio: Aio,
+        uring: Uring,
+        register: Register,
         placement: Placement,
         segv: SegvAction,
         note: Callable[[str], None],
@@ -69,6 +73,8 @@ class Calls:
         self._schedule = schedule
         self._direct = direct
         self._aio = aio
+        self._uring = uring
+        self._register = register
         self._placement = placement
         self._segv = segv
         self._note = note
@@ -89,7 +95,12 @@ class Calls:
             ),
             abi.SYS_BRK: self._mappings.brk,
             abi.SYS_MADVISE: self._mappings.madvise,
-            abi.SYS_IO_URING_SETUP: self._on_io_uring,
+            abi.SYS_IO_URING_SETUP: self._on_io_uring_setup,
+            abi.SYS_IO_URING_ENTER: uring.enter,
+            abi.SYS_IO_URING_REGISTER: self._on_io_uring_register,
+            **dict.fromkeys(
+                (abi.SYS_CLOSE, abi.SYS_DUP2, abi.SYS_DUP3, abi.SYS_CLOSE_RANGE), self._on_close
+            ),
             abi.SYS_VMSPLICE: self._on_vmsplice,
             abi.SYS_PTRACE: self._on_ptrace,
             abi.SYS_SCHED_SETAFFINITY: self._on_affinity,
@@ -236,9 +247,25 @@ class Calls:
         else:
             self._tracees.pass_call(task)
 
-    def _on_io_uring(self, task: Task, stop: Stop) -> None:
-        self._say("io_uring is not supported: io_uring_setup is refused (ENOSYS)")
-        self._tracees.return_from_call(task, -errno.ENOSYS)
+    def _on_io_uring_setup(self, task: Task, stop: Stop) -> None:
+        if task.process.stage < 1:
+            self._watch_direct(task)
+        if task.mm.is_emulated:
+            self._uring.setup(task, stop)
+        else:
+            self._tracees.pass_call(task)
+
+    def _on_io_uring_register(self, task: Task, stop: Stop) -> None:
+        ring = self._uring.ring_of(task, stop.args[0])
+        if ring is None:
+            self._tracees.pass_call(task)
+        else:
+            self._register.register(task, stop, ring)
+
+    def _on_close(self, task: Task, stop: Stop) -> None:
+        if task.process.rings:
+            self._uring.closes(task, stop)
+        self._tracees.pass_call(task)
 
     def _on_vmsplice(self, task: Task, stop: Stop) -> None:
         self._say("vmsplice is not supported: it runs under the rules of this machine's kernel")
@@ -276,6 +303,7 @@ class Calls:
             EINTR
         """
         self._tracees.excuse(task)
+        self._uring.returned(task)
         self._tracees.resume(task)
 
     def break_cow(self, task: Task, ranges: list[tuple[int, int]]) -> None:

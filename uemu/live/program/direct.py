@@ -17,7 +17,7 @@ from typing import Final
 
 from uemu import abi
 from uemu.abi import Direction
-from uemu.dma.engine import Transfer
+from uemu.dma.engine import Io, Registration, Transfer
 from uemu.errors import Fault, InvariantError
 from uemu.host import tracee
 from uemu.kernel import Kernel
@@ -98,7 +98,7 @@ class DirectIo:
     def request_of(self, task: Task, nr: int, args: tuple[int, ...]) -> Request | None:
         """What a call asks for, or None: it is the host kernel's."""
         form = FORMS[nr]
-        buffers = self._iov(task, args[1], args[2]) if form.vectored else [(args[1], args[2])]
+        buffers = self.pieces(task, args[1], args[2]) if form.vectored else [(args[1], args[2])]
         buffers = [piece for piece in buffers if piece[1]]
         offset = None
         if form.offset_arg is not None:
@@ -124,13 +124,24 @@ class DirectIo:
         if not task.mm.is_emulated or not is_aligned(buffers) or fd & 0xFFFF_FFFF >= 1 << 31:
             return None
         own = tracee.getfd(task.pid, fd & 0xFFFF_FFFF, task.tid)
-        if own < 0:
-            return None
+        return self.request_on(task, own, direction, buffers, offset, flags) if own >= 0 else None
+
+    def request_on(
+        self,
+        task: Task,
+        own: int,
+        direction: Direction,
+        buffers: Buffers,
+        offset: int | None,
+        flags: int,
+    ) -> Request | None:
+        """The same of a descriptor of ours, which is closed if it is None."""
         write = direction is Direction.FROM_DEVICE
         try:
             request = Request(own, direction, buffers, offset, flags)
             if (
-                is_direct(own)
+                is_aligned(buffers)
+                and is_direct(own)
                 and all(
                     self._adoption.can_pin(task.mm, addr, length, write=write)
                     for addr, length in buffers
@@ -144,7 +155,8 @@ class DirectIo:
         os.close(own)
         return None
 
-    def _iov(self, task: Task, addr: int, count: int) -> Buffers:
+    def pieces(self, task: Task, addr: int, count: int) -> Buffers:
+        """An array of struct iovec; nothing, if it cannot be read."""
         if not 0 < count <= MAX_IOV:
             return []
         try:
@@ -207,9 +219,39 @@ class DirectIo:
                 io,
                 mm,
                 lambda flight: done(self._move(task, flight, request)),
+                direction=request.direction,
                 waits=waits,
                 was_shared=was_shared,
             )
+
+    def submit_fixed(
+        self,
+        task: Task,
+        request: Request,
+        mm: ProgramMm,
+        io: Registration,
+        start: int,
+        done: Callable[[int], None],
+        *,
+        over_fork: bool,
+    ) -> None:
+        """Start a transfer over a part of a registration, whose pages are held already.
+
+        Args:
+            mm: whose pages they are.
+            start: where the part begins.
+            over_fork: there was a fork since they are held.
+        """
+        self._stats.transfers += 1
+        self._schedule.started(
+            io,
+            mm,
+            lambda flight: done(self._move(task, flight, request, start)),
+            direction=request.direction,
+            waits=False,
+            was_shared=over_fork,
+            part=(start, request.length),
+        )
 
     def _never_returns(self, mm: ProgramMm, request: Request, broken: InvariantError) -> None:
         """Under this policy the call would be in the kernel for ever: it is said, and fails."""
@@ -228,24 +270,25 @@ class DirectIo:
             if (pte := self._framing.pte(mm, base)) is not None
         }
 
-    def _move(self, task: Task, flight: Flight, request: Request) -> int:
-        """Move the bytes between the file and the frames, and give the pages back."""
+    def _move(self, task: Task, flight: Flight, request: Request, start: int = 0) -> int:
+        """Move the bytes between the file and the frames, and give a transfer's pages back."""
         kernel, io = self._kernel, flight.io
         self._stats.transfers_over_fork += flight.over_fork
         self._stats.transfers_written_after += flight.written
         try:
             if request.direction is Direction.FROM_DEVICE:
-                result = self._read(task, io, request)
+                result = self._read(task, io, start, request)
             else:
-                result = self._write(task, io, request)
+                result = self._write(task, io, start, request)
         except OSError as error:
             result = -(error.errno or errno.EIO)
         finally:
             os.close(request.fd)
-        run(kernel.io.dio_complete(task.cpu, io))
+        if isinstance(io, Transfer):
+            run(kernel.io.dio_complete(task.cpu, io))
         return result
 
-    def _read(self, task: Task, io: Transfer, request: Request) -> int:
+    def _read(self, task: Task, io: Io, start: int, request: Request) -> int:
         views = self._staging.views(request.buffers)
         if request.offset is None and not request.flags:
             count = os.readv(request.fd, views)
@@ -254,12 +297,12 @@ class DirectIo:
             count = os.preadv(request.fd, views, offset, request.flags)
         data = b"".join(views)[:count] if len(views) > 1 else bytes(views[0][:count])
         if data:
-            run(self._kernel.io.dma_write(task.cpu, io, 0, data))
+            run(self._kernel.io.dma_write(task.cpu, io, start, data))
         return count
 
-    def _write(self, task: Task, io: Transfer, request: Request) -> int:
+    def _write(self, task: Task, io: Io, start: int, request: Request) -> int:
         views = self._staging.views(request.buffers)
-        data = memoryview(run(self._kernel.io.dma_read(task.cpu, io, 0, io.length)))
+        data = memoryview(run(self._kernel.io.dma_read(task.cpu, io, start, request.length)))
         at = 0
         for view in views:
             view[:] = data[at : at + len(view)]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Callable
 
 from uemu.host import native, procfs, tracee
 from uemu.host.tracee import Stop
@@ -27,13 +28,21 @@ class Endings:
     """
 
     def __init__(
-        self, kernel: Kernel, tracees: Tracees, framing: Framing, schedule: Schedule
+        self,
+        kernel: Kernel,
+        tracees: Tracees,
+        framing: Framing,
+        schedule: Schedule,
+        before_mm_ends: Callable[[ProgramMm], None],
+        gone: Callable[[], None],
     ) -> None:
         self._kernel = kernel
         self._tracees = tracees
         self._framing = framing
         self._schedule = schedule
         self.root = 0
+        self._before_mm_ends = before_mm_ends
+        self._gone = gone
         self.ending: tuple[int | None, int | None] | None = None
 
     def on_end(self, task: Task, stop: Stop) -> None:
@@ -51,6 +60,8 @@ class Endings:
             self._schedule.born.remove(task)
         if not mm.tasks:
             self.end_mm(mm)
+        if not process.tasks and process.rings:
+            self._gone()
         if tracees.newborn:
             self.end_orphans()
 
@@ -61,6 +72,7 @@ class Endings:
         self._framing.forget(mm)
         try:
             self._schedule.drain(mm)
+            self._before_mm_ends(mm)
         finally:
             # Whoever died while others were told of it: these pages are free.
             run(self._kernel.exit_mm(Cpu("exit"), mm.mm))

@@ -73,6 +73,7 @@ _LOOKED_AT = (
     *(abi.SYS_MUNMAP, abi.SYS_MREMAP, abi.SYS_MPROTECT, abi.SYS_MADVISE, abi.SYS_BRK),
     abi.SYS_PKEY_MPROTECT,
     *(abi.SYS_FORK, abi.SYS_CLONE3, abi.SYS_VMSPLICE),
+    *(abi.SYS_IO_URING_ENTER, abi.SYS_IO_URING_REGISTER),
     *(abi.SYS_SCHED_SETAFFINITY, abi.SYS_SCHED_GETAFFINITY),
 )
 
@@ -97,6 +98,11 @@ PROTECTED: Final[Rules] = {
 }
 
 STAGES: Final = (FIRST, DIRECT, PROTECTED)
+
+CLOSES: Final[Rules] = dict.fromkeys(
+    (abi.SYS_CLOSE, abi.SYS_DUP2, abi.SYS_DUP3, abi.SYS_CLOSE_RANGE), _ALWAYS
+)
+"""What takes a descriptor away: for processes with rings of io_uring."""
 
 
 def assemble(rules: Rules) -> bytes:

@@ -153,6 +153,32 @@ class Framing:
             self._mmu.unmapped(mm.mm.id, start, end)
         self.changed(mm)
 
+    def unmapped(self, mm: ProgramMm, start: int, end: int) -> None:
+        """The program really unmapped that."""
+        self._mmu.unmapped(mm.mm.id, start, end)
+        self.changed(mm)
+
+    def renew(self, task: Task, start: int, end: int, vmas: Iterable[Vma]) -> None:
+        """Have fresh memory of the program's own where frames were.
+
+        Precondition: its other threads are stopped.
+
+        Args:
+            vmas: what was mapped there.
+        """
+        calls: list[native.Call] = [(SYS_MMAP, start, end - start, RW, ANONYMOUS, NO_FD, 0)]
+        for vma in vmas:
+            if vma.vm_start < end and vma.vm_end > start:
+                first, last = max(start, vma.vm_start), min(end, vma.vm_end)
+                calls += _restore(Vma(first, last, vma.vm_flags))
+        self._tracees.must_inject(task, calls)
+        self.unmapped(task.mm, start, end)
+
+    def replace(self, mm: ProgramMm, actor: Task, start: int, end: int) -> None:
+        """Place frames anew: what is really mapped there is not what was placed."""
+        self._mmu.not_applied(mm.mm, [(0, start, end - start, 0, 0, 0, 0)])
+        self.sync(mm, actor)
+
     def _bytes_at(self, mm: ProgramMm, base: int) -> bytes:
         pte = self.pte(mm, base)
         if pte is None:

@@ -24,7 +24,7 @@ from uemu.host import native
 from uemu.host.memfd import MemfdFrames
 from uemu.host.tracee import syscall_of
 from uemu.live.area import Area, Areas, Slot
-from uemu.live.program.filters import STAGES, assemble
+from uemu.live.program.filters import CLOSES, STAGES, assemble
 from uemu.live.program.tasks import Task
 from uemu.live.program.tracees import TaskGone, Tracees
 from uemu.live.program.window import CONTROL_BASE, WINDOW_BASE
@@ -56,6 +56,7 @@ class Loader:
         self._area: Area = areas.open()
         self.slot = Slot(self._area._map, 0, CONTROL_BASE)
         self._filters = [assemble(rules) for rules in STAGES]
+        self._closes = assemble(CLOSES)
 
     def load(self, pid: int) -> None:
         """Prepare a process that stands before the first instruction of a program.
@@ -125,23 +126,29 @@ class Loader:
         process = task.process
         while process.stage < stage:
             number = process.stage + 1
-            calls = []
             if number == 0:
-                calls.append((SYS_PRCTL, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0))
-            calls.append(
-                (
-                    SYS_SECCOMP,
-                    SECCOMP_SET_MODE_FILTER,
-                    SECCOMP_FILTER_FLAG_TSYNC,
-                    self._lay_out(self._filters[number]),
-                    *(0, 0, 0),
-                )
-            )
-            result = tracees.inject(task, calls)[-1]
-            if result:
-                why = os.strerror(-result) if result < 0 else f"thread {result} has another filter"
-                raise NotLoaded(f"it cannot have a seccomp filter ({why})")
+                tracees.inject(task, [(SYS_PRCTL, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0)])
+            self._install(tracees, task, self._filters[number])
             process.stage = number
+
+    def watch_closes(self, tracees: Tracees, task: Task) -> None:
+        """Have a process that has io_urings stop where it may close one.
+
+        Raises:
+            TaskGone: it died.
+            NotLoaded: the kernel refused.
+        """
+        if not task.process.closes:
+            self._install(tracees, task, self._closes)
+            task.process.closes = True
+
+    def _install(self, tracees: Tracees, task: Task, program: bytes) -> None:
+        how = SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC
+        call = (SYS_SECCOMP, *how, self._lay_out(program), *(0, 0, 0))
+        (result,) = tracees.inject(task, [call])
+        if result:
+            why = os.strerror(-result) if result < 0 else f"thread {result} has another filter"
+            raise NotLoaded(f"it cannot have a seccomp filter ({why})")
 
     def _lay_out(self, program: bytes) -> int:
         """Put a filter and its struct sock_fprog where the program can see them."""

@@ -1,34 +1,47 @@
 """Calls that change mappings: what they are about is the program's own again before.
 
-What a device does there ends with that. It may be so fast.
+What a device does there ends with that: it may be so fast. What it holds for
+longer stays a frame, and its entries change as the policy's kernel would have it.
+
+Not modelled: mremap of what is held so (ENOMEM); PROT_EXEC and protection keys for it.
 """
 
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Final
 
 from uemu import abi
-from uemu.abi import MADV_WIPEONFORK
+from uemu.abi import MADV_DONTNEED, MADV_WIPEONFORK
 from uemu.host.tracee import Stop
 from uemu.kernel import FORK_ADVICE, Kernel
 from uemu.live.program.framing import Framing
-from uemu.live.program.runs import Run, gaps_of
+from uemu.live.program.runs import Run, gaps_of, runs_of
 from uemu.live.program.schedule import Schedule
 from uemu.live.program.tasks import Task
 from uemu.live.program.tracees import Tracees
+from uemu.step import run
+
+PROTECTS: Final = (abi.SYS_MPROTECT, abi.SYS_PKEY_MPROTECT)
 
 
 class Mappings:
     """The handlers; each makes its task go on."""
 
     def __init__(
-        self, kernel: Kernel, tracees: Tracees, framing: Framing, schedule: Schedule
+        self,
+        kernel: Kernel,
+        tracees: Tracees,
+        framing: Framing,
+        schedule: Schedule,
+        note: Callable[[str], None],
     ) -> None:
         self._kernel = kernel
         self._tracees = tracees
         self._framing = framing
         self._schedule = schedule
+        self._note = note
 
     def change(self, task: Task, stop: Stop) -> None:
         """munmap, mremap, mprotect, mmap with MAP_FIXED: of memory that is the program's own."""
@@ -36,8 +49,81 @@ class Mappings:
         ranges = [(addr, length)]
         if stop.nr == abi.SYS_MREMAP and stop.args[3] & abi.MREMAP_FIXED:
             ranges.append((stop.args[4], stop.args[2]))
-        self.give_back(task, ranges)
-        self._tracees.pass_call(task)
+        self._with_own(
+            task,
+            [base for start, size in ranges for base in self._framed(task, start, size)],
+            lambda held: self._change_held(task, stop, held),
+            lambda: self._tracees.pass_call(task),
+        )
+
+    def give_back(self, task: Task, ranges: list[tuple[int, int]]) -> None:
+        """End what devices do there, and let the pages be the program's own again."""
+        bases = [base for addr, length in ranges for base in self._framed(task, addr, length)]
+        self._with_own(task, bases, lambda held: None, lambda: None)
+
+    def _with_own(
+        self,
+        task: Task,
+        bases: list[int],
+        with_held: Callable[[list[int]], None],
+        otherwise: Callable[[], None],
+    ) -> None:
+        """Give framed pages back, and do one thing if some are held on, or else another."""
+        frozen = self._tracees.freeze([task.mm], task) if bases else []
+        try:
+            held = self._give_back(task, bases)
+            if held:
+                with_held(held)
+                return
+        finally:
+            if bases:
+                self._tracees.thaw(frozen)
+        otherwise()
+
+    def _give_back(self, task: Task, bases: list[int]) -> list[int]:
+        """End transfers, and let pages be the program's own again; which are held on.
+
+        Precondition: the other threads are stopped.
+        """
+        if not bases:
+            return []
+        self._schedule.drain(task.mm)
+        pfns, places = self._kernel.io.in_use(task.mm.mm)
+        held = []
+        for base in bases:
+            pte = self._framing.pte(task.mm, base)
+            if base in places or (pte is not None and pte.pfn in pfns):
+                held.append(base)
+            elif pte is not None:
+                # What is shared gets a copy of its own.
+                self._framing.unframe(task, [base])
+        return sorted(held)
+
+    def _change_held(self, task: Task, stop: Stop, held: list[int]) -> None:
+        """Make a call, and do what it does to pages that stay frames."""
+        if stop.nr == abi.SYS_MREMAP:
+            self._note("mremap of memory that is registered with io_uring or in a pipe is not"
+                       " supported: it is refused (ENOMEM)")  # fmt: skip
+            self._tracees.return_from_call(task, -errno.ENOMEM)
+            return
+        (result,) = self._tracees.inject(task, [(stop.nr, *_six(stop.args))])
+        if not -4095 <= result < 0:
+            for start, end in runs_of(held):
+                if stop.nr in PROTECTS:
+                    self._protect(task, start, end, stop.args[2])
+                else:
+                    self._unmap(task, start, end)
+        self._tracees.return_from_call(task, result)
+
+    def _protect(self, task: Task, start: int, end: int, prot: int) -> None:
+        mm = task.mm
+        run(self._kernel.mprotect(task.cpu, mm.mm, start, end - start, prot))
+        self._framing.replace(mm, task, start, end)
+        self._framing.watch_writers(mm, task)
+
+    def _unmap(self, task: Task, start: int, end: int) -> None:
+        run(self._kernel.munmap(task.cpu, task.mm.mm, start, end - start))
+        self._framing.unmapped(task.mm, start, end)
 
     def brk(self, task: Task, stop: Stop) -> None:
         """The heap ends elsewhere: what it loses is its own again."""
@@ -46,28 +132,22 @@ class Mappings:
             self._tracees.pass_call(task)
             return
         old = self._brk(task, 0)
-        self.give_back(task, [(end, old - end)])
-        self._tracees.return_from_call(task, self._brk(task, stop.args[0]))
+        self._with_own(
+            task,
+            self._framed(task, end, old - end),
+            lambda held: self._shrink(task, stop.args[0], held),
+            lambda: self._shrink(task, stop.args[0], []),
+        )
+
+    def _shrink(self, task: Task, end: int, held: list[int]) -> None:
+        result = self._brk(task, end)
+        for start, stop in runs_of(base for base in held if base >= result):
+            self._unmap(task, start, stop)
+        self._tracees.return_from_call(task, result)
 
     def _brk(self, task: Task, addr: int) -> int:
         """Let a task call brk(2); where its heap ends then."""
         return self._tracees.inject(task, [(abi.SYS_BRK, addr, 0, 0, 0, 0, 0)])[0]
-
-    def give_back(self, task: Task, ranges: list[tuple[int, int]]) -> None:
-        """End what devices do there, and let the pages be the program's own again."""
-        bases = [base for addr, length in ranges for base in self._framed(task, addr, length)]
-        if not bases:
-            return
-        frozen = self._tracees.freeze([task.mm], task)
-        try:
-            self._schedule.drain(task.mm)
-            for base in bases:
-                # What is shared gets a copy of its own.
-                pte = self._framing.pte(task.mm, base)
-                if pte is not None:
-                    self._framing.unframe(task, [base])
-        finally:
-            self._tracees.thaw(frozen)
 
     def _framed(self, task: Task, addr: int, length: int) -> list[int]:
         mm = task.mm.mm
@@ -87,23 +167,43 @@ class Mappings:
             for base in framed:
                 self._kernel.advised(task.mm.mm, base, base + abi.PAGE_SIZE, advice)
             if framed and advice == MADV_WIPEONFORK:
-                self._wipe_on_fork(task, gaps_of(framed, addr, end))
+                self._advise(task, gaps_of(framed, addr, end), advice)
                 return
         else:
-            self.give_back(task, [(addr, length)])
+            self._with_own(
+                task,
+                self._framed(task, addr, length),
+                lambda held: self._advise_held(task, held, addr, end, advice),
+                lambda: self._tracees.pass_call(task),
+            )
+            return
         self._tracees.pass_call(task)
 
-    def _wipe_on_fork(self, task: Task, runs: Iterable[Run]) -> None:
-        """Advise what is no frame: the kernel wants anonymous memory for that.
+    def _advise_held(self, task: Task, held: list[int], addr: int, end: int, advice: int) -> None:
+        """Of what a device holds only MADV_DONTNEED is heard: there is fresh memory then."""
+        if advice == MADV_DONTNEED:
+            for start, stop in runs_of(held):
+                vmas = [vma.copy() for vma in task.mm.mm.vmas]
+                run(self._kernel.munmap(task.cpu, task.mm.mm, start, stop - start))
+                self._framing.renew(task, start, stop, vmas)
+        self._advise(task, gaps_of(held, addr, end), advice)
 
-        It goes on behind a hole, which it tells of in the end. Linux:
-        mm/madvise.c:madvise_walk_vmas.
+    def _advise(self, task: Task, runs: Iterable[Run], advice: int) -> None:
+        """Advise what is no frame: memory behind a hole, too, which is told of in the end.
+
+        Linux: mm/madvise.c:madvise_walk_vmas.
         """
-        result = 0
-        for start, end in runs:
-            call = (abi.SYS_MADVISE, start, end - start, MADV_WIPEONFORK, 0, 0, 0)
+        # The kernel looks at the advice before it looks at the length.
+        (result,) = self._tracees.inject(task, [(abi.SYS_MADVISE, 0, 0, advice, 0, 0, 0)])
+        for start, end in runs if not result else ():
+            call = (abi.SYS_MADVISE, start, end - start, advice, 0, 0, 0)
             answer = self._tracees.inject(task, [call])[0]
             result = answer or result
             if answer not in (0, -errno.ENOMEM):
                 break
         self._tracees.return_from_call(task, result)
+
+
+def _six(args: tuple[int, ...]) -> tuple[int, int, int, int, int, int]:
+    a, b, c, d, e, f = args
+    return a, b, c, d, e, f

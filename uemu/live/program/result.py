@@ -16,8 +16,9 @@ class Stats:
     Attributes:
         forks: processes made with an address space of their own.
         transfers: direct I/O requests.
-        transfers_over_fork: those in flight while their process forked, or
-            whose pages were shared by an earlier fork.
+        transfers_over_fork: those in flight while their process forked, whose pages
+            were shared by an earlier fork, or which go through a registration that
+            was there before it.
         transfers_written_after: those of them whose pages somebody wrote
             before they were over.
         cow_copies: pages copied by write faults.

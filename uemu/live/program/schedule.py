@@ -26,7 +26,7 @@ from time import monotonic
 from typing import Final
 
 from uemu.abi import PAGE_MASK, Direction
-from uemu.dma.engine import Transfer
+from uemu.dma.engine import Io
 from uemu.kernel import Kernel
 from uemu.live.program.tasks import ProgramMm, Task
 from uemu.mm.pte import Pte
@@ -60,20 +60,22 @@ class Flight:
     """A transfer in flight.
 
     Attributes:
-        io: the transfer.
+        io: the transfer, or the registration that it is a request of.
         mm: whose buffer it is.
         finish: moves the bytes, ends the transfer, and lets who waits go on.
         pages: its frames, and where each was in the buffer: page addresses.
+        is_read: whether the device writes memory.
         deadline: when it ends at the latest, by `time.monotonic`.
         at_risk: frames of it that are shared, so that a write may part them.
         over_fork: a fork came while it was in flight, or before, unseen by a write.
         written: somebody wrote to a shared page of it.
     """
 
-    io: Transfer
+    io: Io
     mm: ProgramMm
     finish: Callable[[Flight], None]
     pages: dict[int, set[int]]
+    is_read: bool
     deadline: float
     at_risk: set[int] = field(default_factory=set)
     over_fork: bool = False
@@ -83,11 +85,6 @@ class Flight:
     def pfns(self) -> Collection[int]:
         """Its frames."""
         return self.pages.keys()
-
-    @property
-    def is_read(self) -> bool:
-        """Whether the device writes memory."""
-        return self.io.direction is Direction.FROM_DEVICE
 
 
 class Schedule:
@@ -135,21 +132,27 @@ class Schedule:
 
     def started(
         self,
-        io: Transfer,
+        io: Io,
         mm: ProgramMm,
         finish: Callable[[Flight], None],
         *,
+        direction: Direction,
         waits: bool,
         was_shared: bool,
+        part: tuple[int, int] | None = None,
     ) -> Flight:
         """A transfer began; it may be over when this returns.
 
         Args:
             waits: the task that asked waits for it.
-            was_shared: an earlier fork had shared its pages.
+            was_shared: an earlier fork had shared its pages, or met the registration.
+            part: of a registration, where the request begins and its length; None: all of it.
         """
         pages = self._kernel.io.pages_of(io)
-        flight = Flight(io, mm, finish, pages, self._deadline(mm))
+        if part is not None:
+            pages = {chunk.pfn: pages[chunk.pfn] for chunk in io.chunks(*part)}
+        is_read = direction is Direction.FROM_DEVICE
+        flight = Flight(io, mm, finish, pages, is_read, self._deadline(mm))
         flight.at_risk = self._risks(flight)
         if flight.at_risk and self._kind == "held":
             flight.deadline = monotonic() + self._hold_s
@@ -289,6 +292,11 @@ class Schedule:
     def drain(self, mm: ProgramMm) -> None:
         """End all transfers of an address space: a device may be that fast."""
         for flight in [f for f in self.flights if f.mm is mm]:
+            self.end(flight)
+
+    def drain_io(self, io: Io) -> None:
+        """End all requests of a registration."""
+        for flight in [f for f in self.flights if f.io is io]:
             self.end(flight)
 
     def end(self, flight: Flight) -> None:

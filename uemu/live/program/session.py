@@ -34,6 +34,9 @@ from uemu.live.program.segv_action import SegvAction
 from uemu.live.program.stacks import Stacks, Unwinder
 from uemu.live.program.tasks import Task
 from uemu.live.program.tracees import GONE, Tracees
+from uemu.live.program.uring import Uring
+from uemu.live.program.uring_register import Register
+from uemu.live.program.uring_request import Requests
 from uemu.live.program.which import NOT_EXECUTABLE, CannotRun, find_program
 from uemu.live.program.window import WindowMmu
 from uemu.oracle.judge import Oracle
@@ -59,7 +62,7 @@ class Session:
         self._was_quiet = False
         self._nr_seen = 0
         events = EventBus(trace)
-        self._oracle = Oracle(events, lambda cpu: self._stacks.take(cpu))
+        self._oracle = Oracle(events, lambda cpu: self._stacks.take(cpu), sees_stores=False)
         self._frames = MemfdFrames()
         self._areas = Areas()
         mmu = WindowMmu(self._frames)
@@ -74,7 +77,21 @@ class Session:
         violations = self._oracle.violations
         direct = DirectIo(kernel, framing, adoption, self._schedule, self._stats, violations)
         self._aio = Aio(self.tracees, framing, self._schedule, direct, self._loader.slot)
-        self._endings = Endings(kernel, self.tracees, framing, self._schedule)
+        register = Register(
+            kernel, self.tracees, framing, adoption, self._schedule, self._note
+        )  # fmt: skip
+        requests = Requests(direct, self._note)
+        self._uring = Uring(
+            self.tracees, framing, self._loader, requests, register, self._note
+        )  # fmt: skip
+        self._endings = Endings(
+            kernel,
+            self.tracees,
+            framing,
+            self._schedule,
+            register.mm_ends,
+            self._uring.look_for_ends,
+        )
         self._births = Births(
             kernel,
             mmu,
@@ -86,13 +103,14 @@ class Session:
             segv,
             self._stats,
             self._note,
+            self._uring.execed,
         )
         self._stacks = Stacks(self.tracees.tasks, self._births.tids)
         self._placement = Placement(self.tracees.tasks)
-        mappings = Mappings(kernel, self.tracees, framing, self._schedule)
+        mappings = Mappings(kernel, self.tracees, framing, self._schedule, self._note)
         self._calls = Calls(
             mappings, self.tracees, framing, self._births, self._loader, self._schedule, direct,
-            self._aio, self._placement, segv, self._note,
+            self._aio, self._uring, register, self._placement, segv, self._note,
         )  # fmt: skip
         self._faults = Faults(
             self.tracees, framing, self._schedule, segv, self._loader.slot, self._calls.break_cow
@@ -119,6 +137,7 @@ class Session:
 
     def _close(self) -> None:
         self._placement.scatter()
+        self._uring.close()
         self._loader.close()
         self._areas.close()
         self._frames.close()
@@ -194,6 +213,7 @@ class Session:
                     # that end is reported, too.
                     self._go_on(stop)
                 finally:
+                    self._uring.look()
                     self._calls.look_at_entry()
             self._look_at_violations()
             if waits and (stop is None or monotonic() - looked > LOOK_MS / 1000):
@@ -246,6 +266,7 @@ class Session:
         if is_quiet and self._was_quiet:
             self._schedule.nothing_else_can_run()
         self._was_quiet = is_quiet
+        self._uring.look()
         self._calls.look_at_entry()
 
     def _can_go_on(self) -> bool:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from uemu.host.procfs import ProcessMemory
 from uemu.host.tracee import Stop
+from uemu.live.program.uring_ring import Entered, Ring
 from uemu.mm.mm_struct import MmStruct
 from uemu.step import Cpu
 
@@ -56,11 +57,15 @@ class ProgramProcess:
         on_segv: what it asks rt_sigaction(2) to do at SIGSEGV, as the kernel's struct,
             if that differs from what the kernel was told; see `segv_action`.
         tasks: its threads by tid.
+        rings: its io_urings by descriptor.
+        closes: whether it stops where it may close one.
     """
 
     pid: int
     stage: int = -1
     on_segv: bytes | None = None
+    rings: dict[int, Ring] = field(default_factory=dict)
+    closes: bool = False
     tasks: dict[int, Task] = field(default_factory=dict)
 
 
@@ -82,6 +87,7 @@ class Task:
         injected: calls were made in it since its last stop.
         leaves: it is in exit(2), of which others have been told.
         resumes: the number of the call that restart_syscall goes on with in it.
+        entered: the io_uring_enter that it waits in.
     """
 
     tid: int
@@ -98,6 +104,7 @@ class Task:
     resumes: int = 0
     is_dead: bool = False
     cpus: set[int] | None = None
+    entered: Entered | None = None
 
     @property
     def pid(self) -> int:

@@ -143,12 +143,21 @@ class Tracees:
         """
         if sig and task.again:
             task.again = not tracee.not_again(task.tid, sig)
+            if not task.again:
+                self.has_entered(task)
         elif tracee.again_if_ignored(task.tid, sig) == 1:
             task.again = True
 
+    def has_entered(self, task: Task) -> None:
+        """A task's io_uring_enter is over: it returns what was submitted before it waited."""
+        entered, task.entered = task.entered, None
+        if entered is not None and entered.submitted:
+            tracee.set_count(task.tid, entered.count)
+            tracee.return_(task.tid, entered.submitted)
+
     # Stopping --------------------------------------------------------------------------
 
-    def freeze(self, mms: Iterable[ProgramMm], but: Task) -> list[Task]:
+    def freeze(self, mms: Iterable[ProgramMm], but: Task | None) -> list[Task]:
         """Stop all tasks of these address spaces but one; who has to be thawed after.
 
         A task that waits in vfork runs nothing and cannot be stopped; nor can a

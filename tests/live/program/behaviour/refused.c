@@ -7,6 +7,7 @@
 #define _GNU_SOURCE
 #include "behaviour.h"
 
+#include <linux/io_uring.h>
 #include <linux/sched.h>
 #include <sched.h>
 #include <sys/prctl.h>
@@ -50,15 +51,23 @@ static long traced(void)
 	return result;
 }
 
+static long set_up(unsigned flags)
+{
+	struct io_uring_params params = { .flags = flags };
+
+	return syscall(SYS_io_uring_setup, 1, &params);
+}
+
 int main(void)
 {
-	char params[128] = { 0 };
 	pid_t pid;
 
 	setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
 	/* Each twice: it is said once. */
 	for (int i = 0; i < 2; i++) {
-		shown("io_uring_setup", syscall(SYS_io_uring_setup, 1, params));
+		shown("io_uring_setup, polled", set_up(IORING_SETUP_IOPOLL));
+		shown("io_uring_setup, with a thread", set_up(IORING_SETUP_SQPOLL));
+		shown("io_uring_setup, of the future", set_up(1u << 30));
 		shown("ptrace", traced());
 		shown("CLONE_UNTRACED", cloned(CLONE_UNTRACED));
 		shown("clone", cloned(0));
@@ -67,7 +76,7 @@ int main(void)
 	CHECK(pid >= 0);
 	if (pid == 0) {
 		shown("ptrace in a child", ptrace(PTRACE_SEIZE, getppid(), NULL, NULL));
-		shown("io_uring_setup in a child", syscall(SYS_io_uring_setup, 1, params));
+		shown("io_uring_setup in a child, polled", set_up(IORING_SETUP_IOPOLL));
 		_exit(0);
 	}
 	CHECK(status_of(pid) == 0);
