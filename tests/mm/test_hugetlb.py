@@ -13,6 +13,7 @@ from uemu.abi import MADV_DONTFORK, MADV_DONTNEED, MADV_WIPEONFORK, PAGE_SIZE, P
 from uemu.errors import Fault
 from uemu.events import PageCopied
 from uemu.mm.pte import Pte
+from uemu.policy.registry import make_policy
 from uemu.scenario.actions import HPAGE_NR
 from uemu.step import run
 
@@ -50,7 +51,10 @@ def test_a_copy_that_gets_no_memory_leaves_nothing_held() -> None:
     world.kernel.check(at_rest=True)
 
 
-@pytest.mark.parametrize("policy", SECTOR_POLICIES)
+WITH_HUGETLB = [name for name in SECTOR_POLICIES if make_policy(name).has_hugetlb]
+
+
+@pytest.mark.parametrize("policy", WITH_HUGETLB)
 def test_the_first_store_after_fork_copies_the_whole_page_and_the_second_reuses(
     policy: str,
 ) -> None:
@@ -70,7 +74,7 @@ def test_the_first_store_after_fork_copies_the_whole_page_and_the_second_reuses(
     assert [page for page in world.kernel.mech.pages.values() if not page.reserved] == []
 
 
-@pytest.mark.parametrize("policy", SECTOR_POLICIES)
+@pytest.mark.parametrize("policy", [name for name in WITH_HUGETLB if name != "piggin-2009-vma"])
 def test_a_device_reaches_every_part(policy: str) -> None:
     """A transfer over two huge pages, of which one was never touched."""
     world = TinyWorld(policy)
@@ -128,6 +132,12 @@ def test_what_linux_5_19_takes(call: Callable[[Process, int], None]) -> None:
     world, parent, buf = huge_page("linux-5.19")
     call(parent, buf)
     world.kernel.check(at_rest=True)
+
+
+def test_a_private_mapping_is_refused_before_cow_came_with_2_6_16() -> None:
+    with pytest.raises(Fault, match=r"under linux-2\.6\.7") as caught:
+        TinyWorld("linux-2.6.7").process().mmap(HPAGE_NR, huge="hugetlb")
+    assert caught.value.errno == errno.EINVAL
 
 
 def test_mprotect_changes_the_huge_entry() -> None:

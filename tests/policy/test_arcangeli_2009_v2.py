@@ -5,15 +5,19 @@ from __future__ import annotations
 import pytest
 
 from tests.common import Process, TinyWorld, one_page, run_steps, two_mms
+from tests.mm.test_compound import HPAGE, huge_page
 from uemu.abi import PAGE_SIZE, PROT_READ, PROT_WRITE, Direction, Foll
-from uemu.errors import InvariantError
+from uemu.errors import Fault, InvariantError
 from uemu.events import PageCopied, TlbFlushed
+from uemu.mm.grab import gup_release
 from uemu.mm.gup import lockless_pages_from_mm
 from uemu.mm.page import Page
+from uemu.scenario.actions import HPAGE_NR
 from uemu.step import run
 
 POLICY = "arcangeli-2009-v2"
 RW = PROT_READ | PROT_WRITE
+GET = Foll.GET | Foll.WRITE
 
 
 def is_marked(page: Page) -> bool:
@@ -170,3 +174,63 @@ def test_a_read_gup_fast_never_succeeds_as_posted() -> None:
         )
     )
     assert pages == [parent.page(buf)]
+
+
+# hugetlb -------------------------------------------------------------------------------------
+
+
+def test_a_marked_page_of_hugetlb_is_copied_whoever_holds_it() -> None:
+    """PG_gup alone decides; the parent's entry is writable again."""
+    world, parent, buf = huge_page(POLICY)
+    world.complete(parent.read_disk(buf + PAGE_SIZE))
+    assert is_marked(parent.page(buf))
+    child = parent.fork()
+    assert child.page(buf) is not parent.page(buf)
+    assert parent.pte(buf).write
+    assert child.load(buf) == b"I"
+    assert child.load(buf + PAGE_SIZE) == b"I"
+    world.kernel.check(at_rest=True)
+
+
+def test_an_unmarked_page_of_hugetlb_is_shared() -> None:
+    world, parent, buf = huge_page(POLICY)
+    child = parent.fork()
+    assert child.page(buf) is parent.page(buf)
+    world.kernel.check(at_rest=True)
+
+
+@pytest.mark.parametrize("api", ["o_direct", "rdma"], ids=["fast", "slow"])
+def test_a_read_gup_breaks_cow_of_hugetlb(api: str) -> None:
+    world, parent, buf = huge_page(POLICY)
+    child = parent.fork()
+    if api == "rdma":
+        parent.register(buf, writable=False)
+    else:
+        parent.write_disk(buf)
+    assert parent.page(buf) is not child.page(buf)
+    assert is_marked(parent.page(buf))
+    world.kernel.check(at_rest=True)
+
+
+def test_gup_fast_fences_each_page_of_hugetlb() -> None:
+    """ "up to 63 atomics, 64 mfences" (Piggin 03-16 16:01): here four pages."""
+    world, parent, buf = huge_page(POLICY)
+    op = lockless_pages_from_mm(
+        world.kernel.mech, parent.cpu, parent.mm, list(range(buf, buf + HPAGE, PAGE_SIZE)), GET
+    )
+    pages, taken = run_steps(op)
+    assert len(pages) == HPAGE_NR
+    assert taken.count("get_page") == HPAGE_NR
+    for page in pages:
+        gup_release(world.kernel.mech, parent.cpu, page, GET)
+    world.kernel.check(at_rest=True)
+
+
+def test_a_fork_that_gets_no_huge_page_leaves_the_parent_its_own() -> None:
+    world, parent, buf = huge_page(POLICY)
+    world.complete(parent.read_disk(buf))
+    world.kernel.mech.frame_limit = len(world.kernel.mech.pages)
+    with pytest.raises(Fault):
+        parent.fork()
+    assert parent.pte(buf).write
+    world.kernel.check(at_rest=True)

@@ -270,6 +270,41 @@ class DirectIoGets(Linux6_5):
         return Linux5_19.gup_kind(self, api, write=write)
 
 
+class ForkSharesPinnedHugetlb(Linux6_5):
+    """6.5 without 4eae4efa2c29."""
+
+    copy_huge_pte = Linux2_6_29.copy_huge_pte
+    check_pinned = PinsDoNotUnshareUnchecked.check_pinned
+
+
+class PinsDoNotUnshareHugetlb(PinsDoNotUnshareUnchecked, Linux6_5):
+    """6.5, and a read-only pin takes a shared page of hugetlb."""
+
+    def hugetlb_must_unshare(self, cpu: Cpu, page: Page, foll: Foll) -> bool:
+        return False
+
+    may_keep_huge = Linux4_19.may_keep_huge
+
+
+class HugetlbForkIgnoresPgGup(Arcangeli2009V2):
+    """v2 without its half of copy_hugetlb_page_range."""
+
+    copy_huge_pte = Linux2_6_29.copy_huge_pte
+
+
+class HugetlbWriteFaultAsksTheMapcount(Linux2_6_29):
+    """2.6.29 with 0fe6e20b9c4c."""
+
+    hugetlb_may_reuse = Linux4_19.hugetlb_may_reuse
+
+
+class HugetlbReadGupLeavesCow(Linux5_8):
+    """5.8 that forces nothing of hugetlb, neither fast nor slow."""
+
+    hugetlb_foll = Linux4_19.hugetlb_foll
+    gup_huge_pmd = Linux4_19.gup_huge_pmd
+
+
 class Unchecked(Linux6_5):
     """6.5 without CONFIG_DEBUG_VM: what harm is done, it does not complain of."""
 
@@ -342,6 +377,22 @@ MUTANTS = [
     Mutant(ForkLeavesExclusive, Linux5_19, SCENARIOS["ro-pin-then-fork"], "foreign-dma-read"),
     Mutant(SharedPagesAreTakenOver, Linux5_19, SCENARIOS["reverse-race"], "foreign-dma-read"),
     Mutant(DirectIoGets, Linux6_5, SCENARIOS["lost-read"], "lost-dma-write"),
+    Mutant(ForkSharesPinnedHugetlb, Linux6_5, SCENARIOS["hugetlb-lost-read"], "lost-dma-write"),
+    Mutant(
+        PinsDoNotUnshareHugetlb, Linux6_5, SCENARIOS["hugetlb-reverse-race"], "foreign-dma-read"
+    ),
+    Mutant(
+        HugetlbForkIgnoresPgGup, Arcangeli2009V2, SCENARIOS["hugetlb-lost-read"], "lost-dma-write"
+    ),
+    Mutant(
+        HugetlbWriteFaultAsksTheMapcount,
+        Linux2_6_29,
+        SCENARIOS["hugetlb-reverse-race"],
+        "foreign-dma-read",
+    ),
+    Mutant(
+        HugetlbReadGupLeavesCow, Linux5_8, SCENARIOS["hugetlb-reverse-race"], "foreign-dma-read"
+    ),
 ]
 
 RACES = [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.common import TinyWorld, one_page, run_steps, two_mms
+from tests.mm.test_compound import huge_page
 from tests.mm.test_reclaim import swap_out
 from uemu.abi import PAGE_SIZE, PROT_READ, PROT_WRITE, Foll
 from uemu.errors import InvariantError
@@ -308,3 +309,24 @@ MUTANTS = [
 @pytest.mark.parametrize(("mutant", "scenario", "kind"), MUTANTS)
 def test_without_one_rule_it_shows(mutant: type[Balanced], scenario: str, kind: str) -> None:
     assert kind in simulate(SCENARIOS[scenario], mutant()).kinds
+
+
+def test_slow_gup_clears_the_huge_entries_of_hugetlb_and_loses_what_they_mapped() -> None:
+    """pmd_none_or_clear_bad(): the line for hugetlb is a comment in the patch."""
+    world, parent, buf = huge_page(POLICY)
+    old = parent.page(buf)
+    parent.register(buf)
+    assert parent.page(buf) is not old
+    # Nobody flushed: what has a translation sees the page that is gone.
+    assert (parent.load(buf), world.process(parent.mm).load(buf)) == (b"I", b"\0")
+    assert old.refcount.peek() == 1
+    with pytest.raises(InvariantError, match="refcount-leak"):
+        world.kernel.check(at_rest=True)
+
+
+def test_gup_fast_takes_hugetlb_and_fork_shares_it() -> None:
+    world, parent, buf = huge_page(POLICY)
+    world.complete(parent.read_disk(buf))
+    assert not is_marked(parent.page(buf))
+    assert parent.fork().page(buf) is parent.page(buf)
+    world.kernel.check(at_rest=True)

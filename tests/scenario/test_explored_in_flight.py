@@ -196,10 +196,57 @@ def test_a_held_page_is_copied_while_its_owner_stores(policy: str, verdicts: set
     assert set(explored("fork-copy-tearing", policy).verdicts) == verdicts
 
 
-@pytest.mark.parametrize("policy", ["redhat-2.6.18", "arcangeli-2009-v2"])
-def test_what_flushes_before_it_copies_tears_without(policy: str) -> None:
+# hugetlb -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("scenario", "policy", "verdicts"),
+    [
+        # page_count leaves both to the device, the mapcount gives its frames to the child.
+        ("hugetlb-lost-read", "linux-2.6.29", {LOST, SEEN}),
+        ("hugetlb-lost-read", "linux-4.19", {LOST, SEEN}),
+        ("hugetlb-lost-read", "linux-5.19", {LOST, SEEN}),
+        ("hugetlb-lost-read", "linux-6.5", set()),
+        ("hugetlb-lost-read", "arcangeli-2009-v1", set()),
+        ("hugetlb-lost-read", "arcangeli-2009-v2", set()),
+        ("hugetlb-lost-read", "arcangeli-2009-v2:norecheck", {LOST, SEEN}),
+        ("hugetlb-lost-read", "torvalds-2009-fork-lock:lookup", set()),
+        ("hugetlb-reverse-race", "linux-2.6.29", set()),
+        ("hugetlb-reverse-race", "linux-4.19", {FOREIGN}),
+        ("hugetlb-reverse-race", "linux-5.8", set()),
+        ("hugetlb-reverse-race", "linux-5.9", {FOREIGN}),
+        ("hugetlb-reverse-race", "linux-5.19", {FOREIGN}),
+        ("hugetlb-reverse-race", "linux-6.5", set()),
+        ("hugetlb-reverse-race", "arcangeli-2009-v2", set()),
+        ("hugetlb-child-exits-first", "linux-2.6.29", {LOST, SEEN}),
+        ("hugetlb-child-exits-first", "linux-4.19", {SEEN}),
+        ("hugetlb-child-exits-first", "linux-5.9", {SEEN}),
+        ("hugetlb-child-exits-first", "linux-5.19", {SEEN}),
+        ("hugetlb-child-exits-first", "linux-6.5", set()),
+        ("hugetlb-child-exits-first", "arcangeli-2009-v2", set()),
+        # Since v5.12 fork copies what is pinned and leaves the parent's entry alone.
+        ("hugetlb-tearing", "linux-5.11", set()),
+        ("hugetlb-tearing", "linux-5.19", {TORN}),
+        ("hugetlb-tearing", "linux-6.5", {TORN}),
+        ("hugetlb-tearing", "arcangeli-2009-v1", set()),
+        ("hugetlb-tearing", "arcangeli-2009-v2", set()),
+    ],
+)
+def test_pages_of_hugetlb(scenario: str, policy: str, verdicts: set[str]) -> None:
+    assert set(explored(scenario, policy).verdicts) == verdicts
+
+
+@pytest.mark.parametrize(
+    ("scenario", "policy"),
+    [
+        ("fork-copy-tearing", "redhat-2.6.18"),
+        ("fork-copy-tearing", "arcangeli-2009-v2"),
+        ("hugetlb-tearing", "arcangeli-2009-v2"),
+    ],
+)
+def test_what_flushes_before_it_copies_tears_without(scenario: str, policy: str) -> None:
     def made() -> SimulatedWorld:
-        made = SimulatedWorld(SCENARIOS["fork-copy-tearing"], policy)
+        made = SimulatedWorld(SCENARIOS[scenario], policy)
         made.kernel.mech.flush_tlb_range = lambda *_: iter(())  # type: ignore[assignment, method-assign]
         return made
 

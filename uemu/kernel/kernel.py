@@ -150,6 +150,8 @@ class Kernel:
         yield from mm.mmap_lock.write_once(cpu, "mmap", "a new VMA")
         if length <= 0:
             raise Fault(errno.EINVAL, 0, f"mmap of {length} bytes")
+        if huge == "hugetlb" and not self.hooks.has_hugetlb:
+            raise Fault(errno.EINVAL, 0, f"a private mapping of hugetlb under {self.hooks.name}")
         if huge and shared:
             raise Fault(errno.EINVAL, 0, "a shared mapping of huge pages: only private ones are")
         if huge == "thp" and not self.hooks.has_thp:

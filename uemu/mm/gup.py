@@ -95,10 +95,10 @@ def _get_user_page(
             raise Fault(errno.EFAULT, base, "get_user_pages")
         if not (yield from mech.hooks.gup_look_at_vma(cpu, mm, vma)):
             break
-    if mech.hooks.should_force_cow_break(vma, foll):
-        foll |= Foll.WRITE
     if vma.is_hugetlb():
         return (yield from follow_hugetlb_page(mech, cpu, mm, vma, bases, foll))
+    if mech.hooks.should_force_cow_break(vma, foll):
+        foll |= Foll.WRITE
     for _ in range(RETRIES):
         found = yield from _follow_page(mech, cpu, mm, vma, base, foll)
         if isinstance(found, Page):

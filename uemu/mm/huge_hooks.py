@@ -27,15 +27,18 @@ class HugetlbHooks:
     """Pages of hugetlb: mm/hugetlb.c.
 
     Attributes:
+        has_hugetlb: whether a private mapping of hugetlb is copied on write (since
+            v2.6.16); before, it was shared all the same, or refused.
         hugetlb_reads_zero_page: whether a read gup of a huge page that nobody touched
             takes the page of zeros and maps nothing.
         hugetlb_forced_writes: whether FOLL_FORCE writes where VM_WRITE is missing
-            (up to v6.0).
+            (up to v6.1).
         hugetlb_moves: whether mremap takes such a mapping (since v5.16).
         hugetlb_dontneed: whether MADV_DONTNEED does (since v5.18).
     """
 
     mech: Mechanism
+    has_hugetlb: ClassVar[bool] = True
     hugetlb_reads_zero_page: ClassVar[bool] = True
     hugetlb_forced_writes: ClassVar[bool] = True
     hugetlb_moves: ClassVar[bool] = False

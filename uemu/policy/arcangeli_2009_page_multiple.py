@@ -24,8 +24,7 @@ Source:  Message-ID <20090311183748.GK27823@random.random> (A. Arcangeli,
          length of each piece count, and that the answer is EINVAL, as for
          hardblocksize, is the plainest reading.
          Linux v2.6.29, as in linux-2.6.29, for the rest.
-Not modelled: the offset in the file, which would be refused, too; huge
-         pages.
+Not modelled: the offset in the file, which would be refused, too.
 """
 
 from __future__ import annotations

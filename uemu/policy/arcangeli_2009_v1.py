@@ -25,9 +25,11 @@ Source:  the hunk of gup-fast and what is said of fork in document 003, mails of
          A. Arcangeli of 2009-03-11 18:22 to 20:55 (19:59 above all). The rest
          of the first patch is not in it: the fork side is taken from the second,
          Message-ID <20090316135654.GA17949@random.random> (2009-03-16), whose
-         author names one difference, that gup breaks COW for a read too.
+         author names one difference, that gup breaks COW for a read too. So is
+         what becomes of hugetlb, which his first "fixed [...] too" (03-14): fork
+         copies a huge page that is marked, whether anybody holds it still or not.
 Not modelled: that reclaim changes the parent's entry while fork_pre_cow() copies
-         (the -EAGAIN path): what is no page any more is left alone; huge pages;
+         (the -EAGAIN path): what is no page any more is left alone;
          smp_mb() orders nothing under sequential consistency.
 Variants: norecheck, what L. Torvalds feared on 2009-03-11 19:01. nomb.
 
@@ -82,6 +84,13 @@ from typing import ClassVar
 
 from uemu.abi import PAGE_SIZE, Foll
 from uemu.errors import Fault, InvariantError
+from uemu.mm.compound import (
+    copy_huge_page_for_fork,
+    huge_add_rmap,
+    huge_remove_rmap,
+    make_pmd,
+    share_huge,
+)
 from uemu.mm.fork import copy_unlocked
 from uemu.mm.grab import gup_grab, gup_release
 from uemu.mm.hooks import NeedFault
@@ -138,6 +147,94 @@ class Arcangeli2009V1(Linux2_6_29):
     def gup_may_keep(self, pte: AnyPte, foll: Foll) -> bool:
         """Whether the flags are what the mask asks for still; the frame is not compared."""
         return isinstance(pte, Pte) and pte.user and (pte.write or Foll.WRITE not in foll)
+
+    def gup_huge_pmd(
+        self, cpu: Cpu, mm: MmStruct, base: int, pmd: Pte, nr: int, foll: Foll
+    ) -> Op[list[Page] | None]:
+        """The same for each page of a huge one. Linux: gup_huge_pmd, patched."""
+        write = Foll.WRITE in self.hugetlb_mask(foll)
+        if not pmd.user or (write and not pmd.write):
+            return None
+        huge, held = mm.pmd(base - base % mm.hpage_size), list[Page]()
+        for page in self.pages_of_pmd(mm, base, pmd, nr):
+            yield Step("get_page", f"hold pfn {page.pfn}")
+            gup_grab(self.mech, cpu, page, foll)
+            held.append(page)
+            yield Step("gup_huge_pmd", "SetPageGUP")
+            self.hugetlb_held(cpu, page)
+            self.smp_mb(cpu)
+            if not self.looks_again():
+                continue
+            yield Step("gup_huge_pmd", "still writable ?")
+            now = cpu.read(huge)
+            if not isinstance(now, Pte) or not now.user or (write and not now.write):
+                # As posted it keeps what it has, and goes slow for the rest.
+                gup_release(self.mech, cpu, held.pop(), foll)
+                break
+        return held or None
+
+    def hugetlb_mask(self, foll: Foll) -> Foll:
+        """What gup-fast asks of a huge entry."""
+        return foll
+
+    # mm/hugetlb.c:follow_hugetlb_page, copy_hugetlb_page_range --------------------------
+
+    def hugetlb_held(self, cpu: Cpu, page: Page) -> None:
+        """Mark the head."""
+        if not cpu.read(page.flag(PG_GUP)):
+            cpu.rmw(page.flag(PG_GUP), lambda _: True)
+
+    def copy_huge_pte(
+        self, cpu: Cpu, src: MmStruct, dst: MmStruct, vma: Vma, base: int
+    ) -> Op[None]:
+        """Share, unless the page is marked: nobody asks for its references."""
+        mech, lock, fn = self.mech, src.page_table_lock, "copy_hugetlb_page_range"
+        yield lock.step(fn, "wrprotect the parent")
+        lock.enter(cpu)
+        orig = cpu.read(src.pmd(base))
+        if not isinstance(orig, Pte):
+            return
+        entry, page = orig.wrprotect(), mech.page_of(orig)
+        forcecow = False
+        if orig.write:
+            lock.acquire(cpu)
+            mech.pmdp_set_wrprotect(cpu, src, base, entry)
+            yield Step(fn, "PG_gup ?")
+            self.smp_mb(cpu)
+            forcecow = cpu.read(page.flag(PG_GUP))
+        if not forcecow:
+            share_huge(mech, cpu, dst, base, entry)
+            lock.release(cpu)
+            return
+        # The child maps it until it has its copy. Nobody runs the child: it is only counted.
+        mech.get_page(cpu, page)
+        huge_add_rmap(mech, cpu, page)
+        lock.release(cpu)
+        # "force atomic copy from parent to child"
+        yield from mech.flush_tlb_range(cpu, src, base, base + src.hpage_size)
+        try:
+            yield from self.hugetlb_cow_for_child(cpu, src, dst, base, page)
+        except Fault:
+            mech.set_pmd_at(cpu, src, base, orig)
+            huge_remove_rmap(mech, cpu, page)
+            mech.put_page(cpu, page)
+            raise
+        mech.set_pmd_at(cpu, src, base, orig)
+
+    def hugetlb_cow_for_child(
+        self, cpu: Cpu, src: MmStruct, dst: MmStruct, base: int, page: Page
+    ) -> Op[None]:
+        """hugetlb_cow() in the child, which maps the page read-only; no lock meanwhile."""
+        mech, lock = self.mech, src.page_table_lock
+        new = mech.alloc_compound(cpu, base, hugetlb=True)
+        mech.get_page(cpu, page)
+        yield from copy_huge_page_for_fork(mech, cpu, dst, base, new, page, "hugetlb_cow")
+        yield lock.step("hugetlb_cow", "map the copy in the child")
+        lock.enter(cpu)
+        huge_add_rmap(mech, cpu, new)
+        mech.set_pmd_at(cpu, dst, base, make_pmd(new, write=True))
+        huge_remove_rmap(mech, cpu, page)
+        mech.put_page(cpu, page, 2)
 
     # mm/memory.c:follow_page --------------------------------------------------------
 

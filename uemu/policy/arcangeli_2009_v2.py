@@ -5,7 +5,8 @@ page is freed. fork write-protects the parent's entry, and if the page is
 marked and has more references than PTEs it copies it for the child at once
 and makes the parent's entry writable again. gup-fast looks at the entry once
 more after it marked the page, so that fork needs no TLB flush per page. A
-read gup breaks COW first, as a write gup does.
+read gup breaks COW first, as a write gup does. A marked page of hugetlb is
+copied whoever holds it: nobody asks for its references.
 
 Holds:   device writes and device reads in flight over fork belong to the
          process that started them.
@@ -25,7 +26,7 @@ Source:  the patch in document 003, Message-ID
          <20090316135654.GA17949@random.random> (A. Arcangeli, 2009-03-16).
 Not modelled: that reclaim changes the parent's entry while fork_pre_cow() copies,
          and pte_mkwrite() is done to whatever that has become: here what is no
-         page any more is left alone; hugetlb; smp_mb() orders nothing under
+         page any more is left alone; smp_mb() orders nothing under
          sequential consistency.
 Variants: norecheck, what L. Torvalds feared on 2009-03-11 19:01; it also
          leaves a read gup-fast with a page that is shared. nomb.
@@ -61,6 +62,7 @@ from __future__ import annotations
 
 from uemu.abi import Foll
 from uemu.mm.pte import AnyPte, Pte
+from uemu.mm.vma import Vma
 from uemu.policy.arcangeli_2009_v1 import Arcangeli2009V1
 
 
@@ -77,6 +79,16 @@ class Arcangeli2009V2(Arcangeli2009V1):
         it always goes the slow way.
         """
         return Foll.WRITE in foll and super().gup_may_keep(pte, foll)
+
+    hugetlb_reads_zero_page = False
+
+    def hugetlb_mask(self, foll: Foll) -> Foll:
+        """_PAGE_RW, whatever is asked for."""
+        return foll | Foll.WRITE
+
+    def hugetlb_foll(self, vma: Vma, foll: Foll) -> Foll:
+        """write=1, "always". Linux: follow_hugetlb_page, patched."""
+        return foll | Foll.WRITE
 
     def gup_must_decow(self, pte: Pte) -> bool:
         return not pte.write

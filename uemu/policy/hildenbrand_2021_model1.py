@@ -17,7 +17,8 @@ Breaks:  a get that gup-fast takes between fork's look at the count and its
          (lost-dma-write, dma-write-seen-by-other): fork cannot see it, and
          write_protect_seq is asked for pins alone. A read-only reference to a
          page that is not exclusive goes stale ("broken like VFIO",
-         stale-dma-read). fork's copy is no snapshot, as in 5.9
+         stale-dma-read). Hugetlb, of which nothing is said, is 5.11's: the bit
+         is not asked after. fork's copy is no snapshot, as in 5.9
          (torn-fork-copy).
 Costs:   at fork one look at each page's bit and count, an atomic for each that
          is shared, and a copy for each that anybody refers to, a pipe included.

@@ -87,7 +87,9 @@ class Hildenbrand2021Model2(Hildenbrand2021Model1):
         return found
 
     def may_keep_huge(self, cpu: Cpu, pmd: Pte, page: Page, foll: Foll) -> Op[bool]:
-        """The same of a huge entry."""
+        """The same of a huge entry; of hugetlb nothing is said."""
+        if page.hugetlb:
+            return super().may_keep_huge(cpu, pmd, page, foll)
         return self.may_keep(cpu, pmd, page, foll)
 
     def may_keep(self, cpu: Cpu, pte: Pte, page: Page, foll: Foll) -> Op[bool]:

@@ -23,7 +23,9 @@ Breaks:  a read into the end of a page is lost as before when the neighbour
          range that its own call registered, holding mmap_sem, and goes on
          only if the child leaves the page. Faults wait for I/O, those of
          neighbours and of the page behind the buffer too (fork-blocked).
-         Nobody but direct I/O registers.
+         Nobody but direct I/O registers. No copy of a huge page is held back:
+         mm_cow_start() is called with a size in place of an end, so that none
+         ever conflicts; hugetlb is 2.6.18's, which asks page_count.
 Costs:   a lock and a list that are looked at by each direct I/O and, once
          the process did one, by each COW; a page allocated, and freed, for
          each turn of a fault that is retried.
@@ -39,9 +41,8 @@ Not modelled: the loops. A fault that is retried waits until its next turn
          would end otherwise: the I/O is over, the entry has changed, or one
          PTE is left to map the page; what it does to ``conflicts`` it does
          once. The 10 ticks are a step that may come at any time, as a timer
-         may and as every end of an I/O makes it. An error in
-         mm_cow_start's call for huge pages (a size in place of an end, so
-         that no huge page ever conflicts); signals and lack of memory, after
+         may and as every end of an I/O makes it. That copies
+         of huge pages are counted, and new I/O waits for them; signals and lack of memory, after
          which direct I/O goes on unregistered or leaves its entry behind;
          that a registered range keeps an mm whose processes are gone. The
          page lock is given back in the step that takes it.

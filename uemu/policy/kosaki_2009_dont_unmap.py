@@ -23,7 +23,7 @@ Source:  KOSAKI Motohiro, 2009-04-19 08:40 EST, "[RFC][PATCH v3 1/6] mm: Don't
          Linux v2.6.29, as in linux-2.6.29, for the rest.
 Not modelled: that the mmu notifier lets secondary pins go first: nobody here has
          one. That mapcount and page_count are read in one go where the sum
-         cannot be 2; migration, which does not ask; KSM, huge pages.
+         cannot be 2; migration, which does not ask; KSM.
 Variants: one-check, in reclaim alone: it does not look again.
 """
 

@@ -12,7 +12,8 @@ Breaks:  who takes references otherwise takes no semaphore: a pipe that vmsplice
          filled before fork receives the child's bytes (secret-leak), and
          registered memory is lost over fork (lost-dma-write). Plain
          get_user_pages() breaks no COW either: VFIO reads what the parent has
-         left (stale-dma-read).
+         left (stale-dma-read). Nor does follow_hugetlb_page(), which is called
+         before the flag is looked at; but hugetlb_cow() asks page_count.
 Costs:   fork waits for the slowest transfer in flight, and new direct I/O waits
          for that fork (fork-blocked); a forked process that writes memory out
          with O_DIRECT copies each page that it shares (L. Torvalds, 2009-03-23
@@ -28,7 +29,7 @@ Source:  KOSAKI M., 2009-03-22 12:23, document 003, the whole patch: arch/x86/
 Not modelled: down_write_killable(), which is on the mail's list of things to
          do; futexes, which come by gup-fast, too; decow is never taken back
          inside one call of __get_user_pages, so a shared mapping that follows a
-         COW mapping there is looked up as for a write; huge pages. As
+         COW mapping there is looked up as for a write. As
          posted a read gup of memory nobody touched asks for FOLL_ANON and
          FOLL_WRITE, which is a BUG() in follow_page: here it maps a fresh page.
 
@@ -80,6 +81,7 @@ from uemu.mm.hooks import GupCall
 from uemu.mm.lock_hooks import IoRequest
 from uemu.mm.mm_struct import MmStruct
 from uemu.mm.page import Page
+from uemu.mm.pte import Pte
 from uemu.mm.vma import Vma
 from uemu.policy.linux_2_6_29 import Linux2_6_29
 from uemu.step import Cpu, Op
@@ -127,6 +129,12 @@ class Kosaki2009PinnedSem(Linux2_6_29):
     def gup_fast_pte(self, cpu: Cpu, mm: MmStruct, base: int, foll: Foll) -> Op[Page | None]:
         """_PAGE_RW is in the mask, whatever is asked for. Linux: gup_pte_range, patched."""
         return super().gup_fast_pte(cpu, mm, base, foll | Foll.WRITE)
+
+    def gup_huge_pmd(
+        self, cpu: Cpu, mm: MmStruct, base: int, pmd: Pte, nr: int, foll: Foll
+    ) -> Op[list[Page] | None]:
+        """The same; but follow_hugetlb_page() comes before decow, and takes what is shared."""
+        return super().gup_huge_pmd(cpu, mm, base, pmd, nr, foll | Foll.WRITE)
 
     def should_force_cow_break(self, vma: Vma, foll: Foll) -> bool:
         """decow = PINNING_PAGE and is_cow_mapping()."""

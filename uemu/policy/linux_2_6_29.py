@@ -2,22 +2,26 @@
 
 fork write-protects both entries and shares the page. On a write fault the
 page is reused if one PTE maps it, else the *writer* gets a copy; references
-that devices hold are not looked at.
+that devices hold are not looked at. A page of hugetlb is reused if it has one
+reference in all.
 
 Holds:   a store by one process is never seen by another.
 Breaks:  a device write in flight over fork is lost by the process that
          started it when it stores first (lost-dma-write), and seen by its
          child (dma-write-seen-by-other); a device that reads memory receives
          the child's bytes when the parent left the page first
-         (foreign-dma-read).
+         (foreign-dma-read). Of hugetlb: the write is lost even when the child
+         is gone already, but no device receives another's bytes.
 Costs:   nothing at fork; gup-fast takes one atomic per page.
 Relies:  gup-fast runs with interrupts off, so that munmap's TLB flush waits.
 Source:  Linux v2.6.29, mm/memory.c:copy_one_pte, do_wp_page, follow_page;
-         mm/swapfile.c:reuse_swap_page; arch/x86/mm/gup.c:gup_pte_range.
+         mm/swapfile.c:reuse_swap_page; arch/x86/mm/gup.c:gup_pte_range;
+         mm/hugetlb.c:copy_hugetlb_page_range, hugetlb_cow, follow_hugetlb_page.
          The race: Message-ID <20090311183748.GK27823@random.random>
          (A. Arcangeli, 2009-03-11), document 003.
-Not modelled: huge pages; that a write fault has the page lock for a moment: it
-         is given back in the step that takes it, and who finds it taken waits.
+Not modelled: that a write fault has the page lock for a moment: it is given back
+         in the step that takes it, and who finds it taken waits; what
+         `uemu.mm.hugetlb` does not model.
 
 Race: lost-read uemu1:0001111122222222003333 -> lost-dma-write, dma-write-seen-by-other
 

@@ -13,7 +13,8 @@ Breaks:  a device write in flight over fork is lost by the process that
          started it when it stores (lost-dma-write), even when the child is
          gone already, and seen by a child that stores nothing
          (dma-write-seen-by-other); mprotect to read-only and back does the
-         first with no fork at all.
+         first with no fork at all. A private mapping of hugetlb is refused, as
+         from 2.6.8 on; 2.6.7 itself shared it (COW came with 2.6.16).
 Costs:   a COW copy wherever anybody holds a reference; every get_user_pages
          takes mmap_sem; what is held is given swap, and then stays.
 Relies:  the count of a page that one PTE maps rises only under the page table
@@ -26,8 +27,8 @@ Source:  Linux v2.6.7, mm/memory.c:copy_page_range, do_wp_page, do_swap_page,
 Not modelled: vm_swap_full(), which takes a page out of the swap cache as it is
          faulted in. get_user_pages() takes the zero page for memory that has not
          even a page table (untouched_anonymous_page); here it always faults it
-         in. break_cow() sets the new entry before it flushes the old one; huge
-         pages. MADV_DONTFORK came with 2.6.16 and works here.
+         in. break_cow() sets the new entry before it flushes the old one.
+         MADV_DONTFORK came with 2.6.16 and works here.
 Variants: gup-fast, the question of 2009-03-17 18:46, whether this can come back:
          2.6.29's get_user_pages_fast() on top. It takes no lock, so it takes a
          page that reclaim has looked at and not unmapped yet, and the device's
@@ -56,6 +57,7 @@ class Linux2_6_7(Linux2_6_29):
     summary = "a write fault asks page_count, there is no gup-fast; reclaim leaves held pages"
     variants: ClassVar = {"gup-fast": "with the get_user_pages_fast() of 2.6.29"}
     read_fault_maps_zero_page = True
+    has_hugetlb = False
     foll_anon = False
     copy_fn = "do_wp_page"
     wp_looks = "page_count == 1 ?"

@@ -4,7 +4,9 @@ What a write fault and fork decide is unchanged: do_wp_page asks the mapcount,
 fork write-protects and shares, references that devices hold are not looked
 at. New are the zero page under a read gup, MADV_WIPEONFORK, FOLL_COW, and a
 gup-fast for all architectures that adds unless zero and looks at the entry
-again. It stands for mainline up to 5.7.
+again. Pages of hugetlb have a mapcount by now, and it is asked of them, too:
+what the child of 2.6.29 left there to the device it now takes over. It stands
+for mainline up to 5.7.
 
 Holds:   a store by one process is never seen by another.
 Breaks:  as 2.6.29: a device write in flight over fork is lost by the process
@@ -25,7 +27,8 @@ Source:  Linux v4.19, mm/memory.c:copy_one_pte, do_wp_page; mm/swapfile.c:
          commits e585513b76f7 ("x86/mm/gup: Switch GUP to the generic
          get_user_page_fast() implementation") and
          19be0eaffa3a ("mm: remove gup_flags FOLL_WRITE games from
-         __get_user_pages()").
+         __get_user_pages()"); for hugetlb 0fe6e20b9c4c ("hugetlb, rmap: add
+         reverse mapping for hugepage") (in v2.6.36).
 Not modelled: what `uemu.mm.thp` leaves out; that RDMA, io_uring and VFIO came later or asked
          otherwise: they get.
 """
@@ -67,7 +70,7 @@ class Linux4_19(Linux2_6_29):
     thp_cow_copies_all = True
 
     def hugetlb_may_reuse(self, cpu: Cpu, page: Page) -> bool:
-        """Ask the mapcount. Since 0fe6e20b9c4c, 37a2140dc214. Linux: hugetlb_cow."""
+        """Ask the mapcount. Linux: hugetlb_cow (since v2.6.36)."""
         return page_mapcount(cpu, page) == 1
 
     def foll_cow_broken(self, foll: Foll) -> Foll:

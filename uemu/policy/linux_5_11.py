@@ -12,7 +12,8 @@ Breaks:  as 5.9: an O_DIRECT read in flight over fork is lost when its owner
          stores (lost-dma-write), for it gets, and gets do not ask the
          seqcount; mprotect to read-only and back loses pins as well, with no
          fork at all; a read-only pin of a shared page goes stale
-         (stale-dma-read); fork's copy is no snapshot (torn-fork-copy).
+         (stale-dma-read); of hugetlb pins over fork, which copies none before
+         v5.12; fork's copy is no snapshot (torn-fork-copy).
 Costs:   as 5.9; gup-fast with FOLL_PIN reads a counter twice, fork writes it
          twice for each COW mapping.
 Relies:  write_protect_seq has one writer at a time: mmap_lock, held for
@@ -24,8 +25,7 @@ Source:  Linux v5.11, mm/memory.c:copy_page_range; mm/gup.c:
          feb889fb40fa ("mm: don't put pinned pages into the swap cache"),
          9348b73c2e1b ("mm: don't play games with pinned pages in
          clear_page_refs"), which does not ask the seqcount.
-Not modelled: hugetlb, which fork does not copy before v5.12; what linux-5.9
-         does not model.
+Not modelled: what linux-5.9 does not model.
 Variants: clear-refs-seq, what L. Torvalds proposes on 2021-09-29 15:47 (document
          002): clear_refs, too, raises the counter around its look for pins, so
          that gup-fast cannot pin what it is about to write-protect. It changes

@@ -9,8 +9,11 @@ fork copies for pins alone, and pins unshare.
 
 Holds:   every FOLL_PIN, read or write, stays with the page its owner sees,
          over fork, mprotect and a child that comes and goes.
+         Of hugetlb, too, which fork copies since v5.12.
 Breaks:  what only gets (O_DIRECT up to 6.4, vmsplice to this day) is lost
-         over fork as in 5.9 (lost-dma-write); fork's copy is no snapshot, as
+         over fork as in 5.9 (lost-dma-write); of hugetlb, whose write fault asks
+         the mapcount as ever, a child takes the device's frames over
+         (dma-write-seen-by-other, foreign-dma-read). fork's copy is no snapshot, as
          in 5.9 (torn-fork-copy).
 Costs:   as 5.9, and an unshare copy for a read-only pin of a shared page.
 Relies:  write_protect_seq: fork makes it odd, gup-fast with FOLL_PIN fails if
@@ -23,7 +26,10 @@ Source:  Linux v5.19, mm/memory.c, mm/gup.c, include/linux/rmap.h; document
          ("mm/gup: trigger FAULT_FLAG_UNSHARE when R/O-pinning a possibly
          shared anonymous page"), 57efa1fe5957 ("mm/gup: prevent gup_fast
          from racing with COW during fork"), d4c470970d45 ("mm: optimize
-         do_wp_page() for fresh pages in local LRU pagevecs").
+         do_wp_page() for fresh pages in local LRU pagevecs"); for hugetlb
+         4eae4efa2c29 ("hugetlb: do early cow when page pinned on src mm") (in
+         v5.12) and 623a1ddfeb23 ("mm/hugetlb: take src_mm->write_protect_seq in
+         copy_hugetlb_page_range()").
          THP: a huge entry has one bit, its head's, which each page gets when the
          entry is split; mm/huge_memory.c:copy_huge_pmd, do_huge_pmd_wp_page.
          Since Linux kernel commit 3bff7e3f1f16 ("mm/huge_memory: streamline COW
@@ -86,7 +92,7 @@ class Linux5_19(Hildenbrand2021Model1):
         self.set_anon_exclusive(cpu, page, True)
 
     def copy_hugetlb_begin(self, cpu: Cpu, src: MmStruct) -> Op[None]:
-        """Since 623a1ddfeb23 ("mm/hugetlb: take src_mm->write_protect_seq ...")."""
+        """As around other COW mappings. Linux: copy_hugetlb_page_range (since v5.19)."""
         return self.write_protect_begin(cpu, src, "copy_hugetlb_page_range")
 
     def copy_hugetlb_end(self, cpu: Cpu, src: MmStruct) -> Op[None]:

@@ -14,6 +14,8 @@ Breaks:  the child's copy is no snapshot (torn-fork-copy): the parent's entry is
          write-protected, but its TLBs are flushed at the end of fork only, and
          another CPU stores through the translation it has while the frame is
          copied. That the write-protection is enough was said on 2009-03-13 16:09.
+         Hugetlb is 2.6.29's: nobody marks its pages, nobody asks for a mark
+         (lost-dma-write).
 Costs:   at fork one page copy for each page that ever was under gup, and a write
          fault of the parent for each; a first gup of a page never is fast; a
          read gup of a shared page copies it; in gup-fast one branch.
@@ -24,7 +26,7 @@ Source:  N. Piggin, 2009-03-16 16:01, document 003, in reply to Message-ID
          2009-03-14 04:46.
 Not modelled: that reclaim changes the child's entry during the copy (the -EAGAIN
          path), for that it maps the original until then is counted but not set:
-         nobody runs the child yet; huge pages; shared
+         nobody runs the child yet; shared
          mappings and those of files, where alone "first" differs in gup-fast (it
          refuses any page without the mark, called stupid on 2009-03-14 05:06).
          As posted a read gup of memory nobody touched asks for FOLL_ANON and

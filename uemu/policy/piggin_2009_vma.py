@@ -16,7 +16,11 @@ Breaks:  decow_one_pte() drops one of the two references that the page which is
          (torn-fork-copy): the parent's threads store while it is made.
          What is in swap when the VMA is marked stays shared, and is taken as it
          is when it comes back: a device may then receive the child's bytes
-         (foreign-dma-read).
+         (foreign-dma-read). Of hugetlb ("I haven't started hugepages")
+         gup-fast takes what it did, so that fork shares and the parent's store
+         leaves what a device writes (lost-dma-write); slow gup clears the huge
+         entries of the VMA, for no page table is there, and with them goes what
+         was in the pages (refcount-leak).
 Costs:   one gup copies what is shared in the VMA, whatever the buffer, and each
          fork copies all of the VMA for ever after ("It can even OOM", A.
          Arcangeli, 18:06); gup-fast never takes a page that was there, and
@@ -31,7 +35,7 @@ Not modelled: the mutex of make_vma_nocow(), under mmap_sem. That the child maps
          the original until it has its copy is counted but not set, for nobody runs
          the child yet; so reclaim does not come in between. VM_BUG_ON(), which is
          compiled out: the one in do_wp_page() is met by a store after mprotect to
-         a page that is PG_dontcow; files, huge pages; who is exempt
+         a page that is PG_dontcow; files; who is exempt
          (GUP_FLAGS_STACK: exec, mlock, ptrace).
 Variants: wrprotect, what he concedes at 17:20 and 17:23: without the "if" that
          leaves the parent's entries writable. Their TLBs are flushed at the end
@@ -158,7 +162,14 @@ class Piggin2009Vma(Linux2_6_29):
     # mm/memory.c:decow_page_range, decow_one_pte ----------------------------------------------
 
     def decow_page_range(self, cpu: Cpu, mm: MmStruct, vma: Vma) -> Op[None]:
-        """Copy every page of an mm's VMA whose entry is read-only."""
+        """Copy every page of an mm's VMA whose entry is read-only.
+
+        As posted, the line for hugetlb is a comment, and pmd_none_or_clear_bad() clears
+        a huge entry, which is no page table. Nobody flushes, nobody gives the page back.
+        """
+        for base in (yield from self.mech.huge_entries_in(cpu, mm, vma.vm_start, vma.vm_end)):
+            yield Step("pmd_clear_bad", "no page table is there")
+            self.mech.set_pmd_at(cpu, mm, base, None)
         for base in (yield from self.mech.entries_in(cpu, mm, vma.vm_start, vma.vm_end)):
             done = False
             while not done:

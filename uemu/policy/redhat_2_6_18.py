@@ -12,7 +12,8 @@ Breaks:  a device that reads a page which fork shared before receives the
          child's bytes when the parent left the page first
          (foreign-dma-read): a read gup takes what is mapped. A page whose
          entry is read-only at fork, after mprotect, is shared unexamined
-         (lost-dma-write, dma-write-seen-by-other).
+         (lost-dma-write, dma-write-seen-by-other). Of a page of hugetlb no count
+         is asked, as far as is said (lost-dma-write).
 Costs:   at fork one page copy and one TLB flush for each page under I/O;
          every get_user_pages takes mmap_sem.
 Relies:  get_user_pages takes its references under mmap_sem alone, held for
@@ -25,7 +26,7 @@ Source:  document 003, A. Arcangeli, 2009-03-11 19:15 ("there is also a patch
          of the patch for mainline (19:15, 19:59).
          Linux v2.6.29, mm/memory.c:do_wp_page, for the rest.
 Not modelled: that the swap cache's reference is told from others: fork copies
-         what is cached; huge pages; what else
+         what is cached; what else
          2.6.18 had not yet or had then, the zero page of a read fault
          included.
 """

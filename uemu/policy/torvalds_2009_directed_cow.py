@@ -15,7 +15,8 @@ Breaks:  fork shares what a device is writing, so the child sees it until
          itself through a pipe, without unmapping anything (secret-leak).
          Who is in swap has no entry that the walk could find: if the page is
          swapped out when fork comes, the owner's store copies as ever
-         (lost-dma-write).
+         (lost-dma-write). Of a page of hugetlb COW is broken as in 2.6.29
+         (lost-dma-write): the idea is of do_wp_page().
 Costs:   nothing at fork and in gup; on the owner's store one copy for each
          other process that maps the page, and a walk of its rmap chain.
 Relies:  pages are shared by fork alone, so that there is a first owner.
@@ -29,7 +30,7 @@ Source:  document 003, Message-ID
          plainest reading.
          Linux v2.6.29, as in linux-2.6.29, for the rest.
 Not modelled: anon_vma and its lock: a walk of the rmap chain is one step; the
-         page lock; huge pages. Programs that
+         page lock. Programs that
          run freely: a store moves other processes to other frames, and their
          threads cannot all be stopped where that can be done.
 """

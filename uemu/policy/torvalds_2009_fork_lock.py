@@ -129,6 +129,27 @@ class Torvalds2009ForkLock(Arcangeli2009V1):
             return super().follow_page_pte(cpu, mm, vma, base, foll)
         return super(Arcangeli2009V1, self).follow_page_pte(cpu, mm, vma, base, foll)
 
+    def gup_huge_pmd(
+        self, cpu: Cpu, mm: MmStruct, base: int, pmd: Pte, nr: int, foll: Foll
+    ) -> Op[list[Page] | None]:
+        """Hold, and mark."""
+        if self.marks:
+            return super().gup_huge_pmd(cpu, mm, base, pmd, nr, foll)
+        return super(Arcangeli2009V1, self).gup_huge_pmd(cpu, mm, base, pmd, nr, foll)
+
+    def hugetlb_held(self, cpu: Cpu, page: Page) -> None:
+        """Mark a page of hugetlb, too."""
+        if self.marks:
+            super().hugetlb_held(cpu, page)
+
+    def copy_huge_pte(
+        self, cpu: Cpu, src: MmStruct, dst: MmStruct, vma: Vma, base: int
+    ) -> Op[None]:
+        """Share, unless the page is marked."""
+        if self.marks:
+            return super().copy_huge_pte(cpu, src, dst, vma, base)
+        return super(Arcangeli2009V1, self).copy_huge_pte(cpu, src, dst, vma, base)
+
     def copy_writable_pte(
         self, cpu: Cpu, src: MmStruct, dst: MmStruct, vma: Vma, base: int, pte: Pte
     ) -> Op[None]:

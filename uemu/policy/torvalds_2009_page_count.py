@@ -24,7 +24,7 @@ Source:  L. Torvalds, 2009-03-17 00:44, document 003, in reply to KOSAKI
          Motohiro, 2009-03-16 16:01, whose semaphore it is to go with; 18:09
          and 18:19 for the variants. Neither mail's id is in the document.
          Linux v2.6.29, as in linux-2.6.29, for the rest.
-Not modelled: signals that end a wait for a semaphore; huge pages.
+Not modelled: signals that end a wait for a semaphore.
 Variants: no-swapcache, as written on 2009-03-17 18:09, "page_count(page) >
          page_mapped(page)": page_mapped() is 0 or 1, and reclaim has a
          reference of its own, so that is always true and nothing is ever

@@ -26,6 +26,10 @@ from uemu.scenario import (
     grandchild,
     gup_fast_again_vs_fork,
     gup_fast_vs_fork,
+    hugetlb_child_exits_first,
+    hugetlb_lost_read,
+    hugetlb_reverse_race,
+    hugetlb_tearing,
     ksm_merge_pinned,
     lost_read,
     lost_read_aligned,
@@ -120,6 +124,10 @@ SCENARIOS: Final[dict[str, Scenario]] = {
         thp_reverse_race,
         thp_child_exits_first,
         thp_tearing,
+        hugetlb_lost_read,
+        hugetlb_reverse_race,
+        hugetlb_child_exits_first,
+        hugetlb_tearing,
     )
 }
 
