@@ -8,6 +8,10 @@ mechanism                   references, reverse mapping, set_pte_at, TLB flush
 pagevec                     where a fresh page waits for the LRU, if asked for
 fault, fork, gup, mprotect, mremap, munmap, adopt
                             the operations, as generators of Steps
+reclaim, swap, swapin, ksm, migrate, clear_refs
+                            what the kernel does of its own accord
+compound, hugetlb, thp, split
+                            huge entries, their pages, and how these become small
 hooks                       the questions a policy answers
 check                       invariants
 

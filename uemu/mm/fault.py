@@ -9,7 +9,7 @@ from uemu.errors import Fault
 from uemu.events import FaultTaken
 from uemu.mm.hugetlb import hugetlb_fault
 from uemu.mm.mechanism import Mechanism
-from uemu.mm.migrate import migration_entry_wait
+from uemu.mm.migration_entries import migration_entry_wait
 from uemu.mm.mm_struct import MmStruct
 from uemu.mm.page import Page
 from uemu.mm.pte import MigrationEntry, Pte, SwapEntry

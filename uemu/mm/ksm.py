@@ -15,6 +15,7 @@ from uemu.mm.mechanism import Mechanism
 from uemu.mm.mm_struct import MmStruct
 from uemu.mm.page import Page, trylock_page, unlock_page
 from uemu.mm.pte import Pte
+from uemu.mm.split import split_huge_page
 from uemu.step import Cpu, Op, Step
 
 MERGED = "merged"
@@ -38,10 +39,12 @@ def merge_pages(mech: Mechanism, cpu: Cpu, first: Place, second: Place) -> Op[st
 def _hold(mech: Mechanism, cpu: Cpu, place: Place) -> Page | None:
     """Take a reference of the anonymous page at a place. Linux: get_mergeable_page()."""
     mm, base = place
-    pte = cpu.read(mm.pte(base))
+    pte = mm.walk(cpu, base)
     if not isinstance(pte, Pte) or not mech.page_of(pte).anon:
         return None
     page = mech.page_of(pte)
+    if page.hugetlb:
+        return None
     mech.get_page(cpu, page)
     return page
 
@@ -71,8 +74,11 @@ def try_to_merge_one_page(
     yield Step("try_to_merge_one_page", f"trylock pfn {page.pfn}", locked=True)
     if not trylock_page(cpu, page):
         return "it is locked"
+    if page.nr > 1 and (kept := (yield from split_huge_page(mech, cpu, page))):
+        unlock_page(cpu, page)
+        return kept
     orig = yield from write_protect_page(mech, cpu, place, page)
-    kept: str | None = None
+    kept = None
     if orig is None:
         kept = "others refer to it"
     elif kpage is None:

@@ -3,17 +3,19 @@
 Every PTE becomes a migration entry, whose faults wait for the page lock; then
 the references are counted, and only a page that nobody else refers to moves.
 Who holds one therefore keeps the frame that the processes see.
+
+Not modelled: a huge page that moves whole (since v4.14): it is split first.
 """
 
 from __future__ import annotations
 
-from uemu.abi import PAGE_SIZE
 from uemu.errors import Fault
 from uemu.mm.mechanism import Mechanism
+from uemu.mm.migration_entries import remove_migration_ptes, try_to_migrate_one
 from uemu.mm.mm_struct import MmStruct
 from uemu.mm.page import Page, page_count, page_mapcount, trylock_page, unlock_page
-from uemu.mm.pte import MigrationEntry, Pte
 from uemu.mm.rmap import mappings_of
+from uemu.mm.split import split_huge_page
 from uemu.step import Cpu, Op, Step
 
 MIGRATED = "migrated"
@@ -33,6 +35,10 @@ def migrate_page(mech: Mechanism, cpu: Cpu, page: Page, near: int) -> Op[str]:
     if not trylock_page(cpu, page):
         return "it is locked"
     mech.get_page(cpu, page)
+    if page.nr > 1 and (kept := (yield from split_huge_page(mech, cpu, page))):
+        unlock_page(cpu, page)
+        mech.put_page(cpu, page)
+        return kept
     try:
         new = mech.alloc_page(cpu, near)
     except Fault:
@@ -65,72 +71,3 @@ def _why_it_stays(cpu: Cpu, page: Page) -> str | None:
 
 def _any_mm(mech: Mechanism) -> MmStruct:
     return next(iter(mech.mms.values()))
-
-
-def try_to_migrate_one(mech: Mechanism, cpu: Cpu, mm: MmStruct, base: int, page: Page) -> Op[None]:
-    """Replace one PTE by a migration entry, unless the policy says no.
-
-    Linux: mm/rmap.c:try_to_migrate_one, try_to_unmap_one before v5.14.
-    """
-    lock = mm.page_table_lock
-    yield lock.step("try_to_migrate_one", f"page_check_address in {mm.name}")
-    lock.enter(cpu)
-    pte = cpu.read(mm.pte(base))
-    if not isinstance(pte, Pte) or pte.pfn != page.pfn:
-        return
-    lock.acquire(cpu)
-    mech.ptep_get_and_clear(cpu, mm, base)
-    yield from mech.flush_tlb_range(cpu, mm, base, base + PAGE_SIZE)
-    entry = yield from mech.hooks.migration_entry_for(cpu, page, MigrationEntry(pte))
-    if entry is None:
-        mech.set_pte_at(cpu, mm, base, pte)
-    else:
-        mech.set_pte_at(cpu, mm, base, entry)
-        mech.page_remove_rmap(cpu, page)
-        mech.put_page(cpu, page)
-    lock.release(cpu)
-
-
-def remove_migration_ptes(mech: Mechanism, cpu: Cpu, old: Page, new: Page) -> Op[None]:
-    """Map ``new`` wherever an entry waits for ``old``. Linux: remove_migration_ptes()."""
-    yield Step("remove_migration_ptes", f"walk the rmap of pfn {old.pfn}")
-    cpu.touch(("rmap", old.pfn), write=False)
-    waiting = [
-        (mm, base)
-        for mm in mech.mms.values()
-        for base, cell in mm.ptes.items()
-        if _waits_for(cell.peek(), old)
-    ]
-    for mm, base in waiting:
-        lock = mm.page_table_lock
-        yield lock.step("remove_migration_pte", f"map pfn {new.pfn} in {mm.name}")
-        lock.enter(cpu)
-        entry = cpu.read(mm.pte(base))
-        if not isinstance(entry, MigrationEntry) or not _waits_for(entry, old):
-            continue
-        mech.get_page(cpu, new)
-        mech.page_dup_rmap(cpu, new)
-        mech.hooks.migrated(cpu, new, entry)
-        mech.set_pte_at(cpu, mm, base, entry.pte._replace(pfn=new.pfn))
-
-
-def _waits_for(entry: object, page: Page) -> bool:
-    return isinstance(entry, MigrationEntry) and entry.pte.pfn == page.pfn
-
-
-def migration_entry_wait(mech: Mechanism, cpu: Cpu, mm: MmStruct, base: int) -> Op[None]:
-    """Wait until the page under an entry is unlocked; who faulted looks again.
-
-    Linux: mm/migrate.c:migration_entry_wait.
-    """
-    entry = mm.pte(base).peek()
-    assert isinstance(entry, MigrationEntry)
-    cell = mm.pte(base)
-    locked = mech.page_of(entry.pte).locked
-    yield Step(
-        "migration_entry_wait",
-        f"pfn {entry.pte.pfn} is unlocked",
-        lambda: cell.peek() is not entry and not locked.peek(),
-    )
-    cpu.read(cell)
-    cpu.read(locked)

@@ -106,6 +106,17 @@ class Page:
             if hugetlb:
                 page.mapcount = self.mapcount
 
+    def split_compound_page(self, tails: Sequence[Page]) -> None:
+        """Be a page like any other from now on, and so the tails, with one reference each.
+
+        Linux: __split_huge_page_tail().
+        """
+        for page in tails:
+            page.refcount = Cell(("refcount", page.pfn), 1)
+            page.swap = Cell(("PG_swapcache", page.pfn), None)
+        for page in (self, *tails):
+            page.head, page.nr, page.pincount = page, 1, None
+
     @property
     def locked(self) -> Cell[bool]:
         """PG_locked."""

@@ -6,8 +6,9 @@ if nobody else refers to it, freed. At each the policy may say no, and what was
 done until then stays done: a page with references is unmapped and written, and
 stays in the swap cache.
 
-Not modelled: LRU lists and their order (who calls chooses the page); batching
-of unmaps under one lock; clustered swap-out.
+Not modelled: a huge page that is swapped whole (THP_SWAP, since v4.13): it is split,
+as where swap has no room for it in one piece; LRU lists and their order (who calls
+chooses the page); batching of unmaps under one lock; clustered swap-out.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from uemu.mm.mm_struct import MmStruct
 from uemu.mm.page import Page, page_count, page_mapcount, trylock_page, unlock_page
 from uemu.mm.pte import Pte, SwapEntry
 from uemu.mm.rmap import mappings_of
+from uemu.mm.split import split_huge_page
 from uemu.mm.swap import (
     add_to_swap_cache,
     delete_from_swap_cache,
@@ -41,7 +43,9 @@ def shrink_page(mech: Mechanism, cpu: Cpu, page: Page) -> Op[str]:
     if not trylock_page(cpu, page):
         return "it is locked"
     mech.get_page(cpu, page)
-    kept = yield from _unmap_locked(mech, cpu, page)
+    kept = (yield from split_huge_page(mech, cpu, page)) if page.nr > 1 else None
+    if kept is None:
+        kept = yield from _unmap_locked(mech, cpu, page)
     if kept is None and cpu.read(page.dirty):
         # A reference of the cache, and the one above: Linux: is_page_cache_freeable.
         if page_count(cpu, page) != 2:

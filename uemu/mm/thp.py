@@ -27,6 +27,7 @@ from uemu.mm.compound import (
 from uemu.mm.mechanism import Mechanism
 from uemu.mm.mm_struct import MmStruct
 from uemu.mm.page import Page
+from uemu.mm.pagevec import PG_LRU
 from uemu.mm.pte import Pte
 from uemu.mm.vma import Vm, Vma
 from uemu.step import Cpu, Op, Step
@@ -88,6 +89,9 @@ def do_huge_pmd_anonymous_page(
 def _map_fresh(mech: Mechanism, cpu: Cpu, mm: MmStruct, vma: Vma, haddr: int, page: Page) -> None:
     """Map a huge page that nobody else has. Linux: page_add_new_anon_rmap(), set_pmd_at()."""
     huge_add_rmap(mech, cpu, page)
+    if mech.pagevecs is not None:
+        # A huge page waits in no pagevec: lru_cache_add() drains at once.
+        cpu.rmw(page.flag(PG_LRU), lambda _: True)
     mech.hooks.new_anon_page(cpu, page)
     user = vma.vm_flags & Vm.READ != 0
     mech.set_pmd_at(cpu, mm, haddr, make_pmd(page, write=vma.writable(), user=user))
