@@ -99,11 +99,13 @@ class InvariantError(UemuError):
 
     Attributes:
         kind: the violation's name in ``uemu.oracle`` (``refcount-leak`` ...).
+        message: the rest, which does not say the name again.
     """
 
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(f"{kind}: {message}")
         self.kind = kind
+        self.message = message
 
 
 class Disagreement(UemuError):

@@ -124,7 +124,7 @@ def test_deadlock_is_a_verdict_beside_those_of_the_world() -> None:
 def test_an_error_after_a_step_ends_the_execution() -> None:
     run = Execution(toy(stubborn_error)).run(lowest)
     assert run.verdicts == {"too-many"}
-    assert run.message == "too-many: x is 2"
+    assert run.message == "x is 2"
     assert run.records[-1].state == "x=2"
 
 

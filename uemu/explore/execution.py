@@ -55,7 +55,7 @@ class Run:
     """An execution with all there is to tell about it.
 
     Attributes:
-        message: what the `InvariantError` said that ended it, or nothing.
+        message: what the `InvariantError` that ended it said of its kind, or nothing.
     """
 
     schedule: Schedule
@@ -192,7 +192,7 @@ class Execution:
                 try:
                     self.advance(index)
                 except InvariantError as error:
-                    verdicts, message = frozenset({error.kind}), str(error)
+                    verdicts, message = frozenset({error.kind}), error.message
                 schedule.append(index)
                 records.append(self._record(index, label))
         return Run(Schedule(schedule), tuple(records), verdicts, message)

@@ -295,7 +295,9 @@ class Machine:
             self._broken = task.error
         if isinstance(task.error, InvariantError):
             broken = task.error
-            self._oracle.violations.append(Violation(broken.kind, mm, 0, 0, None, str(broken), ()))
+            self._oracle.violations.append(
+                Violation(broken.kind, mm, 0, 0, None, broken.message, ())
+            )
         return Call(self, task, wrap)
 
     def _check_usable(self) -> None:

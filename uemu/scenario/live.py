@@ -88,7 +88,7 @@ class _Show:
             violations = self.machine.violations
             if error.kind in {violation.kind for violation in violations}:
                 return violations
-            return [*violations, Violation(error.kind, 0, 0, 0, None, str(error), ())]
+            return [*violations, Violation(error.kind, 0, 0, 0, None, error.message, ())]
         return [*self.machine.violations, *deadlocks]
 
     def _perform_all(self) -> tuple[Violation, ...]:

@@ -43,7 +43,7 @@ def tell(world: SimulatedWorld) -> Verdict:
         ended = turns.deadlocks()
         world.finish()
     except InvariantError as error:
-        ended = (Violation(error.kind, 0, 0, 0, None, str(error), ()),)
+        ended = (Violation(error.kind, 0, 0, 0, None, error.message, ()),)
     return Verdict((*world.oracle.violations, *ended), tuple(world.seen))
 
 

@@ -123,6 +123,13 @@ def test_a_cell_opened_shows_its_story_and_drawing_in_full(reader: Reader) -> No
     assert not is_open(page)
 
 
+def test_what_is_open_is_read_on_with_the_keyboard(reader: Reader) -> None:
+    page = reader.open(made_page(), height=240)
+    enter(page)
+    press(page, "Enter", "End")
+    page.wait_for_function("document.querySelector('#detail .body').scrollTop > 0", timeout=10_000)
+
+
 def test_a_cell_that_was_not_run_does_not_open(reader: Reader) -> None:
     page = reader.open(made_page())
     page.locator("tbody tr").first.locator("td").last.click()
@@ -162,6 +169,8 @@ def test_the_filter_hides_rows_and_columns(reader: Reader) -> None:
     assert visible(page) == (["older:fixed"], ["swapped"])
     heads = page.locator(".families th:visible")
     assert heads.all_text_contents() == ["swap"]
+    begins = page.locator("tbody tr:visible")
+    assert begins.get_attribute("class") == "year"
     assert page.locator("#counts").text_content() == "1 of 4 policies, 1 of 3 scenarios, 1 cell"
     assert enter(page) == press(page, "ArrowLeft", "ArrowUp") == "swapped/older:fixed"
     page.get_by_role("button", name="show all").click()

@@ -257,7 +257,8 @@ class DirectIo:
         """Under this policy the call would be in the kernel for ever: it is said, and fails."""
         addr, mm_id = request.buffers[0][0], mm.mm.id
         if not any((v.kind, v.mm) == (LIVELOCK, mm_id) for v in self._violations):
-            text = f"{mm.mm.name}'s call would never return, and fails here with EFAULT: {broken}"
+            why = broken.message
+            text = f"{mm.mm.name}'s call would never return, and fails here with EFAULT: {why}"
             self._violations.append(
                 Violation(LIVELOCK, mm_id, addr, request.length, None, text, ())
             )

@@ -28,6 +28,15 @@
       !asked.length || asked.some((words) => words.every((word) => name.toLowerCase().includes(word)));
   };
 
+  // A line is drawn where a year, or a family, begins.
+  const yearOf = (row) => row.cells[0].querySelector("span").textContent;
+  const begin = (shown, groupOf, style, parts = (each) => [each]) => {
+    shown.forEach((each, at) => {
+      const begins = !at || groupOf(each) !== groupOf(shown[at - 1]);
+      for (const part of parts(each)) part.classList.toggle(style, begins);
+    });
+  };
+
   const show = () => {
     const wantsPolicy = finder(byId("policies").value);
     const wantsScenario = finder(byId("scenarios").value);
@@ -49,6 +58,9 @@
       });
     });
     columns.forEach((head, to) => { head.hidden = !filled[to] });
+    begin(rows.filter((row) => !row.hidden), yearOf, "year");
+    begin(columns.filter((head) => !head.hidden), (head) => head.dataset.family, "first", (head) =>
+      [head, ...cells.map((line) => line[columns.indexOf(head)])]);
     for (const head of [...families.cells].slice(1)) {
       const shown = columns.filter((each) => each.dataset.family === head.title && !each.hidden);
       head.hidden = !shown.length;
@@ -174,7 +186,7 @@
     cell.focus({ preventScroll: true });
     dialog.showModal();
     body.scrollTop = 0;
-    byId("detail-title").focus();
+    body.focus();
     history.replaceState(null, "", `#${scenario}/${policy}`);
   };
 
@@ -197,6 +209,9 @@
     }
   };
 
+  for (const cell of cells.flat()) {
+    if (cell.dataset.body !== undefined) cell.ariaHasPopup = "dialog";
+  }
   filter.hidden = false;
   filter.addEventListener("submit", (event) => event.preventDefault());
   filter.addEventListener("input", show);
