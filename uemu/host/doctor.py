@@ -236,6 +236,15 @@ def _madvise(advice: int) -> str | None:
     return None
 
 
+def _io_uring() -> str | None:
+    try:
+        uring = importlib.import_module("uemu.host.uring")
+    except ImportError as error:
+        return str(error)
+    why: str | None = uring.why_not()
+    return why
+
+
 FEATURES: Final[dict[str, Callable[[], str | None]]] = {
     "memfd_create": _memfd_create,
     # No such descriptor: EBADF from a kernel that looks for it.
@@ -243,6 +252,7 @@ FEATURES: Final[dict[str, Callable[[], str | None]]] = {
     "close_range": lambda: _answers(436, 1 << 30, 1 << 30, 0),
     "MADV_POPULATE_WRITE": lambda: _madvise(MADV_POPULATE_WRITE),
     "MADV_WIPEONFORK": lambda: _madvise(18),
+    "io_uring": _io_uring,
 }
 """Features of the running kernel by name; each says why it is missing, or None."""
 

@@ -40,6 +40,14 @@ def is_same_file(pid: int, fd: int, other: int, other_fd: int) -> bool:
     return bool(lib.uemu_same_file(pid, fd, other, other_fd) == 1)
 
 
+def why_not() -> str | None:
+    """Why the io_urings of programs cannot be followed here, or None."""
+    poster = Poster()
+    err = poster.open()
+    poster.close()
+    return os.strerror(-err) if err else None
+
+
 class Poster:
     """Posts completions to the rings of others."""
 
@@ -48,10 +56,19 @@ class Poster:
         self._struct.fd = -1
 
     def open(self) -> int:
-        """Prepare for it: 0, or -errno, as from io_uring_setup(2)."""
+        """Prepare for it, and try it: 0, or -errno, as from io_uring_setup(2)."""
         if self._struct.fd >= 0:
             return 0
-        return int(lib.uemu_poster_open(self._struct))
+        err = int(lib.uemu_poster_open(self._struct))
+        if err == 0:
+            other: Any = ffi.new("struct uemu_poster *")
+            err = int(lib.uemu_poster_open(other))
+            if err == 0:
+                err = self.post(other.fd, 0, 0)
+                lib.uemu_poster_close(other)
+            if err:
+                self.close()
+        return err
 
     def post(self, ring: int, user_data: int, result: int) -> int:
         """Complete a request of a ring, a descriptor of ours: 0, or -errno."""

@@ -22,6 +22,7 @@ SEEDS = ROOT.parent / "shared" / "seeds"
 OURS = ("-std=gnu11", "-O2", "-g", "-Wall", "-Wextra", "-Werror", "-pthread")
 
 BEHAVIOUR = Path(__file__).with_name("behaviour")
+TRUTH = Path(__file__).with_name("truth")
 
 THEIRS = ("-std=gnu11", "-g", "-w", "-Wno-incompatible-pointer-types", "-pthread")
 """As dma_thread.c says, and two for later compilers: C23 has a ``bool`` of its
@@ -39,7 +40,10 @@ MARKS_2009 = {
 """What stands before and after each program in the thread."""
 
 
-def _compile(output: Path, source: Path, *flags: str, libraries: tuple[str, ...] = ()) -> Path:
+def compile_program(
+    output: Path, source: Path, *flags: str, libraries: tuple[str, ...] = ()
+) -> Path:
+    """Compile a C program."""
     command = [*find_compiler(), *flags, str(source), "-o", str(output), *libraries]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -70,7 +74,7 @@ def demo_program(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Pa
 
     @functools.cache
     def compiled(name: str) -> Path:
-        return _compile(folder / name, PROGRAMS / f"{name}.c", *OURS)
+        return compile_program(folder / name, PROGRAMS / f"{name}.c", *OURS)
 
     return compiled
 
@@ -93,7 +97,9 @@ def program_2009(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Pa
         is_aio = "<libaio.h>" in text
         if is_aio and not _has_header("libaio.h"):
             pytest.skip(f"needs libaio.h for {name}: apt-get install libaio-dev")
-        return _compile(folder / name, source, *THEIRS, libraries=("-laio",) if is_aio else ())
+        return compile_program(
+            folder / name, source, *THEIRS, libraries=("-laio",) if is_aio else ()
+        )
 
     return compiled
 
@@ -105,6 +111,6 @@ def behaviour(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]
 
     @functools.cache
     def compiled(name: str) -> Path:
-        return _compile(folder / name, BEHAVIOUR / f"{name}.c", *OURS)
+        return compile_program(folder / name, BEHAVIOUR / f"{name}.c", *OURS)
 
     return compiled

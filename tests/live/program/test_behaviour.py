@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from _pytest.mark.structures import ParameterSet
 
 from tests.live.program.conftest import BEHAVIOUR
 from tests.live.program.running import MAIN
@@ -26,6 +27,12 @@ NAMES = sorted(source.stem for source in BEHAVIOUR.glob("*.c") if source.stem !=
 RUNS = [(policy, dma) for policy in ("linux-2.6.29", "linux-6.5") for dma in ("immediate", "held")]
 
 Compiled = Callable[[str], Path]
+
+
+def needing(name: str) -> ParameterSet:
+    """A program, and what it needs of the machine."""
+    needs = [pytest.mark.needs_kernel("io_uring")] if name.startswith("uring") else []
+    return pytest.param(name, marks=needs)
 
 
 def uemu(policy: str, dma: str, *argv: str | Path) -> list[str]:
@@ -63,7 +70,7 @@ def native(
 
 
 @pytest.mark.parametrize(("policy", "dma"), RUNS)
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [needing(name) for name in NAMES])
 def test_a_program_runs_as_without_uemu(
     behaviour: Compiled,
     native: Callable[[str], subprocess.CompletedProcess[str]],

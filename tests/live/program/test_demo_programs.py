@@ -20,7 +20,12 @@ import pytest
 from native.build_native import find_compiler
 
 CHILDREN = ("", "-f fork", "-f spawn", "-f none")
-LETTERS = {"lost_read": ("-d", "-p"), "reverse_race": ("-d",), "aio": ("-d", "-p")}
+LETTERS = {
+    "lost_read": ("-d", "-p"),
+    "reverse_race": ("-d",),
+    "aio": ("-d", "-p"),
+    "registered": ("-d", "-p"),
+}
 
 CASES = [
     (name, " ".join(filter(None, options)))

@@ -24,10 +24,17 @@ LOSSES = {
     "lost_read": {"lost-dma-write", "dma-write-seen-by-other"},
     "aio": {"lost-dma-write", "dma-write-seen-by-other"},
     "reverse_race": {"foreign-dma-read"},
+    "registered": {"lost-dma-write", "dma-write-seen-by-other"},
 }
 
 
-@pytest.mark.parametrize("name", LOSSES)
+NAMES = [
+    pytest.param(name, marks=pytest.mark.needs_kernel("io_uring") if name == "registered" else ())
+    for name in LOSSES
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_the_first_run_loses_data_under_2_6_29(
     name: str, demo_program: Program, tmp_path: Path
 ) -> None:
@@ -38,7 +45,7 @@ def test_the_first_run_loses_data_under_2_6_29(
 
 
 @pytest.mark.parametrize("policy", PROTECTING)
-@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("name", NAMES)
 def test_nothing_is_lost_where_fork_or_gup_protects(
     name: str, policy: str, demo_program: Program, tmp_path: Path
 ) -> None:
@@ -64,6 +71,7 @@ def test_what_a_policy_never_frees_is_told_when_the_program_is_over(
         *((name, "-fspawn") for name in LOSSES),
         ("lost_read", "-p"),
         ("aio", "-p"),
+        ("registered", "-p"),
     ],
 )
 def test_the_remedies_help_under_2_6_29(

@@ -1,7 +1,7 @@
 /* io_uring as it is: what is taken, what completes with which result, in which kind of ring. */
 #define _GNU_SOURCE
 #include "behaviour.h"
-#include "uring.h"
+#include "../../../../demos/programs/ring.h"
 
 #include <sys/eventfd.h>
 

@@ -1,7 +1,7 @@
 /* Calls that change memory which is registered: what the program sees there, and what devices do. */
 #define _GNU_SOURCE
 #include "behaviour.h"
-#include "uring.h"
+#include "../../../../demos/programs/ring.h"
 
 enum { NR = 16, REGISTERED = 12 };
 

@@ -1,6 +1,6 @@
 /* io_uring by its system calls: a ring, and one way to ask it for things. */
-#ifndef UEMU_URING_H
-#define UEMU_URING_H
+#ifndef UEMU_PROGRAMS_RING_H
+#define UEMU_PROGRAMS_RING_H
 
 #include <errno.h>
 #include <linux/io_uring.h>
@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 struct ring {
