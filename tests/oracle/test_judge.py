@@ -425,3 +425,47 @@ def test_a_store_by_another_mm_to_the_same_address_is_its_own() -> None:
     story.store(CHILD, COPY, ADDR, b"c")
     story.bus.emit(Loaded("cpu", PARENT, ADDR, FRAME, b"p"))
     assert story.kinds() == []
+
+
+# What is known of the buffer
+
+
+def test_a_violation_tells_of_the_buffer_and_who_was_beside_it_meanwhile() -> None:
+    story = Story()
+    story.hold()
+    beside = (Held(PARENT, BASE, FRAME, 0, 512),)
+    story.bus.emit(IoStarted("io", 2, "o_direct", True, True, False, False, beside))
+    elsewhere = (Held(PARENT, BASE + PAGE_SIZE, 9, 0, 512),)
+    story.bus.emit(IoStarted("io", 3, "o_direct", True, True, False, False, elsewhere))
+    story.fork()
+    story.map(PARENT, COPY, FRAME)
+    story.device_writes()
+    story.look(COPY, OLD)
+    lost = next(each for each in story.oracle.violations if each.kind == "lost-dma-write")
+    assert lost.buffer is not None
+    assert (lost.buffer.start, lost.buffer.end) == (ADDR, ADDR + 512)
+    assert (lost.buffer.api, lost.buffer.pinned) == ("o_direct", False)
+    assert lost.buffer.neighbours == ((BASE, BASE + 512),)
+
+
+def test_a_witness_is_asked_at_what_threads_do_and_at_nothing_else() -> None:
+    bus, story, asked = EventBus(), Story(), list[str]()
+
+    def witness(cpu: str) -> int:
+        asked.append(cpu)
+        return len(asked)
+
+    story.bus, story.oracle = bus, Oracle(bus, witness)
+    bus.emit(MmCreated(PARENT, "parent", None))
+    story.map(PARENT, FRAME)
+    assert asked == [], "nothing is held"
+    story.hold()
+    story.fork()
+    story.map(PARENT, COPY, FRAME)
+    story.device_writes()
+    story.look(COPY, OLD)
+    assert asked == ["io", "fork"]
+    lost = next(each for each in story.oracle.violations if each.kind == "lost-dma-write")
+    moments = {line.event: line.moment for line in lost.story}
+    assert (moments["got"], moments["forked"]) == (1, 2)
+    assert moments["device-wrote"] is moments["left"] is None

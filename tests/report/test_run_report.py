@@ -8,6 +8,7 @@ import signal
 import pytest
 
 from tests.report.program_runs import LOST, SEEN, made_result
+from uemu.oracle.fitting import fitting
 from uemu.oracle.violations import StoryLine, Violation
 from uemu.report.run_report import (
     NOT_DETERMINISTIC,
@@ -53,6 +54,8 @@ def test_a_violation_is_told_and_the_last_line_runs_it_again() -> None:
         "uemu:   1. process 4711: o_direct gets pfn 0 [t1]",
         "uemu:   2. process 4711: fork makes process 4712 [t2]",
         "uemu:   3. the device: writes 512 bytes into pfn 0",
+        "uemu:   remedy: uemu explain lost-dma-write",
+        "uemu:   remedy: uemu explain dma-write-seen-by-other",
         "uemu:",
         "uemu: 3 transfers, 2 overlapped a fork, 1 saw a later write to their pages",
         "uemu: lost-dma-write, dma-write-seen-by-other under linux-2.6.29",
@@ -135,6 +138,8 @@ def test_json_has_the_keys_of_the_interface() -> None:
                         "stack": [],
                     },
                 ],
+                "buffer": None,
+                "remedies": [fit._asdict() for fit in fitting(LOST)],
             }
         ],
         "stats": {

@@ -93,6 +93,10 @@ class Image:
         self._stack = b""
         self._found: list[tuple[int, bool]] = []
         self._known: dict[int, list[Frame]] = {}
+        self._mapped = [
+            (int(start, 16), int(end, 16))
+            for start, end in (line.split(maxsplit=1)[0].split(b"-") for line in maps.splitlines())
+        ]
         self._dwfl = self._lib.dwfl_begin(libdw.callbacks)
         ffi = self._ffi
         self._threads = ffi.new("Dwfl_Thread_Callbacks *")
@@ -161,7 +165,7 @@ class Image:
         module = lib.dwfl_addrmodule(self._dwfl, at)
         if not module:
             return [Frame(pc, "", "", "", 0)]
-        name = self._libdw.text(lib.dwfl_module_info(module, *[ffi.NULL] * 7))
+        name = self._name(module)
         symbol = self._symbol(module, at)
         source, line, file = lib.dwfl_module_getsrc(module, at), 0, ""
         if source:
@@ -176,9 +180,24 @@ class Image:
 
     def symbol_at(self, addr: int) -> Symbol | None:
         """The variable that lies at an address, if its name is known."""
-        module = self._lib.dwfl_addrmodule(self._dwfl, addr) if self._is_ready else None
+        module = self._module_of_data(addr) if self._is_ready else None
         found = self._symbol(module, addr) if module else None
         return found if found and found.start <= addr < found.start + found.size else None
+
+    def _module_of_data(self, addr: int) -> Any:
+        """The module whose variables may lie there: .bss goes on, without a file, behind one."""
+        at = addr
+        for start, end in reversed(self._mapped):
+            if start <= at < end or at == end:
+                module = self._lib.dwfl_addrmodule(self._dwfl, start)
+                # A frame of ours is a file, too, and stands where the program's memory was.
+                if module and not self._name(module).startswith("/memfd:"):
+                    return module
+                at = start
+        return None
+
+    def _name(self, module: Any) -> str:
+        return self._libdw.text(self._lib.dwfl_module_info(module, *[self._ffi.NULL] * 7))
 
     def _symbol(self, module: Any, at: int) -> Symbol | None:
         offset, symbol = self._ffi.new("uint64_t *"), self._ffi.new("GElf_Sym *")

@@ -6,6 +6,7 @@ Source: Documentation/filesystems/proc.rst, Documentation/admin-guide/mm/pagemap
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import fcntl
 import os
@@ -24,6 +25,8 @@ EXCLUSIVE: Final = 1 << 56
 
 PROCMAP_QUERY: Final = 0xC0686611
 _QUERY = struct.Struct("=9Q4I2Q")
+_NAME_SIZE = 4096
+"""PATH_MAX."""
 _READABLE, _WRITABLE, _EXECUTABLE, _SHARED = 1, 2, 4, 8
 
 TIMED_CALLS: Final = frozenset({7, 23, 35, 128, 202, 219, 230, 232, 270, 271, 281, 441})
@@ -140,6 +143,30 @@ class ProcessMemory:
         _, _, _, start, end, flags, *_ = _QUERY.unpack(question)
         prot = flags & (_READABLE | _WRITABLE | _EXECUTABLE)
         return RealVma(start, end, prot, bool(flags & _SHARED))
+
+    def name_at(self, addr: int) -> str:
+        """What is mapped at ``addr``: a file's path or, as /proc calls it, ``[heap]``.
+
+        Memory that nothing is behind has no name.
+        """
+        if not self._has_query:
+            return self._search_name(addr)
+        name = ctypes.create_string_buffer(_NAME_SIZE)
+        where = ctypes.addressof(name)
+        question = bytearray(_QUERY.pack(_QUERY.size, 0, addr, *(0,) * 8, _NAME_SIZE, 0, where, 0))
+        try:
+            fcntl.ioctl(self._fd("maps", os.O_RDONLY), PROCMAP_QUERY, question)
+        except OSError:
+            return self._search_name(addr)
+        return os.fsdecode(name.value)
+
+    def _search_name(self, addr: int) -> str:
+        for line in os.fsdecode(self.maps()).splitlines():
+            where, _, _, _, _, *name = line.split(maxsplit=5)
+            start, end = (int(part, 16) for part in where.split("-"))
+            if start <= addr < end:
+                return "".join(name)
+        return ""
 
     def _search(self, addr: int) -> RealVma | None:
         with open(self._path("maps")) as maps:

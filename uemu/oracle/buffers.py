@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from uemu.abi import PAGE_SIZE
 from uemu.events import Held, IoStarted, MmId
+from uemu.oracle.held import HeldBuffer, range_of, ranges, shares
 from uemu.oracle.violations import StoryLine
 
 
@@ -66,7 +67,11 @@ class Buffer:
 
 @dataclass(slots=True, eq=False)
 class WatchedIo:
-    """An I/O under way, its buffers in order and by frame, and its story so far."""
+    """An I/O under way, its buffers in order and by frame, and its story so far.
+
+    Attributes:
+        neighbours: memory of other I/O that was held meanwhile on pages of its own.
+    """
 
     started: IoStarted
     mm: MmId
@@ -74,3 +79,34 @@ class WatchedIo:
     by_pfn: dict[int, list[Buffer]]
     story: list[StoryLine]
     said: set[tuple[str, MmId]] = field(default_factory=set)
+    neighbours: dict[tuple[int, int], None] = field(default_factory=dict)
+    _pieces: list[tuple[int, int]] = field(default_factory=list)
+
+    @property
+    def pieces(self) -> list[tuple[int, int]]:
+        """Its memory, (start, end) each."""
+        if not self._pieces:
+            self._pieces = list(ranges(self.started.held))
+        return self._pieces
+
+    @property
+    def fills_its_pages(self) -> bool:
+        """Whether nothing else can lie on the pages it holds."""
+        length = self.started.held[0].length
+        return length == PAGE_SIZE and all(each.length == length for each in self.started.held)
+
+    def meet(self, other: WatchedIo) -> None:
+        """Both are under way: note what shares a page."""
+        for own in self.pieces:
+            for theirs in other.pieces:
+                if shares(own, theirs):
+                    self.neighbours[theirs] = None
+                    other.neighbours[own] = None
+
+    def held_buffer(self, pfn: int | None) -> HeldBuffer:
+        """The piece of it that a frame belongs to."""
+        started = self.started
+        piece = range_of(started.held, pfn)
+        others = [each for each in self.pieces if each != piece]
+        near = tuple(each for each in (*others, *self.neighbours) if shares(piece, each))
+        return HeldBuffer(*piece, started.api, started.pinned, started.long_term, near)

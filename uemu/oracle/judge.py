@@ -301,6 +301,9 @@ class Oracle:
             taken = (mm, base) in self._taken.get(buffer.held.pfn, ())
             buffer.excused = taken and self._ptes.get((mm, base)) != buffer.held.pfn
         self._ios[event.io] = io
+        if not io.fills_its_pages:
+            for other in self._by_mm.get(mm, ()):
+                io.meet(other)
         self._by_mm.setdefault(mm, []).append(io)
         for pfn in {held.pfn: None for held in event.held}:
             self._by_pfn.setdefault(pfn, []).append(io)
@@ -416,4 +419,5 @@ class Oracle:
         io.said.add((kind, mm))
         # Of a long buffer, the page that it is about.
         story = tuple(line for line in io.story if pfn is None or line.pfn in (None, pfn))
-        self.violations.append(Violation(kind, mm, address, length, pfn, text, story))
+        held = io.held_buffer(pfn)
+        self.violations.append(Violation(kind, mm, address, length, pfn, text, story, buffer=held))

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from uemu.events import Frame, MmId
+from uemu.oracle.held import HeldBuffer
 
 KINDS: Final[dict[str, str]] = {
     "lost-dma-write": "bytes a device wrote into a held buffer are not what the holder reads"
@@ -69,6 +70,7 @@ class Violation:
         message: one sentence.
         story: what led to it, in order.
         pid: the process that suffers, where processes are real.
+        buffer: what the device held, if it is about a device.
     """
 
     kind: str
@@ -79,6 +81,7 @@ class Violation:
     message: str
     story: tuple[StoryLine, ...]
     pid: int | None = None
+    buffer: HeldBuffer | None = None
 
     def __repr__(self) -> str:
         where = f", pid={self.pid}" if self.pid is not None else ""

@@ -14,7 +14,9 @@ from typing import Any
 
 from uemu.live.program.result import RunResult, Stats
 from uemu.oracle.violations import Violation
-from uemu.report.story import WIDTH, told_together, verdict_text
+from uemu.report.advice_lines import advice_json, advice_lines
+from uemu.report.folding import fold, fold_text
+from uemu.report.story import WIDTH, told, verdict_text
 
 PREFIX = "uemu: "
 
@@ -65,8 +67,13 @@ def end_lines(result: RunResult) -> list[str]:
 def violation_lines(violations: Iterable[Violation]) -> list[str]:
     """The violations with their stories, an empty line after each."""
     lines = []
-    for heads, story in told_together(violations, width=WIDTH - len(PREFIX)):
-        lines += prefixed(*heads, *story, "")
+    width = WIDTH - len(PREFIX)
+    for each in fold(violations):
+        heads, story = told(each.shown, width=width)
+        lines += prefixed(*heads, *story, *advice_lines(each.shown, width))
+        if each.others:
+            lines += wrapped(f"  {fold_text(each)}")
+        lines += prefixed("")
     return lines
 
 
@@ -168,4 +175,5 @@ def _violation(violation: Violation, result: RunResult) -> dict[str, Any]:
             }
             for line in story
         ],
+        **advice_json(violation),
     }

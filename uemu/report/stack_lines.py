@@ -18,11 +18,23 @@ BELOW_MAIN: Final = frozenset(
 """What called main, or a thread's first function: the same in every program."""
 
 
+LIBC: Final = ("libc.", "libc-", "libpthread", "ld-linux", "ld-musl")
+"""How the files of a C library are called."""
+
+
+def is_of_libc(frame: Frame) -> bool:
+    """Whether a function is the C library's."""
+    return os.path.basename(frame.module).startswith(LIBC)
+
+
 def stack_lines(stack: Sequence[Frame]) -> list[str]:
     """The frames that say something, the innermost first."""
     frames = list(stack)
     while len(frames) > 1 and _function(frames[-1]) in BELOW_MAIN:
         frames.pop()
+    # Of the C library's own, what the program called.
+    while len(frames) > 1 and is_of_libc(frames[0]) and is_of_libc(frames[1]):
+        frames.pop(0)
     lines = [f"at {frame_text(frame)}" for frame in frames[:MOST]]
     if len(frames) > MOST:
         lines.append(f"... and {len(frames) - MOST} more")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 
 from uemu.events import Frame
 from uemu.oracle.violations import KINDS, StoryLine, Violation
@@ -49,25 +49,22 @@ def told_together(violations: Iterable[Violation], *, width: int = WIDTH) -> lis
     Args:
         width: the widest line, for a report that stands behind something.
     """
-    return [
-        (
-            [line for violation in group for line in _head(violation, width)],
-            _story(_longest(group), width),
-        )
-        for group in _groups(violations)
-    ]
+    return [told(group, width=width) for group in together(violations)]
 
 
 def story_texts(violations: Iterable[Violation]) -> list[Told]:
     """The same as texts that are not wrapped; events are not numbered and have no stacks."""
     return [
         ([_head_text(violation) for violation in group], list(map(_line_text, _longest(group))))
-        for group in _groups(violations)
+        for group in together(violations)
     ]
 
 
-def _groups(violations: Iterable[Violation]) -> list[list[Violation]]:
-    """Those that share a story; one that another one only continues is the same."""
+def together(violations: Iterable[Violation]) -> list[list[Violation]]:
+    """Violations in the order reports list them, those that share a story as one group.
+
+    A story that another one only continues is the same.
+    """
     groups: list[list[Violation]] = []
     for violation in sorted(violations, key=lambda each: _rank(each.kind)):
         for group in groups:
@@ -78,6 +75,12 @@ def _groups(violations: Iterable[Violation]) -> list[list[Violation]]:
         else:
             groups.append([violation])
     return groups
+
+
+def told(group: Sequence[Violation], *, width: int = WIDTH) -> Told:
+    """Violations that share a story."""
+    heads = [line for violation in group for line in _head(violation, width)]
+    return heads, _story(_longest(group), width)
 
 
 def _longest(group: Collection[Violation]) -> Collection[StoryLine]:
@@ -102,14 +105,14 @@ def _verdict(kind: str, message: str) -> str:
 
 def _story(story: Collection[StoryLine], width: int = WIDTH) -> list[str]:
     lines: list[str] = []
-    told: dict[str, tuple[Frame, ...]] = {}
+    shown: dict[str, tuple[Frame, ...]] = {}
     digits = len(str(len(story)))
     for number, line in enumerate(story, start=1):
         mark = f"  {number:>{digits}}. "
         lines += _wrap(_line_text(line), mark, " " * len(mark), width)
         # What a thread did at one place it tells of once.
-        if line.stack and told.get(line.cpu) != line.stack:
-            told[line.cpu] = line.stack
+        if line.stack and shown.get(line.cpu) != line.stack:
+            shown[line.cpu] = line.stack
             indent = " " * len(mark)
             for text in stack_lines(line.stack):
                 lines += _wrap(text, indent, indent + "  ", width)

@@ -14,6 +14,7 @@ from uemu.errors import Fault
 from uemu.host import procfs
 from uemu.kernel import Kernel
 from uemu.live.program.framing import Framing, can_act
+from uemu.live.program.origins import Origin
 from uemu.live.program.result import Stats
 from uemu.live.program.runs import runs_of
 from uemu.live.program.tasks import ProgramMm, Task
@@ -195,6 +196,7 @@ class Adoption:
                 raise Fault(14, at, "a page to adopt")
             stop = min(real.end, end)
             flags = mm.memory.vm_flags(at) if mm.has_fork_advice else frozenset()
+            mm.origins.note(Origin(real.start, real.end, mm.memory.name_at(at)))
             self._kernel.cover(
                 mm.mm, at, stop, real.prot, dontfork="dc" in flags, wipeonfork="wf" in flags
             )

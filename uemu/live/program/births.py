@@ -208,6 +208,7 @@ class Births:
             src.family,
             src.is_emulated,
             src.has_fork_advice,
+            origins=src.origins.copy(),
         )
         process = _child_process(pid, parent.process, flags)
         self._stats.forks += 1

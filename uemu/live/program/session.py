@@ -27,6 +27,7 @@ from uemu.live.program.faults import Faults
 from uemu.live.program.framing import Framing
 from uemu.live.program.loader import Loader
 from uemu.live.program.mappings import Mappings
+from uemu.live.program.owners import with_owner
 from uemu.live.program.placement import Placement
 from uemu.live.program.result import RunResult, Stats
 from uemu.live.program.schedule import DmaOptions, Schedule
@@ -192,9 +193,11 @@ class Session:
             unwinder = Unwinder()
         except NoLibdw as why:
             self._note(str(why))
-            return violations
+            return [with_owner(each) for each in violations]
         try:
-            return [unwinder.with_stacks(each) for each in violations]
+            return [
+                with_owner(unwinder.with_stacks(each), unwinder.variable_at) for each in violations
+            ]
         finally:
             unwinder.close()
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 from uemu.events import Frame
 from uemu.host import tracee
 from uemu.host.tracee import Stop
+from uemu.live.program.origins import Origins
 from uemu.live.program.tasks import ProgramMm, Task
 from uemu.oracle.violations import StoryLine, Violation
 
@@ -30,11 +31,18 @@ RSP: Final = 7
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Moment:
-    """Where a thread was: its registers in DWARF's order, its stack from rsp on, its mappings."""
+    """Where a thread was.
+
+    Attributes:
+        registers: in DWARF's order.
+        stack: what it had from rsp on.
+        mappings, origins: of its address space.
+    """
 
     registers: tuple[int, ...]
     stack: bytes
     mappings: Mappings
+    origins: Origins
 
     @property
     def rsp(self) -> int:
@@ -94,7 +102,7 @@ class Stacks:
                 mappings = self._mappings[key] = Mappings(task.mm)
         except OSError:
             return None
-        return Moment(registers, stack, mappings)
+        return Moment(registers, stack, mappings, task.mm.origins)
 
     def look(self, violations: Iterable[Violation]) -> None:
         """Something was violated just now: list the mappings that tell of it."""
@@ -140,6 +148,11 @@ class Unwinder:
     def with_stacks(self, violation: Violation) -> Violation:
         """The same, each line of its story with its stack."""
         return replace(violation, story=tuple(self._line(line) for line in violation.story))
+
+    def variable_at(self, moment: Moment, addr: int) -> str:
+        """The name of the variable at an address, or ""."""
+        found = self.image(moment.mappings).symbol_at(addr)
+        return found.name if found is not None else ""
 
     def _line(self, line: StoryLine) -> StoryLine:
         moment = line.moment

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from uemu.host.procfs import ProcessMemory
 from uemu.host.tracee import Stop
+from uemu.live.program.origins import Origins
 from uemu.live.program.uring_ring import Entered, Ring
 from uemu.mm.mm_struct import MmStruct
 from uemu.step import Cpu
@@ -28,6 +29,7 @@ class ProgramMm:
         family: a number that all have in common who came from it by fork.
         is_emulated: false if it could not be prepared, and so runs natively.
         nr_children: how many were forked from it.
+        origins: what its framed pages were part of before.
         has_fork_advice: whether it ever used MADV_DONTFORK or WIPEONFORK.
         has_pinned: whether a device ever held a page of it.
     """
@@ -39,6 +41,7 @@ class ProgramMm:
     has_fork_advice: bool = False
     has_pinned: bool = False
     nr_children: int = 0
+    origins: Origins = field(default_factory=Origins)
     tasks: list[Task] = field(default_factory=list)
     waiting: dict[Task, int] = field(default_factory=dict)
 
