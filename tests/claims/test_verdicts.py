@@ -68,6 +68,7 @@ CONTROLS = {
     "C31": (Swap("linux-5.11", "linux-5.19"), REFUTED),
     "C32": (Swap("hildenbrand-2021-model2", "hildenbrand-2021-model1"), REFUTED),
     "C33": (Swap("linux-6.5", "linux-5.19"), REFUTED),
+    "C34": (Swap("linux-5.19:hugetlb-no-seq", "linux-5.19"), REFUTED),
     "C35": (Swap("linux-2.6.29", COUNTS), REFUTED),
     "C36": (Swap(DIRECTED, V2), REFUTED),
     "C41": (Swap(PIGGIN, f"{V1}:norecheck"), CONFIRMED),

@@ -437,6 +437,7 @@ ACTIONS: dict[str, Callable[[Probe], None]] = {
     "MADV_WIPEONFORK": lambda probe: probe.change(probe.parent, "madvise", uemu.MADV_WIPEONFORK),
     "MAP_SHARED": Probe.map_shared,
     "THP": lambda probe: probe.map_huge("thp"),
+    "hugetlb": lambda probe: probe.map_huge("hugetlb"),
     "RW pin in subpage 0": lambda probe: probe.pin(probe.parent, write=True),
     "RW pin in subpage 256": Probe.pin_in_the_middle,
     "parent writes same subpage": Probe.parent_stores,

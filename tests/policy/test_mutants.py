@@ -319,6 +319,13 @@ class NoWriteProtectSeq(Unchecked):
     gup_fast_end = Linux2_6_29.gup_fast_end
 
 
+class HugetlbForkLeavesTheSeqcount(Unchecked):
+    """fork of hugetlb without 623a1ddfeb23."""
+
+    copy_hugetlb_begin = Linux5_11.copy_hugetlb_begin
+    copy_hugetlb_end = Linux5_11.copy_hugetlb_end
+
+
 class ForkMarksNothingOdd(Unchecked):
     """fork's half of 57efa1fe5957 is missing."""
 
@@ -404,6 +411,12 @@ RACES = [
     Mutant(ForkLeavesTheSeqcount, Linux5_11, REGISTRATION_VS_FORK, "lost-dma-write"),
     Mutant(NoWriteProtectSeq, Linux6_5, SCENARIOS["gup-fast-vs-fork"], "lost-dma-write"),
     Mutant(ForkMarksNothingOdd, Linux6_5, SCENARIOS["gup-fast-vs-fork"], "lost-dma-write"),
+    Mutant(
+        HugetlbForkLeavesTheSeqcount,
+        Linux6_5,
+        SCENARIOS["hugetlb-pin-vs-fork"],
+        "lost-dma-write",
+    ),
 ]
 
 

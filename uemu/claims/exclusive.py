@@ -1,4 +1,4 @@
-"""PG_anon_exclusive: its models, and what the later kernels promise (C32, C33)."""
+"""PG_anon_exclusive: its models, and what the later kernels promise (C32 to C34)."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ UNSAFE = "unsafe-reuse"
 
 MODEL_2 = "hildenbrand-2021-model2"
 MARKED_ONLY = f"{MODEL_2}:marked-only"
+NO_SEQ = "linux-5.19:hugetlb-no-seq"
 
 CLAIMS = (
     Claim(
@@ -67,5 +68,24 @@ CLAIMS = (
         CONFIRMED,
         "a pin is of an exclusive page, which fork copies and a write fault reuses; for FOLL_GET"
         " the letter promises nothing; swap, KSM and migration are not looked at here",
+    ),
+    Claim(
+        "C34",
+        "hugetlb needs write_protect_seq in copy_hugetlb_page_range",
+        (HILDENBRAND,),
+        (
+            reading(
+                "without it a pin that gup-fast takes while fork shares the huge page is lost",
+                shows("lost-dma-write", "hugetlb-pin-vs-fork", NO_SEQ),
+            ),
+            reading(
+                "with it nothing is",
+                never(INCONSISTENT, "hugetlb-pin-vs-fork", "linux-5.19"),
+                never(INCONSISTENT, "hugetlb-pin-vs-fork", "linux-5.19", ipi_wait=False),
+            ),
+        ),
+        CONFIRMED,
+        "fork looks for pins and write-protects the entry after that; a pin in between is of a page"
+        " that it takes for unpinned, and gup-fast finds the entry as it was",
     ),
 )

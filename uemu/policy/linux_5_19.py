@@ -35,9 +35,14 @@ Source:  Linux v5.19, mm/memory.c, mm/gup.c, include/linux/rmap.h; document
          Since Linux kernel commit 3bff7e3f1f16 ("mm/huge_memory: streamline COW
          logic in do_huge_pmd_wp_page()") (in v5.18) page_count is asked of it, too.
 Not modelled: what `uemu.mm.thp` leaves out.
+Variants: hugetlb-no-seq, without 623a1ddfeb23, as from v5.12 to v5.18; of hugetlb it
+         does not complain, either, as CONFIG_DEBUG_VM does not yet, so that the
+         harm itself is seen.
 """
 
 from __future__ import annotations
+
+from typing import ClassVar
 
 from uemu.abi import Foll
 from uemu.errors import InvariantError
@@ -62,6 +67,9 @@ class Linux5_19(Hildenbrand2021Model1):
     copy_looks = "exclusive and pinned ?"
     thp_copy_looks = "exclusive and pinned ?"
     dup_fn = "page_try_dup_anon_rmap"
+    variants: ClassVar = {
+        "hugetlb-no-seq": "copy_hugetlb_page_range leaves write_protect_seq alone, as up to v5.18"
+    }
     hugetlb_moves = True
     hugetlb_dontneed = True
     summary = "PG_anon_exclusive decides reuse; read-only pins unshare; O_DIRECT is a get"
@@ -93,11 +101,13 @@ class Linux5_19(Hildenbrand2021Model1):
 
     def copy_hugetlb_begin(self, cpu: Cpu, src: MmStruct) -> Op[None]:
         """As around other COW mappings. Linux: copy_hugetlb_page_range (since v5.19)."""
-        return self.write_protect_begin(cpu, src, "copy_hugetlb_page_range")
+        if self.variant != "hugetlb-no-seq":
+            yield from self.write_protect_begin(cpu, src, "copy_hugetlb_page_range")
 
     def copy_hugetlb_end(self, cpu: Cpu, src: MmStruct) -> Op[None]:
         """Whoever pins by gup-fast may do so again."""
-        return self.write_protect_end(cpu, src, "copy_hugetlb_page_range")
+        if self.variant != "hugetlb-no-seq":
+            yield from self.write_protect_end(cpu, src, "copy_hugetlb_page_range")
 
     def copy_huge_pte(
         self, cpu: Cpu, src: MmStruct, dst: MmStruct, vma: Vma, base: int
@@ -166,6 +176,8 @@ class Linux5_19(Hildenbrand2021Model1):
 
     def check_pinned(self, cpu: Cpu, page: Page) -> None:
         """A pinned anonymous page is exclusive. Linux: sanity_check_pinned_pages()."""
+        if page.hugetlb and self.variant == "hugetlb-no-seq":
+            return
         if not page.anon or cpu.read(page.anon_exclusive):
             return
         # In a huge entry the bit is the head's.

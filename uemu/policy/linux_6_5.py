@@ -23,6 +23,8 @@ Not modelled: FUSE, which still gets in 6.5; what linux-5.19 does not model;
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from uemu.abi import Foll
 from uemu.mm.hooks import APIS, GupCall
 from uemu.mm.page import Page
@@ -38,6 +40,7 @@ class Linux6_5(Linux5_19):
     year = 2023
     summary = "as linux-5.19, and O_DIRECT pins: a read in flight survives fork"
 
+    variants: ClassVar = {}
     hugetlb_forced_writes = False
 
     def gup_kind(self, api: str, *, write: bool) -> GupCall:

@@ -28,6 +28,7 @@ from uemu.scenario import (
     gup_fast_vs_fork,
     hugetlb_child_exits_first,
     hugetlb_lost_read,
+    hugetlb_pin_vs_fork,
     hugetlb_reverse_race,
     hugetlb_tearing,
     ksm_merge_pinned,
@@ -128,6 +129,7 @@ SCENARIOS: Final[dict[str, Scenario]] = {
         hugetlb_reverse_race,
         hugetlb_child_exits_first,
         hugetlb_tearing,
+        hugetlb_pin_vs_fork,
     )
 }
 
