@@ -96,6 +96,19 @@ def test_where_one_is_shows(reader: Reader) -> None:
     assert [" ".join(each.split()) for each in marked] == ["aligned", "2001 oldest"]
 
 
+def test_who_cannot_see_it_finds_a_grid_with_heads_and_words(reader: Reader) -> None:
+    page = reader.open(made_page())
+    grid = page.get_by_role("grid", name="Policies by scenarios")
+    assert grid.get_by_role("columnheader", name="lost-read", exact=True).count() == 1
+    assert grid.get_by_role("rowheader", name="2009 older:fixed").count() == 1
+    words = "lost-dma-write, dma-write-seen-by-other"
+    cell = grid.get_by_role("gridcell", name=words, exact=True)
+    assert cell.get_attribute("aria-haspopup") == "dialog"
+    cell.click()
+    dialog = page.get_by_role("dialog", name="lost-read under oldest")
+    assert dialog.get_by_role("listitem").all_text_contents()[-1] == "fork: shares"
+
+
 def test_enter_opens_a_cell_and_escape_goes_back_to_it(reader: Reader) -> None:
     page = reader.open(made_page())
     enter(page)
