@@ -69,20 +69,3 @@ def test_what_a_compiler_made_runs(tmp_path: Path) -> None:
     assert uemu_run(tmp_path, "gcc", "program.c", "-o", "program", policy=NEWEST).status == 0
     ran = uemu_run(tmp_path, "./program", policy=NEWEST)
     assert (ran.status, ran.out) == (7, "0\n1\n4\n")
-
-
-@pytest.mark.parametrize("dma", ["immediate", "held", "random"])
-@pytest.mark.parametrize("engine", ["sync", "libaio"])
-def test_fio_verifies_what_it_wrote(engine: str, dma: str, tmp_path: Path) -> None:
-    if shutil.which("fio") is None:
-        pytest.skip("needs fio (Debian: apt-get install fio)")
-    ran = uemu_run(
-        tmp_path,
-        *("fio", "--name=test", "--size=1m", "--direct=1", "--rw=randrw", "--bs=4k"),
-        *(f"--ioengine={engine}", "--iodepth=8", "--verify=crc32c", "--numjobs=2"),
-        policy=NEWEST,
-        options=("--dma", dma),
-    )
-    assert ran.status == 0, ran.out + ran.err
-    assert "err= 0" in ran.out
-    assert ran.json["stats"]["transfers"] > 500
