@@ -224,6 +224,7 @@ def test_heads_stay_and_never_cover_the_cell_one_walks_to(reader: Reader) -> Non
         assert frame
         assert box["left"] >= side["x"] + side["width"] - 1
         assert box["top"] >= frame["y"] + head["height"] - 1
+        assert frame["y"] >= 0
         assert side["x"] == pytest.approx(frame["x"], abs=2)
 
 

@@ -138,6 +138,8 @@
     if (next) {
       event.preventDefault();
       next.focus();
+      // The heads are inside, at its upper edge: they shall be seen, too.
+      scroll.scrollIntoView({ block: "nearest" });
     }
   });
 
