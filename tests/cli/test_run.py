@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 
 from tests.cli.conftest import Uemu
 from tests.cli.made_engine import MadeEngine, MadeOptions
-from tests.report.program_runs import LOST, made_result
+from tests.report.program_runs import LOST, SEEN, made_result
 from uemu.errors import HostError
 from uemu.live.program.result import RunResult
 from uemu.policy.registry import NEWEST, all_names, make_policy
@@ -75,7 +76,6 @@ def test_the_schedule_is_handed_on(uemu: Uemu, engine: MadeEngine) -> None:
         (["--error-exitcode", "256", "sh"], "'256' is not a number from 0 to 255"),
         (["--json", "/missing/x", "sh"], "cannot write /missing/x: No such file"),
         (["--trace", "/missing/x", "sh"], "cannot write /missing/x: No such file"),
-        (["--suppressions", "x", "sh"], "--suppressions is not in this version of uemu"),
         (["--device", "x:nic=/dev/y", "sh"], "--device is not in this version of uemu"),
         (["--pol", "linux-6.5", "sh"], "unrecognized arguments: --pol"),
     ],
@@ -278,3 +278,51 @@ def test_a_policy_that_makes_calls_wait_is_refused(
     assert error_of(done.err).startswith(f"uemu: error: {policy} is not for programs: ")
     assert f"`uemu matrix --policy {policy}`" in error_of(done.err)
     assert engine.asked == []
+
+
+# Suppressions
+
+
+def test_what_is_suppressed_is_counted_and_is_no_violation(
+    uemu: Uemu, engine: MadeEngine, tmp_path: Path
+) -> None:
+    engine.results = [made_result(LOST, LOST)]
+    known, path = tmp_path / "known", tmp_path / "run.json"
+    known.write_text("{\n  what we know\n  uemu:lost-dma-write\n}\n")
+    options = ("--suppressions", str(known), "--error-exitcode", "9", "--json", str(path))
+    done = uemu("run", *options, "sh")
+    assert done.status == 0
+    assert done.err.startswith(f"uemu: no violation under {NEWEST}\n")
+    assert done.err.endswith("uemu: 2 suppressed: 2 by 'what we know'\n")
+    content = json.loads(path.read_text())
+    assert (content["violations"], content["suppressed"]) == ([], {"what we know": 2})
+    assert "2 suppressed" in uemu("run", *options, "--repeat", "1", "sh").err
+    assert "2 suppressed" in uemu("check", *options, "--policy", NEWEST, "sh").err
+    known.write_text("{\n  another\n  uemu:livelock\n}\n")
+    assert uemu("run", *options, "sh").status == 9
+    assert "suppressed" not in uemu("run", *options, "sh").err
+
+
+@pytest.mark.parametrize(("text", "why"), [(None, "cannot read"), ("{", "has no '}'")])
+def test_a_file_of_suppressions_that_is_none_is_refused(
+    text: str | None, why: str, uemu: Uemu, engine: MadeEngine, tmp_path: Path
+) -> None:
+    known = tmp_path / "known"
+    if text is not None:
+        known.write_text(text)
+    for command in ("run", "check"):
+        done = uemu(command, "--suppressions", str(known), "sh")
+        assert done.status == 2
+        assert why in done.err
+    assert engine.asked == []
+
+
+def test_json_has_what_is_told_together(uemu: Uemu, engine: MadeEngine, tmp_path: Path) -> None:
+    engine.results = [made_result(SEEN, LOST, replace(LOST, address=0x2E00))]
+    path = tmp_path / "run.json"
+    uemu("run", "--json", str(path), "sh")
+    content = json.loads(path.read_text())
+    kinds = [each["kind"] for each in content["violations"]]
+    (group,) = content["groups"]
+    assert sorted(group["violations"]) == [0, 1, 2]
+    assert group["kinds"] == [kinds[index] for index in group["violations"]]

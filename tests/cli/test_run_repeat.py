@@ -46,6 +46,7 @@ def test_repeat_counts_and_tells_each_kind_once(
         "violating": 3,
         "seeds": [11, 12, 13],
         "kinds": {"lost-dma-write": 3, "dma-write-seen-by-other": 1},
+        "suppressed": {},
         "exits": {"0": 2, "1": 2, "4": 1},
     }
 

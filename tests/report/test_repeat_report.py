@@ -33,6 +33,7 @@ def test_counts_runs_and_not_violations() -> None:
         "violating": 2,
         "seeds": [6, 8],
         "kinds": {"lost-dma-write": 2, "dma-write-seen-by-other": 1},
+        "suppressed": {},
         "exits": {"0": 2, "1": 1, "139": 1},
     }
 

@@ -142,6 +142,8 @@ def test_json_has_the_keys_of_the_interface() -> None:
                 "remedies": [fit._asdict() for fit in fitting(LOST)],
             }
         ],
+        "groups": [{"kinds": ["lost-dma-write"], "count": 1, "violations": [0]}],
+        "suppressed": {},
         "stats": {
             "forks": 1,
             "transfers": 3,

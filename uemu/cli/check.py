@@ -11,7 +11,7 @@ from uemu.cli.deaf import Deaf
 from uemu.cli.output import JsonFile, LineFile, make_console
 from uemu.cli.policy_names import check_policy
 from uemu.cli.run import refused
-from uemu.cli.run_options import SIDE_EFFECTS, add_run_options, program_of
+from uemu.cli.run_options import SIDE_EFFECTS, add_run_options, program_of, suppressions_of
 from uemu.cli.runs import Runs
 from uemu.live.program.which import find_program
 from uemu.policy.registry import KERNELS, POLICIES, make_policy
@@ -88,6 +88,7 @@ def _policies(args: argparse.Namespace) -> list[str]:
 
 
 def _check(args: argparse.Namespace, policies: list[str], program: list[str]) -> list[Checked]:
+    suppressions = suppressions_of(args)
     trace = LineFile(args.trace) if args.trace is not None else None
     out = LineFile("-")
     said: set[str] = set()
@@ -105,7 +106,16 @@ def _check(args: argparse.Namespace, policies: list[str], program: list[str]) ->
                     out.line(prefixed(f"{number} of {len(policies)}: {policy}")[0])
                 if trace is not None:
                     trace.line(f"# {policy}")
-                runs = Runs(args, policy, program, out, trace, tells=False, said=said)
+                runs = Runs(
+                    args,
+                    policy,
+                    program,
+                    out,
+                    trace,
+                    tells=False,
+                    said=said,
+                    suppressions=suppressions,
+                )
                 runs.run(deaf)
                 seed = runs.tally.seeds[0] if runs.tally.seeds else args.seed
                 checked.append(

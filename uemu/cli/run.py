@@ -11,7 +11,7 @@ from uemu.cli.deaf import Deaf
 from uemu.cli.output import JsonFile, LineFile
 from uemu.cli.parser import add_policy, error_text
 from uemu.cli.policy_names import check_program_policy
-from uemu.cli.run_options import SIDE_EFFECTS, add_run_options, program_of
+from uemu.cli.run_options import SIDE_EFFECTS, add_run_options, program_of, suppressions_of
 from uemu.cli.runs import Runs
 from uemu.live.program.which import CannotRun, find_program
 from uemu.policy.registry import NEWEST
@@ -80,7 +80,15 @@ def _run(
     check_program_policy(args.policy)
     find_program(program[0])
     trace = LineFile(args.trace) if args.trace is not None else None
-    runs = Runs(args, args.policy, program, LineFile("-"), trace, tells=args.repeat is not None)
+    runs = Runs(
+        args,
+        args.policy,
+        program,
+        LineFile("-"),
+        trace,
+        tells=args.repeat is not None,
+        suppressions=suppressions_of(args),
+    )
     if watcher is not None:
         runs.watch = watcher.event
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from uemu.cli.parser import NotYet, UsageError, number_from, positive
+from uemu.report.suppressions import Suppression, read_suppressions
 
 HOLD_MS = 1000
 
@@ -55,8 +56,15 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-q", dest="quiet", action="store_true", help="no report when there is nothing to say"
     )
-    for option in ("--suppressions", "--device"):
-        parser.add_argument(option, action=NotYet)
+    parser.add_argument(
+        "--suppressions",
+        metavar="FILE",
+        action="append",
+        default=[],
+        help="say nothing of the violations listed there, in valgrind's form: { NAME uemu:KIND"
+        " fun:FUNCTION ... }; may be given more than once",
+    )
+    parser.add_argument("--device", action=NotYet)
     # PARSER takes one word and then whatever follows, options too.
     parser.add_argument("program", nargs=argparse.PARSER, metavar="PROGRAM", help="and its words")
 
@@ -72,3 +80,20 @@ def program_of(args: argparse.Namespace) -> list[str]:
     if not program:
         raise UsageError("the following arguments are required: PROGRAM")
     return program
+
+
+def suppressions_of(args: argparse.Namespace) -> list[Suppression]:
+    """What is not to be told.
+
+    Raises:
+        UsageError: a file cannot be read, or is not of that form.
+    """
+    found: list[Suppression] = []
+    for path in args.suppressions:
+        try:
+            found += read_suppressions(path)
+        except OSError as error:
+            raise UsageError(f"cannot read {path}: {error.strerror or error}") from None
+        except ValueError as error:
+            raise UsageError(str(error)) from None
+    return found

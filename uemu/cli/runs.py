@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from uemu.cli.deaf import Deaf
 from uemu.cli.output import LineFile
 from uemu.report.repeat_report import Tally
 from uemu.report.run_report import PREFIX, prefixed, replay_lines, violation_lines, wrapped
+from uemu.report.suppressions import Suppression, suppress
 from uemu.report.trace_line import trace_line
 from uemu.report.way_back import run_command
 
@@ -34,6 +35,7 @@ class Runs:
         tally: what the runs so far gave.
         violating: the first of them with a violation.
         watch: is given each event while it runs.
+        suppressions: what is not told, and counts as no violation.
     """
 
     args: argparse.Namespace
@@ -46,6 +48,7 @@ class Runs:
     tally: Tally = field(default_factory=Tally)
     violating: RunResult | None = None
     watch: Callable[[Event], None] | None = None
+    suppressions: Sequence[Suppression] = ()
 
     def run(self, deaf: Deaf) -> RunResult:
         """Run it as often as asked, or until somebody interrupts it; the last result."""
@@ -69,6 +72,9 @@ class Runs:
         dma = DmaOptions(args.dma, seed, args.hold_ms)
         watch = self.event if self.trace is not None else self.watch
         result = run_program(self.program, self.policy, dma, self.note, watch)
+        if self.suppressions:
+            kept, counts = suppress(result.violations, self.suppressions)
+            result = replace(result, violations=kept, suppressed=counts)
         for note in result.notes:
             self.note(note)
         if self.tally.add(result, seed) and self.tells:

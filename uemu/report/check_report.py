@@ -6,6 +6,7 @@ A kernel is one that was released and that others followed; a proposal is never
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
@@ -14,7 +15,14 @@ from uemu.live.program.result import RunResult
 from uemu.policy.registry import KERNELS, summary_of
 from uemu.report.columns import Column, fit, lay_out
 from uemu.report.repeat_report import Tally, tally_json
-from uemu.report.run_report import PREFIX, prefixed, signal_text, violations_json, wrapped
+from uemu.report.run_report import (
+    PREFIX,
+    prefixed,
+    signal_text,
+    suppressed_lines,
+    violations_json,
+    wrapped,
+)
 from uemu.report.story import WIDTH, in_order, verdict_text
 
 SAFE: Final = "safe"
@@ -74,6 +82,7 @@ def check_lines(checked: Sequence[Checked]) -> list[str]:
     """The table, those that cannot be with their reasons, and what follows from it."""
     ran = [each for each in checked if each.reason is None]
     lines = [*table_lines(ran), *wrapped(LEGEND)] if ran else []
+    lines += suppressed_lines(sum((each.tally.suppressed for each in ran), Counter[str]()))
     cannot = [each for each in checked if each.reason is not None]
     for each in cannot:
         lines += wrapped(f"not run: {each.policy}: {each.reason}")

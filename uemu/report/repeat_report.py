@@ -7,7 +7,13 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from uemu.live.program.result import RunResult, Stats
-from uemu.report.run_report import coverage_lines, exit_status, prefixed, wrapped
+from uemu.report.run_report import (
+    coverage_lines,
+    exit_status,
+    prefixed,
+    suppressed_lines,
+    wrapped,
+)
 from uemu.report.story import in_order
 
 
@@ -19,6 +25,7 @@ class Tally:
         runs: how many there were.
         seeds: those of the runs with a violation.
         kinds: a kind of violation to the number of runs that had it.
+        suppressed: how many violations were not told, by name.
         exits: an exit status, as a shell has it, to the number of runs.
         stats: the sums of what they covered.
     """
@@ -27,6 +34,7 @@ class Tally:
     seeds: list[int] = field(default_factory=list)
     kinds: Counter[str] = field(default_factory=Counter)
     exits: Counter[int] = field(default_factory=Counter)
+    suppressed: Counter[str] = field(default_factory=Counter)
     stats: Stats = field(default_factory=Stats)
 
     def add(self, result: RunResult, seed: int) -> bool:
@@ -36,6 +44,7 @@ class Tally:
         self.runs += 1
         self.kinds.update(kinds)
         self.exits[exit_status(result)] += 1
+        self.suppressed.update(result.suppressed)
         if kinds:
             self.seeds.append(seed)
         for each in fields(Stats):
@@ -55,7 +64,8 @@ def tally_lines(tally: Tally, policy: str) -> list[str]:
         lines += wrapped(f"  with the seeds {_some(tally.seeds)}")
     ends = [f"{status} in {tally.exits[status]}" for status in sorted(tally.exits)]
     lines += wrapped(f"  exit status {', '.join(ends)}")
-    return lines + coverage_lines(tally.stats, is_clean=not violating)
+    lines += coverage_lines(tally.stats, is_clean=not violating)
+    return lines + suppressed_lines(tally.suppressed)
 
 
 def tally_json(tally: Tally) -> dict[str, Any]:
@@ -65,6 +75,7 @@ def tally_json(tally: Tally) -> dict[str, Any]:
         "violating": len(tally.seeds),
         "seeds": list(tally.seeds),
         "kinds": {kind: tally.kinds[kind] for kind in in_order(tally.kinds)},
+        "suppressed": dict(tally.suppressed),
         "exits": {str(status): tally.exits[status] for status in sorted(tally.exits)},
     }
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import signal
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -17,6 +17,7 @@ from uemu.oracle.violations import Violation
 from uemu.report.advice_lines import advice_json, advice_lines
 from uemu.report.folding import fold, fold_text
 from uemu.report.story import WIDTH, told, verdict_text
+from uemu.report.suppressions import suppressed_text
 
 PREFIX = "uemu: "
 
@@ -51,10 +52,16 @@ def run_lines(result: RunResult, policy: str, *, replay: str) -> list[str]:
     lines = end_lines(result)
     if not result.violations:
         lines += prefixed(f"{verdict_text(())} under {policy}")
-        return lines + coverage_lines(result.stats)
+        return lines + coverage_lines(result.stats) + suppressed_lines(result.suppressed)
     lines += violation_lines(result.violations)
     lines += coverage_lines(result.stats, is_clean=False)
+    lines += suppressed_lines(result.suppressed)
     return lines + replay_lines(result.violations, policy, replay)
+
+
+def suppressed_lines(counts: Mapping[str, int]) -> list[str]:
+    """How many violations are not told, if any."""
+    return wrapped(suppressed_text(counts)) if counts else []
 
 
 def end_lines(result: RunResult) -> list[str]:
@@ -135,6 +142,8 @@ def run_json(result: RunResult, policy: str, argv: Sequence[str]) -> dict[str, A
         **_head(policy, argv),
         "exit": end,
         "violations": violations_json(result),
+        "groups": groups_json(result.violations),
+        "suppressed": dict(result.suppressed),
         "stats": asdict(result.stats),
         "notes": list(result.notes),
     }
@@ -152,6 +161,19 @@ def _head(policy: str, argv: Sequence[str]) -> dict[str, Any]:
 def violations_json(result: RunResult) -> list[dict[str, Any]]:
     """What a run violated, each with its story."""
     return [_violation(each, result) for each in result.violations]
+
+
+def groups_json(violations: Sequence[Violation]) -> list[dict[str, Any]]:
+    """What is told once and counted: for each, the indices of its violations."""
+    at = {id(violation): index for index, violation in enumerate(violations)}
+    return [
+        {
+            "kinds": [violation.kind for violation in each.shown],
+            "count": each.count,
+            "violations": [at[id(one)] for group in (each.shown, *each.others) for one in group],
+        }
+        for each in fold(violations)
+    ]
 
 
 def _violation(violation: Violation, result: RunResult) -> dict[str, Any]:

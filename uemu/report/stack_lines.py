@@ -30,7 +30,7 @@ def is_of_libc(frame: Frame) -> bool:
 def stack_lines(stack: Sequence[Frame]) -> list[str]:
     """The frames that say something, the innermost first."""
     frames = list(stack)
-    while len(frames) > 1 and _function(frames[-1]) in BELOW_MAIN:
+    while len(frames) > 1 and function_of(frames[-1]) in BELOW_MAIN:
         frames.pop()
     # Of the C library's own, what the program called.
     while len(frames) > 1 and is_of_libc(frames[0]) and is_of_libc(frames[1]):
@@ -43,12 +43,12 @@ def stack_lines(stack: Sequence[Frame]) -> list[str]:
 
 def frame_text(frame: Frame) -> str:
     """A frame in words: its function and where that is."""
-    function = _function(frame) or f"{frame.pc:#x}"
+    function = function_of(frame) or f"{frame.pc:#x}"
     if frame.file:
         return f"{function} ({os.path.basename(frame.file)}:{frame.line})"
     return f"{function} (in {os.path.basename(frame.module)})" if frame.module else function
 
 
-def _function(frame: Frame) -> str:
-    # Versions of a symbol are the linker's.
+def function_of(frame: Frame) -> str:
+    """Its name, without the version that a linker gave it."""
     return frame.function.partition("@")[0]

@@ -152,3 +152,18 @@ def test_a_neighbour_in_flight_is_named(planted: Planted, tmp_path: Path) -> Non
     assert near
     assert all(at % 512 == 0 and at < 2048 and length == 512 for at, length in near)
     assert f"{base + near[0][0]:#x} to" in ran.err.replace("uemu:     ", "")
+
+
+def test_what_is_known_of_the_buffer_is_suppressed_by_its_line(
+    planted: Planted, tmp_path: Path
+) -> None:
+    known = tmp_path / "known"
+    line = marked("half_page", "takes")
+    known.write_text(f"{{\n  the ring\n  uemu:*\n  ...\n  src:half_page.c:{line}\n}}\n")
+    options = ("--suppressions", str(known), "--error-exitcode", "9")
+    ran = uemu_run(tmp_path, planted("half_page", False), policy=OLD, options=options)
+    assert (ran.status, ran.kinds) == (1, set()), ran.err
+    assert ran.json["suppressed"] == {"the ring": 2}
+    known.write_text(f"{{\n  the ring\n  uemu:*\n  ...\n  src:half_page.c:{line + 1}\n}}\n")
+    ran = uemu_run(tmp_path, planted("half_page", False), policy=OLD, options=options)
+    assert ran.status == 9

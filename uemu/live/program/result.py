@@ -45,6 +45,7 @@ class RunResult:
         status: its exit status, or None: a signal ended it.
         signal: that signal, or None.
         violations: in order; ``pid`` is set.
+        suppressed: how many more there were that nobody wants to hear of, by name.
         stats: what the run covered.
         notes: what it did that uemu does not support, each said once.
         pids: address space to process id, for stories.
@@ -58,3 +59,4 @@ class RunResult:
     notes: list[str] = field(default_factory=list)
     pids: Mapping[MmId, int] = field(default_factory=dict)
     tids: Mapping[str, int] = field(default_factory=dict)
+    suppressed: Mapping[str, int] = field(default_factory=dict)
