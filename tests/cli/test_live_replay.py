@@ -93,6 +93,7 @@ ALWAYS_SAFE = (
     "fork-mid-update",
     "big-read-cost",
     "fork-then-direct-read",
+    "map-shared",
     "fork-copy-tearing",
     "hugetlb-reverse-race",
     "hugetlb-tearing",
