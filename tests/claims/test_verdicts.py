@@ -143,7 +143,6 @@ READINGS = {
     "C35": (True, False),
     "C42": (True, False),
     "C43": (True, False),
-    "C44": (True, False),
     "C46": (False, True),
 }
 """Which readings hold, where not all come out alike."""

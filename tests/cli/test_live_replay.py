@@ -95,6 +95,7 @@ ALWAYS_SAFE = (
     "fork-then-direct-read",
     "map-shared",
     "fork-copy-tearing",
+    "hugetlb-read-cost",
     "hugetlb-reverse-race",
     "hugetlb-tearing",
     "mprotect-toggle-while-pinned",

@@ -18,6 +18,7 @@ ONE_ORDER = {
     "exit-in-flight",
     "snapshot-writeout-cost",
     "big-read-cost",
+    "hugetlb-read-cost",
 }
 """Those in which nobody can be preempted."""
 

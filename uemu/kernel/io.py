@@ -27,6 +27,9 @@ from uemu.step import Cpu, Op, Step
 DIO_PAGES = 64
 """How many pages one call of get_user_pages takes. Linux: fs/direct-io.c."""
 
+MANY = 8
+"""More frames than these are not listed one by one in the label of a step."""
+
 Iov = Sequence[tuple[int, int]]
 """The pieces of a buffer: address and length, in bytes."""
 
@@ -354,4 +357,8 @@ def _addr_at(io: Io, at: int) -> int:
 
 
 def _pfns(io: Io) -> str:
-    return ",".join(str(segment.pfn) for segment in io.segments)
+    """``3,4``; many that follow each other are ``0-63``."""
+    pfns = [segment.pfn for segment in io.segments]
+    if len(pfns) > MANY and pfns == list(range(pfns[0], pfns[0] + len(pfns))):
+        return f"{pfns[0]}-{pfns[-1]}"
+    return ",".join(map(str, pfns))

@@ -13,11 +13,14 @@ def nr_refs(page: Page, foll: Foll) -> int:
     return GUP_PIN_COUNTING_BIAS if Foll.PIN in foll and page.pincount is None else 1
 
 
-def gup_grab(mech: Mechanism, cpu: Cpu, page: Page, foll: Foll) -> None:
-    """Hold a page with a get or a pin. Linux: try_grab_page(). Atomic: call inside a step."""
-    mech.get_page(cpu, page, nr_refs(page, foll))
+def gup_grab(mech: Mechanism, cpu: Cpu, page: Page, foll: Foll, nr: int = 1) -> None:
+    """Hold a page with a get or a pin, or ``nr`` of its compound page at once.
+
+    Linux: try_grab_page(), try_grab_folio(). Atomic: call inside a step.
+    """
+    mech.get_page(cpu, page, nr * nr_refs(page, foll))
     if Foll.PIN in foll and page.pincount is not None:
-        cpu.count(page.pincount, 1)
+        cpu.count(page.pincount, nr)
 
 
 def gup_release(mech: Mechanism, cpu: Cpu, page: Page, foll: Foll) -> None:

@@ -115,9 +115,8 @@ class HugetlbHooks:
         return [self.mech.pages[pfn] for pfn in range(first, first + nr)]
 
     def grab_huge(self, cpu: Cpu, pages: list[Page], foll: Foll) -> None:
-        """Hold pages of one huge page, a reference each. Atomic: call inside a step."""
-        for page in pages:
-            gup_grab(self.mech, cpu, page, foll)
+        """Hold pages of one huge page, by one instruction. Atomic: call inside a step."""
+        gup_grab(self.mech, cpu, pages[0], foll, len(pages))
 
 
 class ThpHooks:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 HPAGE_NR = 4
-"""How many pages a huge page has in a scenario: no rule depends on the number."""
+"""How many pages a huge page has in a scenario that says nothing else."""
 
 IoHandle = Any
 """What DirectRead, DirectWrite and Register return: opaque to a script."""
@@ -22,7 +22,7 @@ IoHandle = Any
 class Mmap:
     """Map ``length`` bytes of anonymous memory, private or ``shared``; returns the address.
 
-    ``huge``: as `uemu.kernel.Kernel.mmap` has it; a huge page is of `HPAGE_NR` pages.
+    ``huge``: as `uemu.kernel.Kernel.mmap` has it.
     """
 
     length: int

@@ -15,7 +15,6 @@ from uemu.machine import Call, Machine, Process, Thread
 from uemu.mm.hooks import PolicyHooks
 from uemu.oracle.violations import Violation
 from uemu.scenario.actions import (
-    HPAGE_NR,
     Action,
     ClearRefs,
     Complete,
@@ -58,7 +57,7 @@ def run_live(scenario: Scenario, policy: str | PolicyHooks) -> Verdict:
         HostError: this machine cannot.
         ValueError: the order names a thread too often, or leaves one unfinished.
     """
-    with Machine(policy, hpage_nr=HPAGE_NR) as machine:
+    with Machine(policy, hpage_nr=scenario.hpage_nr) as machine:
         show = _Show(scenario, machine)
         violations = show.run()
         return Verdict(tuple(violations), tuple(show.seen))

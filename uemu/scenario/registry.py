@@ -29,6 +29,7 @@ from uemu.scenario import (
     hugetlb_child_exits_first,
     hugetlb_lost_read,
     hugetlb_pin_vs_fork,
+    hugetlb_read_cost,
     hugetlb_reverse_race,
     hugetlb_tearing,
     ksm_merge_pinned,
@@ -130,6 +131,7 @@ SCENARIOS: Final[dict[str, Scenario]] = {
         hugetlb_child_exits_first,
         hugetlb_tearing,
         hugetlb_pin_vs_fork,
+        hugetlb_read_cost,
     )
 }
 

@@ -71,6 +71,7 @@ class Scenario:
             action of that thread, with the waits before it and the signals
             after it.
         not_applicable: why it cannot exist under a kernel, or None.
+        hpage_nr: how many pages a huge page has; no rule depends on it.
         frame_limit: how many page frames there are once it is set up; None: enough.
         not_live: why real processes cannot show it, or None.
         sizes: of a *scale scenario*, whose costs are its point: two sizes in
@@ -88,6 +89,7 @@ class Scenario:
     not_applicable: Callable[[PolicyHooks], str | None] = _always
     not_live: str | None = None
     frame_limit: int | None = None
+    hpage_nr: int = HPAGE_NR
     sizes: tuple[int, int] | None = None
     at: Callable[[int], Scenario] | None = None
 

@@ -26,7 +26,6 @@ from uemu.mm.pte import Pte
 from uemu.oracle.judge import Oracle
 from uemu.policy.registry import make_policy
 from uemu.scenario.actions import (
-    HPAGE_NR,
     Action,
     ClearRefs,
     Complete,
@@ -109,7 +108,7 @@ class SteppedWorld:
             cpus=hardware.cpus,
             ipi_waits_for_gup_fast=ipi_waits_for_gup_fast,
             pagevecs=pagevecs,
-            hpage_nr=HPAGE_NR,
+            hpage_nr=scenario.hpage_nr,
         )
         self._tasks: list[Task] = []
         self._runners: list[Task | StoreBuffer] = []
