@@ -11,7 +11,8 @@ from uemu.errors import InvariantError
 from uemu.events import PageCopied
 from uemu.mm.grab import gup_release
 from uemu.mm.gup import lockless_pages_from_mm
-from uemu.policy.registry import make_policy
+from uemu.policy.linux_5_11 import WRITE_PROTECT_SEQ
+from uemu.policy.registry import POLICIES, make_policy
 from uemu.scenario.actions import HPAGE_NR
 from uemu.step import run
 
@@ -210,3 +211,15 @@ def test_hugetlb_asks_the_mapcount_whoever_holds_the_page() -> None:
     assert parent.page(buf).pfn == pfn
     world.complete(read)
     world.kernel.check(at_rest=True)
+
+
+def test_hugetlb_no_seq_is_a_variant_of_this_kernel_alone() -> None:
+    assert list(POLICIES[POLICY].variants) == ["hugetlb-no-seq"]
+    assert not POLICIES["linux-6.5"].variants
+
+
+@pytest.mark.parametrize(("policy", "counted"), [(POLICY, 2), (f"{POLICY}:hugetlb-no-seq", 0)])
+def test_fork_counts_around_hugetlb(policy: str, counted: int) -> None:
+    _, parent, _ = huge_page(policy)
+    parent.fork()
+    assert parent.mm.extra(WRITE_PROTECT_SEQ).peek() == counted
