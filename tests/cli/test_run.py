@@ -326,3 +326,33 @@ def test_json_has_what_is_told_together(uemu: Uemu, engine: MadeEngine, tmp_path
     (group,) = content["groups"]
     assert sorted(group["violations"]) == [0, 1, 2]
     assert group["kinds"] == [kinds[index] for index in group["violations"]]
+
+
+# The page
+
+
+def test_html_is_a_page_of_the_first_run_with_a_violation(
+    uemu: Uemu, engine: MadeEngine, tmp_path: Path
+) -> None:
+    path = tmp_path / "run.html"
+    engine.results = [made_result(), made_result(LOST), made_result(SEEN)]
+    uemu("run", "--html", str(path), "--repeat", "3", "--seed", "5", "sh", "-c", "<x>")
+    page = path.read_text()
+    assert page.startswith("<!doctype html>")
+    assert "--seed 6 " in page
+    assert "lost-dma-write" in page
+    assert "dma-write-seen-by-other" not in page
+    assert "<x>" not in page
+    engine.asked.clear()
+    engine.results = [made_result()]
+    uemu("run", "--html", str(path), "--trace", str(tmp_path / "trace"), "sh")
+    assert "no violation" in path.read_text()
+    assert (tmp_path / "trace").read_text() == "page_freed(pfn=1)\n"
+
+
+def test_a_page_that_cannot_be_written_is_refused_before_anything_runs(
+    uemu: Uemu, engine: MadeEngine
+) -> None:
+    done = uemu("run", "--html", "/missing/x", "sh")
+    assert (done.status, engine.asked) == (2, [])
+    assert "cannot write /missing/x" in done.err

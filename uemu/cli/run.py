@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import shlex
 import sys
 from typing import TYPE_CHECKING
 
 from uemu.cli.deaf import Deaf
-from uemu.cli.output import JsonFile, LineFile
+from uemu.cli.output import JsonFile, LineFile, TextFile
 from uemu.cli.parser import add_policy, error_text
 from uemu.cli.policy_names import check_program_policy
 from uemu.cli.run_options import SIDE_EFFECTS, add_run_options, program_of, suppressions_of
@@ -40,6 +41,12 @@ def add_parser(subparsers: Subparsers) -> None:
         usage="uemu run [OPTION]... [--] PROGRAM [ARG]...",
     )
     add_policy(parser, default=NEWEST)
+    parser.add_argument(
+        "--html",
+        metavar="FILE",
+        help="write a timeline there, a page of one file: of the first run with a violation, or"
+        " of the last",
+    )
     add_run_options(parser)
     parser.set_defaults(run=run)
 
@@ -89,6 +96,8 @@ def _run(
         tells=args.repeat is not None,
         suppressions=suppressions_of(args),
     )
+    page = TextFile(args.html) if getattr(args, "html", None) is not None else None
+    runs.draws = page is not None
     if watcher is not None:
         runs.watch = watcher.event
     try:
@@ -98,6 +107,8 @@ def _run(
         if trace is not None:
             trace.close()
     _conclude(runs, result)
+    if page is not None:
+        page.write_text(_page(runs))
     if file is not None:
         content = run_json(result, args.policy, program)
         if args.repeat is not None:
@@ -117,3 +128,18 @@ def _conclude(runs: Runs, result: RunResult) -> None:
         runs.say(tally_lines(runs.tally, args.policy))
     else:
         runs.say(run_lines(result, args.policy, replay=runs.command(args.seed)))
+
+
+def _page(runs: Runs) -> str:
+    # Only here: it takes a while to load, and few ask for it.
+    from uemu.report.html.timeline import timeline_page
+
+    assert runs.drawn is not None, "each run is drawn"
+    timeline, result, seed = runs.drawn
+    return timeline_page(
+        timeline,
+        result,
+        program=shlex.join(runs.program),
+        policy=runs.policy,
+        replay=runs.command(seed),
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from uemu.cli.deaf import Deaf
@@ -12,6 +13,7 @@ from uemu.cli.output import LineFile
 from uemu.report.repeat_report import Tally
 from uemu.report.run_report import PREFIX, prefixed, replay_lines, violation_lines, wrapped
 from uemu.report.suppressions import Suppression, suppress
+from uemu.report.timeline import Timeline
 from uemu.report.trace_line import trace_line
 from uemu.report.way_back import run_command
 
@@ -36,6 +38,9 @@ class Runs:
         violating: the first of them with a violation.
         watch: is given each event while it runs.
         suppressions: what is not told, and counts as no violation.
+        draws: whether a timeline is kept.
+        timeline: that of the last run.
+        drawn: the first run with a violation, or else the last: its timeline, result, seed.
     """
 
     args: argparse.Namespace
@@ -49,6 +54,9 @@ class Runs:
     violating: RunResult | None = None
     watch: Callable[[Event], None] | None = None
     suppressions: Sequence[Suppression] = ()
+    draws: bool = False
+    timeline: Timeline | None = None
+    drawn: tuple[Timeline, RunResult, int] | None = None
 
     def run(self, deaf: Deaf) -> RunResult:
         """Run it as often as asked, or until somebody interrupts it; the last result."""
@@ -70,8 +78,7 @@ class Runs:
         if self.trace is not None and args.repeat is not None:
             self.trace.line(f"# {title}")
         dma = DmaOptions(args.dma, seed, args.hold_ms)
-        watch = self.event if self.trace is not None else self.watch
-        result = run_program(self.program, self.policy, dma, self.note, watch)
+        result = run_program(self.program, self.policy, dma, self.note, self._events())
         if self.suppressions:
             kept, counts = suppress(result.violations, self.suppressions)
             result = replace(result, violations=kept, suppressed=counts)
@@ -82,9 +89,30 @@ class Runs:
             self.say(violation_lines(result.violations))
             self.say(replay_lines(result.violations, self.policy, self.command(seed)))
             self.say(prefixed(""))
+        if self.timeline is not None and (self.drawn is None or not self.drawn[1].violations):
+            self.drawn = self.timeline, result, seed
         if result.violations and self.violating is None:
             self.violating = result
         return result
+
+    def _events(self) -> Callable[[Event], None] | None:
+        """What is given each event, if anything wants them."""
+        wanted: list[Callable[[Event], None]] = []
+        if self.trace is not None:
+            wanted.append(self.event)
+        if self.watch is not None:
+            wanted.append(self.watch)
+        if self.draws:
+            self.timeline = Timeline(monotonic)
+            wanted.append(self.timeline.event)
+        if len(wanted) < 2:
+            return wanted[0] if wanted else None
+
+        def all_of_them(event: Event) -> None:
+            for each in wanted:
+                each(event)
+
+        return all_of_them
 
     def command(self, seed: int) -> str:
         """What runs it again as that seed did."""

@@ -55,7 +55,7 @@ def told_together(violations: Iterable[Violation], *, width: int = WIDTH) -> lis
 def story_texts(violations: Iterable[Violation]) -> list[Told]:
     """The same as texts that are not wrapped; events are not numbered and have no stacks."""
     return [
-        ([_head_text(violation) for violation in group], list(map(_line_text, _longest(group))))
+        ([head_text(violation) for violation in group], list(map(line_text, _longest(group))))
         for group in together(violations)
     ]
 
@@ -88,10 +88,11 @@ def _longest(group: Collection[Violation]) -> Collection[StoryLine]:
 
 
 def _head(violation: Violation, width: int = WIDTH) -> list[str]:
-    return _wrap(_head_text(violation), "", "  ", width)
+    return _wrap(head_text(violation), "", "  ", width)
 
 
-def _head_text(violation: Violation) -> str:
+def head_text(violation: Violation) -> str:
+    """What was violated, in a text that is not wrapped."""
     where = ""
     if violation.length:
         bytes_ = "1 byte" if violation.length == 1 else f"{violation.length} bytes"
@@ -109,7 +110,7 @@ def _story(story: Collection[StoryLine], width: int = WIDTH) -> list[str]:
     digits = len(str(len(story)))
     for number, line in enumerate(story, start=1):
         mark = f"  {number:>{digits}}. "
-        lines += _wrap(_line_text(line), mark, " " * len(mark), width)
+        lines += _wrap(line_text(line), mark, " " * len(mark), width)
         # What a thread did at one place it tells of once.
         if line.stack and shown.get(line.cpu) != line.stack:
             shown[line.cpu] = line.stack
@@ -119,7 +120,8 @@ def _story(story: Collection[StoryLine], width: int = WIDTH) -> list[str]:
     return lines
 
 
-def _line_text(line: StoryLine) -> str:
+def line_text(line: StoryLine) -> str:
+    """An event of a story, with its thread."""
     # The device is no thread, and a process of one thread is named already.
     is_named = line.cpu in ("", "device") or line.text.startswith(f"{line.cpu}: ")
     return line.text if is_named else f"{line.text} [{line.cpu}]"
