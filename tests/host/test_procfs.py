@@ -22,6 +22,7 @@ from uemu.host.procfs import ProcessMemory, RealVma, can_go_on, signal_waits
 
 RW = PROT_READ | PROT_WRITE
 MAP_PRIVATE, MAP_SHARED, MAP_ANONYMOUS = 0x02, 0x01, 0x20
+MAP_HUGETLB, NORESERVE, HUGE = 0x40000, 0x4000, 2 << 20
 MADV_DONTFORK, MADV_DOFORK, MADV_WIPEONFORK = 10, 11, 18
 READ, POLL, NANOSLEEP, PAUSE, FUTEX, EPOLL_WAIT, SIGTIMEDWAIT = 0, 7, 35, 34, 202, 232, 128
 SELECT, PSELECT6, PPOLL, CLOCK_NANOSLEEP, EPOLL_PWAIT, EPOLL_PWAIT2 = 23, 270, 271, 230, 281, 441
@@ -280,6 +281,29 @@ def test_a_mapping_is_shared_or_not(asked: ProcessMemory) -> None:
     assert found is not None
     assert found.shared
     shared.close()
+
+
+@contextmanager
+def hugetlb() -> Iterator[int]:
+    """A private mapping of one page of hugetlb, which MAP_NORESERVE allows without a pool."""
+    addr = libc.mmap(None, HUGE, RW, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | NORESERVE, -1, 0)
+    if addr in (None, ctypes.c_void_p(-1).value):
+        pytest.skip(f"MAP_HUGETLB: {os.strerror(ctypes.get_errno())}")
+    try:
+        yield addr
+    finally:
+        libc.munmap(addr, HUGE)
+
+
+def test_a_mapping_is_of_hugetlb_or_not(asked: ProcessMemory, pages: Pages) -> None:
+    with hugetlb() as addr:
+        assert asked.vma_at(addr) == RealVma(addr, addr + HUGE, RW, False, hugetlb=True)
+    found = asked.vma_at(pages.start)
+    assert found is not None
+    assert not found.hugetlb
+    text = asked.vma_at(ctypes.cast(libc.getpid, ctypes.c_void_p).value or 0)
+    assert text is not None
+    assert not text.hugetlb
 
 
 def test_a_mapping_is_looked_up_anew(asked: ProcessMemory, pages: Pages) -> None:

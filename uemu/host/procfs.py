@@ -43,12 +43,14 @@ class RealVma(NamedTuple):
     Attributes:
         prot: PROT_*.
         shared: MAP_SHARED.
+        hugetlb: in pages of hugetlb, of which no part can be mapped otherwise.
     """
 
     start: int
     end: int
     prot: int
     shared: bool
+    hugetlb: bool = False
 
 
 class ProcessMemory:
@@ -140,9 +142,9 @@ class ProcessMemory:
             if error.errno == errno.ENOENT:
                 return None
             raise
-        _, _, _, start, end, flags, *_ = _QUERY.unpack(question)
+        _, _, _, start, end, flags, page_size, *_ = _QUERY.unpack(question)
         prot = flags & (_READABLE | _WRITABLE | _EXECUTABLE)
-        return RealVma(start, end, prot, bool(flags & _SHARED))
+        return RealVma(start, end, prot, bool(flags & _SHARED), page_size > PAGE_SIZE)
 
     def name_at(self, addr: int) -> str:
         """What is mapped at ``addr``: a file's path or, as /proc calls it, ``[heap]``.
@@ -171,12 +173,14 @@ class ProcessMemory:
     def _search(self, addr: int) -> RealVma | None:
         with open(self._path("maps")) as maps:
             for line in maps:
-                where, perms = line.split(maxsplit=2)[:2]
+                where, perms, _, _, inode, *_ = line.split(maxsplit=5)
                 start, end = (int(part, 16) for part in where.split("-"))
                 if start <= addr < end:
                     bits = zip("rwx", (_READABLE, _WRITABLE, _EXECUTABLE), strict=True)
                     prot = sum(bit for letter, bit in bits if letter in perms)
-                    return RealVma(start, end, prot, perms[3] == "s")
+                    # Pages of hugetlb are a file's, MAP_ANONYMOUS or not.
+                    hugetlb = inode != "0" and "ht" in self.vm_flags(addr)
+                    return RealVma(start, end, prot, perms[3] == "s", hugetlb)
         return None
 
     def vm_flags(self, addr: int) -> frozenset[str]:

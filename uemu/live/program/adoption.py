@@ -34,7 +34,8 @@ class Adoption:
     def can_pin(self, mm: ProgramMm, addr: int, length: int, *, write: bool) -> bool:
         """Whether all of a buffer is private memory that the program itself may access so.
 
-        What can be executed is not: text, and the vDSO, stay where they are.
+        What can be executed is not: text, and the vDSO, stay where they are. Nor are
+        pages of hugetlb, of which no part can be replaced.
         """
         want = PROT_WRITE if write else PROT_READ
         at, end = addr & PAGE_MASK, addr + length
@@ -46,7 +47,9 @@ class Adoption:
                 at = vma.vm_end
                 continue
             real = mm.memory.vma_at(at)
-            if real is None or real.shared or not real.prot & want or real.prot & PROT_EXEC:
+            if real is None or real.shared or real.hugetlb:
+                return False
+            if not real.prot & want or real.prot & PROT_EXEC:
                 return False
             inside = [v.vm_start for v in mm.mm.vmas if at < v.vm_start < real.end]
             at = min([real.end, *inside])
