@@ -153,3 +153,14 @@ def test_a_reference_that_comes_in_the_middle_of_it_is_seen() -> None:
     assert not is_huge(parent, buf), "its entries stay split"
     assert parent.load(buf) == b"I"
     world.kernel.check(at_rest=False)
+
+
+def test_a_fork_in_the_middle_gives_the_child_no_entry_that_waits_for_ever() -> None:
+    """It copied a migration entry when the walk had looked for them already."""
+    world, parent, buf = thp("linux-5.11")
+    op = world.kernel.migrate(Cpu("migrate"), parent.mm, buf + PAGE_SIZE)
+    next(step for step in op if step.fn == "remove_migration_pte")
+    child = parent.fork()
+    assert run(op) == MIGRATED
+    assert child.load(buf, HPAGE) == parent.load(buf, HPAGE) == b"I" * HPAGE
+    world.kernel.check(at_rest=True)

@@ -25,7 +25,7 @@ from uemu.mm.pte import Pte
 from uemu.mm.thp import split_huge_pmd
 from uemu.policy.registry import POLICIES
 from uemu.scenario.actions import HPAGE_NR
-from uemu.step import RecordingCpu, run
+from uemu.step import Cpu, RecordingCpu, run
 
 WITH_THP = tuple(name for name, policy in POLICIES.items() if policy.has_thp)
 
@@ -93,6 +93,19 @@ def test_dropped_as_a_whole_it_is_huge_again_and_in_part_it_is_not() -> None:
     parent.madvise(buf, MADV_DONTNEED)
     assert parent.load(buf) == b"\0"
     assert not is_huge(parent, buf)
+    world.kernel.check(at_rest=True)
+
+
+def test_a_small_page_is_not_mapped_where_a_huge_one_is_by_then() -> None:
+    """Linux: pmd_trans_unstable()."""
+    world, parent, buf = thp()
+    parent.madvise(buf, MADV_DONTNEED)
+    fault = world.kernel.fault(parent.cpu, parent.mm, buf, write=True)
+    next(step for step in fault if step.fn == "do_anonymous_page")
+    parent.madvise(buf, MADV_DONTNEED, HPAGE_NR)
+    parent.store(buf + PAGE_SIZE, b"P")
+    assert is_huge(parent, buf)
+    run(fault)
     world.kernel.check(at_rest=True)
 
 
@@ -238,6 +251,18 @@ def test_of_two_huge_pages_fork_splits_the_pinned_one() -> None:
     child = parent.fork()
     assert is_huge(child, buf)
     assert not is_huge(child, buf + HPAGE)
+
+
+def test_what_is_split_after_it_was_shared_is_not_shared_again() -> None:
+    world, parent, buf = thp("linux-4.19", nr=2)
+    mech, fork = world.kernel.mech, world.kernel.fork(parent.cpu, parent.mm)
+    while not any(mm.shows(buf) for mm in mech.mms.values() if mm is not parent.mm):
+        assert next(fork).fn in ("dup_mmap", "copy_huge_pmd")
+    run(split_huge_pmd(mech, Cpu("kswapd"), parent.mm, buf))
+    child = world.process(run(fork))
+    assert not is_huge(parent, buf)
+    assert is_huge(child, buf)
+    world.kernel.check(at_rest=True)
 
 
 def test_pages_of_a_split_entry_are_shared_one_by_one() -> None:

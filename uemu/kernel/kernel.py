@@ -316,13 +316,13 @@ class Kernel:
         """
         return do_user_fault(self.mech, cpu, mm, addr, write=write)
 
-    def check(self, *, at_rest: bool) -> None:
-        """Check every invariant of the mechanism.
+    def check(self, *, at_rest: bool, stores_wait: bool = False) -> None:
+        """Check every invariant of the mechanism; see `uemu.mm.check.check_all`.
 
         Raises:
             InvariantError: one does not hold.
         """
-        check.check_all(self.mech, self.io.holds(), at_rest=at_rest)
+        check.check_all(self.mech, self.io.holds(), at_rest=at_rest, stores_wait=stores_wait)
 
 
 def _page_aligned(addr: int, length: int, what: str) -> tuple[int, int]:

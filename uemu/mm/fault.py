@@ -96,7 +96,7 @@ def do_anonymous_page(
     """
     yield mm.page_table_lock.step("do_anonymous_page", "map a zeroed page")
     mm.page_table_lock.enter(cpu)
-    if cpu.read(mm.pte(base)) is not None:
+    if mm.walk(cpu, base) is not None:  # pmd_trans_unstable(), pte_none()
         return
     if not write and mech.hooks.read_fault_maps_zero_page:
         mech.set_pte_at(cpu, mm, base, Pte(mech.zero_page().pfn, False))

@@ -80,9 +80,13 @@ def _copy_vmas(mech: Mechanism, cpu: Cpu, src: MmStruct, dst: MmStruct) -> Op[No
 
 def _copy_entries(mech: Mechanism, cpu: Cpu, src: MmStruct, dst: MmStruct, vma: Vma) -> Op[None]:
     """The entries of one VMA. Linux: mm/memory.c:copy_pmd_range, copy_pte_range."""
+    shared: list[int] = []
     for haddr in (yield from mech.huge_entries_in(cpu, src, vma.vm_start, vma.vm_end)):
-        yield from copy_huge_pmd(mech, cpu, src, dst, haddr)
+        if (yield from copy_huge_pmd(mech, cpu, src, dst, haddr)):
+            shared.append(haddr)
     for base in (yield from mech.entries_in(cpu, src, vma.vm_start, vma.vm_end)):
+        if shared and base - base % src.hpage_size in shared:
+            continue  # split by others since then, and the child has it whole
         pte = src.pte(base).peek()
         if isinstance(pte, Pte):
             yield from mech.hooks.copy_present_pte(cpu, src, dst, vma, base)

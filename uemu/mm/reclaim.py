@@ -95,7 +95,7 @@ def pageout(mech: Mechanism, cpu: Cpu, page: Page) -> Op[bool]:
     unlock_page(cpu, page)
     yield Step("end_swap_bio_write", f"pfn {page.pfn} is written", locked=True)
     write_to_slot(mech, cpu, page, slot)
-    cpu.write(page.writeback, False)
+    cpu.rmw(page.writeback, lambda _: False)
     yield Step("shrink_page_list", "lock it again", locked=True)
     return trylock_page(cpu, page)
 

@@ -42,7 +42,9 @@ def split_huge_page(mech: Mechanism, cpu: Cpu, page: Page) -> Op[str | None]:
         for mm, base in mappings_of(mech, cpu, each):
             yield from try_to_migrate_one(mech, cpu, mm, base, each)
     yield Step("split_huge_page_to_list", "page_ref_freeze", locked=True)
-    frozen = page_count(cpu, pages[0]) == 1 and not any(page_mapcount(cpu, p) for p in pages)
+    # A cmpxchg, which fails if there is any other reference.
+    alone = cpu.rmw(pages[0].refcount, lambda count: count) == 1
+    frozen = alone and not any(page_mapcount(cpu, each) for each in pages)
     if frozen:
         _split(mech, cpu, pages)
     for each in pages:

@@ -160,8 +160,8 @@ def _copy_all(
 # fork ------------------------------------------------------------------------------------
 
 
-def copy_huge_pmd(mech: Mechanism, cpu: Cpu, src: MmStruct, dst: MmStruct, haddr: int) -> Op[None]:
-    """Share a huge page; or split its entry, and fork goes on with the small ones.
+def copy_huge_pmd(mech: Mechanism, cpu: Cpu, src: MmStruct, dst: MmStruct, haddr: int) -> Op[bool]:
+    """Share a huge page, and say so; or split its entry, and fork goes on with the small ones.
 
     Linux: mm/huge_memory.c:copy_huge_pmd; -EAGAIN.
     """
@@ -170,16 +170,17 @@ def copy_huge_pmd(mech: Mechanism, cpu: Cpu, src: MmStruct, dst: MmStruct, haddr
     lock.enter(cpu)
     pmd = cpu.read(src.pmd(haddr))
     if not isinstance(pmd, Pte):
-        return
+        return False
     page = mech.page_of(pmd)
     if hooks.thp_fork_splits(cpu, src, page):
         yield from split_huge_pmd(mech, cpu, src, haddr)
-        return
+        return False
     yield from hooks.thp_fork_shares(cpu, src, pmd, page)
     pmd = pmd.wrprotect()
     mech.pmdp_set_wrprotect(cpu, src, haddr, pmd)
     share_huge(mech, cpu, dst, haddr, pmd)
     lock.release(cpu)
+    return True
 
 
 # one entry becomes many --------------------------------------------------------------------

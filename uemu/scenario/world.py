@@ -168,8 +168,9 @@ class SteppedWorld:
         Raises:
             InvariantError: one does not hold.
         """
-        at_rest = not any(task.busy or task.cpu.has_stores() for task in self._tasks)
-        self.kernel.check(at_rest=at_rest)
+        stores_wait = any(task.cpu.has_stores() for task in self._tasks)
+        at_rest = not stores_wait and not any(task.busy for task in self._tasks)
+        self.kernel.check(at_rest=at_rest, stores_wait=stores_wait)
 
     def finish(self) -> frozenset[str]:
         """The kinds of what was violated, when nobody can run any more.
