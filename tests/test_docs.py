@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 import pytest
 
+from tests.each import each
 from uemu.explore import Schedule, ScheduleError, replay
 from uemu.policy.registry import POLICIES
 from uemu.report.drawing import draw
@@ -126,7 +127,7 @@ def test_the_races_of_2009_are_drawn_beside_their_policies(policy: str, scenario
     assert (policy, scenario) in {(race.policy, race.scenario) for race in RACES}
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+@each("path", FILES)
 def test_whatever_looks_like_a_drawing_is_replayed(path: Path) -> None:
     stray = stray_drawings(path, path.read_text(encoding="utf-8"))
     assert stray is None, stray
@@ -247,7 +248,7 @@ def source_faults(docstring: str) -> list[str]:
 POLICY_FILES = [path for path in FILES if policy_of(path.stem) is not None]
 
 
-@pytest.mark.parametrize("path", POLICY_FILES, ids=lambda path: path.stem)
+@each("path", POLICY_FILES)
 def test_policy_says_what_holds_what_breaks_what_it_costs_and_its_source(path: Path) -> None:
     docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
     assert source_faults(docstring) == []

@@ -19,13 +19,14 @@ from tests.common import (
     run_steps,
     two_mms,
 )
+from tests.each import each
 from uemu.abi import MADV_DONTFORK, MADV_DONTNEED, PAGE_SIZE, PROT_READ, Direction
 from uemu.errors import Fault
 from uemu.events import DeviceWrote, Loaded, Stored
 from uemu.mm.mmu import PageFault
 from uemu.step import Access, Cell, Op, RecordingCpu, Step, run
 
-every_policy = pytest.mark.parametrize("policy", ALL_POLICIES)
+every_policy = each("policy", ALL_POLICIES)
 
 
 # Addresses and lengths ----------------------------------------------------------------------
@@ -246,7 +247,7 @@ WITH_A_CHILD = [
 ]
 
 
-@pytest.mark.parametrize(("name", "policy"), WITH_A_CHILD)
+@each(("name", "policy"), WITH_A_CHILD)
 def test_an_operation_leaves_no_lock_behind(name: str, policy: str) -> None:
     world, parent, _, buf = two_mms(policy)
     world.cpu_of(parent.mm)
@@ -275,7 +276,7 @@ def conditions(world: TinyWorld, step: Step) -> set[tuple[Any, ...]]:
     return waited_for
 
 
-@pytest.mark.parametrize(("name", "policy"), WITH_A_CHILD)
+@each(("name", "policy"), WITH_A_CHILD)
 def test_a_step_that_waited_touches_what_it_waited_for(name: str, policy: str) -> None:
     """R4, which an explorer relies on, too."""
     world, parent, _, buf = two_mms(policy)

@@ -15,6 +15,8 @@ from typing import NamedTuple
 
 import pytest
 
+from tests.each import each
+
 if sys.version_info >= (3, 11):
     import tomllib
 else:
@@ -258,7 +260,7 @@ def import_graph(sources: Mapping[str, str]) -> dict[str, list[str]]:
 # The tree obeys
 
 
-@pytest.mark.parametrize("module", MODULES)
+@each("module", MODULES)
 def test_imports_only_from_above(module: str) -> None:
     broken = broken_rules(module, MODULES[module].read_text())
     assert not broken, "\n".join(broken)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.each import each
 from uemu.policy.registry import POLICIES
 from uemu.scenario.registry import SCENARIOS
 
@@ -61,7 +62,7 @@ def test_spellings(name: str, module: str, cls: str) -> None:
     assert (module_name(name), class_name(name)) == (module, cls)
 
 
-@pytest.mark.parametrize("name", POLICIES)
+@each("name", POLICIES)
 def test_policy_has_one_name(name: str) -> None:
     assert CLI_NAME.fullmatch(name)
     policy = POLICIES[name]
@@ -74,7 +75,7 @@ def test_every_policy_file_is_registered() -> None:
     assert modules_in(PACKAGE / "policy") == {module_name(name) for name in POLICIES}
 
 
-@pytest.mark.parametrize("name", SCENARIOS)
+@each("name", SCENARIOS)
 def test_scenario_has_one_name(name: str) -> None:
     assert CLI_NAME.fullmatch(name)
     assert (PACKAGE / "scenario" / f"{module_name(name)}.py").is_file()
@@ -169,7 +170,7 @@ def docstring_faults(path: Path, source: str) -> list[str]:
 FILES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
 
 
-@pytest.mark.parametrize("path", FILES, ids=str)
+@each("path", FILES)
 def test_docstrings(path: Path) -> None:
     faults = docstring_faults(path, (PACKAGE / path).read_text())
     assert not faults, "\n".join(faults)

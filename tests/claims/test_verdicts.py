@@ -61,7 +61,7 @@ CONTROLS = {
     "C24": (Swap("dontfork", "lost-read"), REFUTED),
     "C25": (Swap("lost-read-aligned", "lost-read"), REFUTED),
     "C26": (Swap(f"{LOOKS_TWICE}:one-check", LOOKS_TWICE), REFUTED),
-    "C27": (Swap(f"{HUBBARD}:fixed", KARA), CONFIRMED),
+    "C27": (Swap(f"{HUBBARD}:fixed", "linux-6.5"), CONFIRMED),
     "C28": (Swap(KARA, "linux-5.11"), REFUTED),
     "C29": (Swap("linux-5.11:clear-refs-seq", "linux-5.11"), REFUTED),
     "C30": (Swap("linux-5.9", "linux-2.6.29"), REFUTED),
@@ -77,7 +77,7 @@ CONTROLS = {
     "C44": (Swap(V2, PIGGIN), REFUTED),
     "C45": (Swap("fork-mid-update", "fork-after-update"), REFUTED),
     "C46": (Swap(KOSAKI_V2, KOSAKI_V1), CONFIRMED),
-    "C48": (Swap("linux-5.11", KARA), REFUTED),
+    "C48": (Swap("linux-5.11", "linux-6.5"), REFUTED),
 }
 
 
@@ -112,11 +112,17 @@ def test_every_claim_has_a_control_that_changes_its_verdict() -> None:
 @pytest.mark.parametrize("id_", CONTROLS)
 def test_the_control_of_a_claim_comes_out_otherwise(id_: str) -> None:
     swap, verdict = CONTROLS[id_]
-    claim = CLAIMS[id_].instead(swap)
+    claim = CLAIMS[id_]
     if not claim.open:
         claim = replace(claim, readings=claim.readings[:1])
-    (found,) = survey([claim])
-    assert found.verdict == verdict, found.why
+    other = claim.instead(swap)
+    if verdict == REFUTED and claim.expected == CONFIRMED and not claim.open:
+        # One question of its reading is enough, and those of before hold.
+        new = [each for each in other.questions if each not in claim.questions]
+        assert any(not each.ask().holds for each in new)
+    else:
+        (found,) = survey([other])
+        assert found.verdict == verdict, found.why
 
 
 READINGS = {

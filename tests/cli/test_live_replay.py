@@ -43,16 +43,18 @@ AS_FAR_AS_BOTH_GO = ("gup-fast-vs-fork", "uemu1:0001110")
 
 
 def schedules(maker: WorldMaker) -> list[Schedule]:
-    """Violating schedules, shrunk; each task to its end in turn; two drawn at random."""
-    races = explore(maker, max_schedules=150).verdicts
+    """Violating schedules, shrunk; or else each task to its end in turn; one drawn at random.
+
+    One preemption shows most of them, but not that fork tears a page.
+    """
+    if maker.scenario.name.endswith("-tearing"):
+        races = explore(maker, max_schedules=150).verdicts
+    else:
+        races = explore(maker, max_preemptions=1, max_schedules=60).verdicts
     short = [shrink(maker, run, kind, max_executions=20).schedule for kind, run in races.items()]
-    in_turn = replay(maker, [])
-    picks = [Uniform(seed=17).begin(number) for number in range(2)]
-    drawn = [
-        Execution(maker).run(lambda _, runnable, pick=pick: pick(runnable)).schedule  # type: ignore[misc]
-        for pick in picks
-    ]
-    return [*short, in_turn.schedule, *drawn]
+    pick = Uniform(seed=17).begin(0)
+    drawn = Execution(maker).run(lambda _, runnable: pick(runnable)).schedule
+    return [*(short or [replay(maker, []).schedule]), drawn]
 
 
 def agreed(maker: WorldMaker) -> set[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.common import made_up
+from tests.each import each
 from uemu.explore import replay
 from uemu.matrix.costs import Costs, MeasuredWorld
 from uemu.mm.hooks import PolicyHooks
@@ -164,7 +165,7 @@ def test_frames_that_are_given_back_count_no_more() -> None:
     assert alone.peak_frames == 2
 
 
-@pytest.mark.parametrize("policy", POLICIES)
+@each("policy", POLICIES)
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_to_measure_changes_nothing_and_the_schedule_shows_it_again(
     scenario: str, policy: str

@@ -5,13 +5,14 @@ from __future__ import annotations
 import pytest
 
 from tests.common import ALL_POLICIES, DIRECT_READS_RETURN, Process, TinyWorld
+from tests.each import each
 from uemu.abi import MADV_DONTNEED, PAGE_SIZE, PROT_NONE, PROT_READ, PROT_WRITE
 from uemu.errors import Fault
 from uemu.events import PageFreed, PteSet, Unmapped
 from uemu.mm.vma import Vm
 from uemu.step import run
 
-every_policy = pytest.mark.parametrize("policy", ALL_POLICIES)
+every_policy = each("policy", ALL_POLICIES)
 
 RW = PROT_READ | PROT_WRITE
 BUF = 0x5555_0000_0000

@@ -7,6 +7,7 @@ import errno
 import pytest
 
 from tests.common import ALL_POLICIES, TinyWorld, one_page, run_steps, two_mms
+from tests.each import each
 from uemu.abi import PAGE_SIZE, PROT_NONE, PROT_READ
 from uemu.errors import Fault
 from uemu.events import FaultTaken, PageCopied, PageFreed
@@ -15,7 +16,7 @@ from uemu.step import Cpu, run
 WITH_ZERO_PAGE = ("linux-4.19", "linux-5.8", "linux-5.9", "linux-5.11", "linux-5.19", "linux-6.5")
 
 
-@pytest.mark.parametrize("policy", ALL_POLICIES)
+@each("policy", ALL_POLICIES)
 def test_the_first_store_maps_a_zeroed_page(policy: str) -> None:
     world = TinyWorld(policy)
     parent = world.process()
@@ -61,7 +62,7 @@ def test_a_store_over_the_zero_page_gets_a_fresh_page(policy: str) -> None:
     assert world.kernel.mech.frames.read(zero.pfn, 0, 1) == b"\0"
 
 
-@pytest.mark.parametrize("policy", ALL_POLICIES)
+@each("policy", ALL_POLICIES)
 def test_a_store_after_fork_is_never_seen_by_the_other(policy: str) -> None:
     world, parent, child, buf = two_mms(policy)
     parent.store(buf, b"P")
@@ -71,7 +72,7 @@ def test_a_store_after_fork_is_never_seen_by_the_other(policy: str) -> None:
     world.kernel.check(at_rest=True)
 
 
-@pytest.mark.parametrize("policy", ALL_POLICIES)
+@each("policy", ALL_POLICIES)
 def test_whoever_stores_last_keeps_the_frame(policy: str) -> None:
     world, parent, child, buf = two_mms(policy)
     shared = parent.page(buf)
@@ -87,7 +88,7 @@ def test_without_fork_a_store_copies_nothing() -> None:
     assert world.log(PageCopied) == []
 
 
-@pytest.mark.parametrize("policy", ALL_POLICIES)
+@each("policy", ALL_POLICIES)
 def test_a_copy_is_flushed_from_the_mms_other_cpus_before_it_is_used(policy: str) -> None:
     world, parent, _, buf = two_mms(policy)
     other = world.cpu_of(parent.mm)
@@ -97,7 +98,7 @@ def test_a_copy_is_flushed_from_the_mms_other_cpus_before_it_is_used(policy: str
     assert run(world.kernel.user.load(other, parent.mm, buf, 1)) == b"P"
 
 
-@pytest.mark.parametrize("policy", ALL_POLICIES)
+@each("policy", ALL_POLICIES)
 def test_a_fault_in_a_hole_or_against_the_protection_is_the_programs(policy: str) -> None:
     world, parent, buf = one_page(policy)
     with pytest.raises(Fault) as caught:

@@ -15,6 +15,7 @@ from tests.common import (
     run_steps,
     two_mms,
 )
+from tests.each import each
 from uemu.abi import (
     MADV_DOFORK,
     MADV_DONTFORK,
@@ -28,7 +29,7 @@ from uemu.errors import Fault, ProcessDied
 from uemu.events import Forked, MmCreated, PageCopied
 from uemu.step import run
 
-every_policy = pytest.mark.parametrize("policy", ALL_POLICIES)
+every_policy = each("policy", ALL_POLICIES)
 
 
 @every_policy

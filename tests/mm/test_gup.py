@@ -15,6 +15,7 @@ from tests.common import (
     run_steps,
     two_mms,
 )
+from tests.each import each
 from uemu.abi import GUP_PIN_COUNTING_BIAS, PAGE_SIZE, PROT_NONE, PROT_READ, Foll
 from uemu.errors import Fault, InvariantError
 from uemu.mm.grab import gup_grab, gup_release
@@ -22,7 +23,7 @@ from uemu.mm.gup import hold_user_pages, lockless_pages_from_mm
 from uemu.mm.hooks import GupCall
 from uemu.step import run
 
-every_policy = pytest.mark.parametrize("policy", ALL_POLICIES)
+every_policy = each("policy", ALL_POLICIES)
 DIRECTED = ("torvalds-2009-directed-cow", "piggin-2009-one-reader")
 LEAKS = "piggin-2009-vma"
 SLOW = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.common import ALL_POLICIES
+from tests.each import each
 from uemu.abi import Foll
 from uemu.mm.hooks import APIS, GupCall, PolicyHooks
 from uemu.mm.mm_struct import MmStruct
@@ -29,7 +30,7 @@ def test_some_apis_ask_for_write_access_even_to_read() -> None:
     assert hooks.gup_kind("vfio", write=False) == GupCall(Foll.GET, False)
 
 
-@pytest.mark.parametrize("policy", ALL_POLICIES)
+@each("policy", ALL_POLICIES)
 @pytest.mark.parametrize("api", APIS)
 def test_every_policy_takes_exactly_one_kind_of_reference(policy: str, api: str) -> None:
     for write in (False, True):
@@ -38,7 +39,7 @@ def test_every_policy_takes_exactly_one_kind_of_reference(policy: str, api: str)
         assert Foll.WRITE in foll or not write
 
 
-@pytest.mark.parametrize("policy", ALL_POLICIES)
+@each("policy", ALL_POLICIES)
 def test_mprotect_never_makes_a_private_page_writable_itself(policy: str) -> None:
     vma = Vma(0, 0x1000, Vm.READ | Vm.WRITE | Vm.MAYWRITE)
     assert not make_policy(policy).pte_modify(Cpu("cpu"), vma, Pte(1, False)).write

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.common import ALL_POLICIES, Process, TinyWorld, made_up, one_page, two_mms
+from tests.each import each
 from uemu.explore import explore
 from uemu.mm.migrate import MIGRATED
 from uemu.mm.pte import MigrationEntry
@@ -23,7 +24,7 @@ from uemu.scenario.world import SimulatedWorld
 from uemu.step import Cpu, run
 
 MIGRATION = Cpu("kcompactd")
-every_policy = pytest.mark.parametrize("policy", ALL_POLICIES)
+every_policy = each("policy", ALL_POLICIES)
 
 
 def migrate(process: Process, addr: int) -> str:

@@ -7,13 +7,14 @@ import errno
 import pytest
 
 from tests.common import ALL_POLICIES, TinyWorld, one_page, run_steps, two_mms
+from tests.each import each
 from uemu.abi import PAGE_SIZE, PROT_READ, PROT_WRITE
 from uemu.errors import Fault
 from uemu.events import PageCopied
 from uemu.step import run
 
 RW = PROT_READ | PROT_WRITE
-every_policy = pytest.mark.parametrize("policy", ALL_POLICIES)
+every_policy = each("policy", ALL_POLICIES)
 
 
 @every_policy

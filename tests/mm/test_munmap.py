@@ -7,12 +7,13 @@ import errno
 import pytest
 
 from tests.common import ALL_POLICIES, MMAP_SEM_HELD, TinyWorld, one_page, run_steps, two_mms
+from tests.each import each
 from uemu.abi import MADV_DONTNEED, PAGE_SIZE
 from uemu.errors import Fault
 from uemu.events import MmGone, PageFreed, Unmapped
 from uemu.step import run
 
-every_policy = pytest.mark.parametrize("policy", ALL_POLICIES)
+every_policy = each("policy", ALL_POLICIES)
 
 
 @every_policy

@@ -11,6 +11,7 @@ import pytest
 
 import uemu
 from tests.common import ALL_POLICIES, Process, TinyWorld, made_up, two_mms
+from tests.each import each
 from uemu.abi import PAGE_SIZE
 from uemu.errors import Fault, InvariantError
 from uemu.events import MmGone, TlbFlushed
@@ -53,7 +54,7 @@ DOES_NOT_WAIT = tuple(
     name for name in ALL_POLICIES if not make_policy(name).makes_wait
 )  # for what is registered
 
-every_policy = pytest.mark.parametrize("policy", ALL_POLICIES)
+every_policy = each("policy", ALL_POLICIES)
 copies_at_fork = pytest.mark.parametrize("policy", COPIES_AT_FORK)
 
 

@@ -7,6 +7,7 @@ import errno
 import pytest
 
 from tests.common import ALL_POLICIES, FORK_WAITS_FOR_ALL, Process, TinyWorld
+from tests.each import each
 from uemu.abi import (
     MADV_DONTFORK,
     MADV_DONTNEED,
@@ -32,7 +33,7 @@ while_in_flight = pytest.mark.parametrize(
 )
 """Those whose fork does not wait until the transfer is over."""
 
-every_policy = pytest.mark.parametrize("policy", ALL_POLICIES)
+every_policy = each("policy", ALL_POLICIES)
 
 
 def shared_page(policy: str = "linux-2.6.29", nr_pages: int = 1) -> tuple[TinyWorld, Process, int]:

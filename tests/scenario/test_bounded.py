@@ -9,19 +9,6 @@ from uemu.explore import explore
 from uemu.scenario.registry import SCENARIOS, find_scenario
 from uemu.scenario.world import SimulatedWorld
 
-LONG = {"lost-read", "two-readers-one-page", "dofork-again"}
-"""Those with more than a thousand orders of at most two preemptions."""
-
-ONE_ORDER = {
-    "ro-vma-odirect-write",
-    "vmsplice-self-drain",
-    "exit-in-flight",
-    "snapshot-writeout-cost",
-    "big-read-cost",
-    "hugetlb-read-cost",
-}
-"""Those in which nobody can be preempted."""
-
 TWICE = {"fork-copy-tearing", "thp-tearing"}
 """Who holds the page must be stopped before it lets go, and who copies it in the middle."""
 
@@ -57,11 +44,9 @@ def test_what_every_order_shows_one_preemption_shows(name: str, policy: str) -> 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "name",
-    [name for name in SCENARIOS
-     if name not in LONG | ONE_ORDER | ONE_AND_TWO and exists(name, "linux-2.6.29")],
-)  # fmt: skip
-def test_two_preemptions_show_nothing_else(name: str) -> None:
+    "name", [name for name in SCENARIOS if name in MANY and exists(name, "linux-2.6.29")]
+)
+def test_where_orders_are_many_two_preemptions_show_nothing_else(name: str) -> None:
     scenario = find_scenario(name)
     one, two = (
         explore(lambda: SimulatedWorld(scenario, "linux-2.6.29"), max_preemptions=bound)

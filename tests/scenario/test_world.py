@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.common import exists, made_up
+from tests.each import each
 from tests.explore.toys import explore_ends
 from uemu.abi import MADV_DONTFORK, PAGE_SIZE, PROT_READ
 from uemu.errors import Fault, InvariantError
@@ -51,15 +52,15 @@ def start(task: Task) -> None:
     next(task.op, None)
 
 
-@pytest.mark.parametrize(
-    ("name", "policy"),
-    [(name, policy) for name in SCENARIOS for policy in POLICIES if exists(name, policy)],
-)
+@each("policy", POLICIES)
+@pytest.mark.parametrize("name", SCENARIOS)
 def test_the_same_order_does_the_same_twice(name: str, policy: str) -> None:
+    if not exists(name, policy):
+        return
     check_deterministic(lambda: SimulatedWorld(SCENARIOS[name], policy), [])
 
 
-@pytest.mark.parametrize("name", SCENARIOS)
+@each("name", SCENARIOS)
 def test_nothing_is_touched_while_the_world_is_made_or_its_tasks_begin(name: str) -> None:
     execution = Execution(lambda: SimulatedWorld(SCENARIOS[name], "linux-6.5"))
     for task in execution.tasks:
