@@ -57,6 +57,13 @@ def test_a_registered_buffer_is_safe_from_5_9_on_when_fork_copies_what_is_pinned
     assert any(line.startswith("uemu: why: linux-5.9: ") for line in lines)
 
 
+def test_what_a_child_puts_into_a_pipe_is_safe_from_5_8_on(
+    demo_program: Program, tmp_path: Path
+) -> None:
+    _, content = uemu_check(tmp_path, "--", demo_program("leak"))
+    assert content["first_safe"] == "linux-5.8"
+
+
 @pytest.mark.parametrize(("option", "verdict"), [("-d", "safe"), ("-fnone", "untested")])
 def test_a_mended_program_is_safe_everywhere_and_one_that_never_forks_is_not_called_so(
     option: str, verdict: str, demo_program: Program, tmp_path: Path

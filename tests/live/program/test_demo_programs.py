@@ -101,6 +101,14 @@ def test_no_byte_is_lost_here(
     assert done.stdout.startswith("0 of ")
 
 
+@pytest.mark.parametrize("options", ["", "-d", "-p", "-d -p"])
+def test_nothing_leaks_here(
+    demo_program: Callable[[str], Path], folder: Path, options: str
+) -> None:
+    done = run(folder, demo_program("leak"), *options.split())
+    assert (done.returncode, done.stdout, done.stderr) == (0, "the child has learned nothing\n", "")
+
+
 @pytest.fixture(scope="module")
 def losing(tmp_path_factory: pytest.TempPathFactory) -> str:
     """LD_PRELOAD for a C library that loses bytes."""

@@ -27,6 +27,7 @@ from uemu.live.program.filters import (
     F_SETFL,
     FIRST,
     INTERRUPTED,
+    PIPES,
     PROTECTED,
     STAGES,
     TRACE,
@@ -210,6 +211,7 @@ CASES = [
     # What is refused or emulated
     Case(abi.SYS_IO_SETUP, (0, NOWHERE), 0),
     Case(abi.SYS_IO_URING_SETUP, (0, NOWHERE), 0),
+    Case(abi.SYS_VMSPLICE, (BAD_FD, NOWHERE, 1), 0),
     Case(abi.SYS_PTRACE, (9999, BAD_FD), 0),
     # Direct I/O
     *scalar(abi.SYS_READ),
@@ -220,7 +222,7 @@ CASES = [
         Case(nr, (BAD_FD, NOWHERE, count), 1)
         for nr in (
             *(abi.SYS_READV, abi.SYS_WRITEV, abi.SYS_PREADV, abi.SYS_PWRITEV),
-            *(abi.SYS_PREADV2, abi.SYS_PWRITEV2, abi.SYS_VMSPLICE),
+            *(abi.SYS_PREADV2, abi.SYS_PWRITEV2),
         )
         for count in (0, 1)
     ),
@@ -297,6 +299,11 @@ def test_the_last_stage_repeats_no_rule() -> None:
 def test_who_has_rings_also_stops_where_one_may_be_closed() -> None:
     assert {nr for nr in range(1000) if stops(CLOSES, nr)} == {CLOSE, 33, 292, 436}
     assert not stops(CLOSES, CLOSE, ip=CONTROL_BASE)
+
+
+def test_once_a_page_is_in_a_pipe_everybody_stops_who_may_take_it_out() -> None:
+    assert {nr for nr in range(1000) if stops(PIPES, nr)} == {0, 19, 275, 276}
+    assert not stops(PIPES, 0, ip=CONTROL_BASE)
 
 
 # What is let go

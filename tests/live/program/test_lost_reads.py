@@ -54,6 +54,30 @@ def test_nothing_is_lost_where_fork_or_gup_protects(
     assert ran.json["stats"]["transfers_over_fork"] > 0
 
 
+LEAK = "the child has read the secret"
+
+
+@pytest.mark.parametrize(
+    ("policy", "options", "leaks"),
+    [
+        (OLD, (), True),
+        ("linux-4.19", (), True),
+        ("linux-5.8", (), False),
+        ("linux-6.5", (), False),
+        (OLD, ("-d",), False),
+        (OLD, ("-p",), False),
+    ],
+)
+def test_a_child_reads_a_secret_out_of_a_pipe_until_gup_breaks_cow_first(
+    policy: str, options: tuple[str, ...], leaks: bool, demo_program: Program, tmp_path: Path
+) -> None:
+    ran = uemu_run(tmp_path, demo_program("leak"), *options, policy=policy)
+    assert (ran.status, LEAK in ran.out) == (int(leaks), leaks), ran.err
+    assert ran.kinds == ({"secret-leak"} if leaks else set())
+    # A child that does not have the page can give none to a pipe.
+    assert ran.json["stats"]["transfers_over_fork"] == ("-d" not in options)
+
+
 @pytest.mark.parametrize("policy", ["piggin-2009-vma", "piggin-2009-page:first"])
 def test_what_a_policy_never_frees_is_told_when_the_program_is_over(
     policy: str, demo_program: Program, tmp_path: Path

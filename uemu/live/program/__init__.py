@@ -12,6 +12,7 @@ framing  which pages are frames (adoption: how they become it; runs: pages in a 
 faults   SIGSEGV, and other signals (segv_action: what the program does about that one)
 calls    what is done about system calls (mappings: those that change them)
 direct   direct I/O as transfers, each a `request` (aio: libaio; user: its memory)
+pipes    vmsplice, and the pipes it feeds
 uring    io_uring: rings, chains of requests, what is registered
 schedule how long a transfer is in flight
 """

@@ -24,6 +24,7 @@ from uemu.live.program.framing import Framing
 from uemu.live.program.loader import Loader, NotLoaded
 from uemu.live.program.mappings import Mappings
 from uemu.live.program.outputs import writes_of
+from uemu.live.program.pipes import Pipes
 from uemu.live.program.placement import Placement
 from uemu.live.program.request import Request
 from uemu.live.program.schedule import Schedule
@@ -61,6 +62,7 @@ class Calls:
         aio: Aio,
         uring: Uring,
         register: Register,
+        pipes: Pipes,
         placement: Placement,
         segv: SegvAction,
         note: Callable[[str], None],
@@ -75,6 +77,7 @@ class Calls:
         self._aio = aio
         self._uring = uring
         self._register = register
+        self._pipes = pipes
         self._placement = placement
         self._segv = segv
         self._note = note
@@ -268,16 +271,12 @@ class Calls:
         self._tracees.pass_call(task)
 
     def _on_vmsplice(self, task: Task, stop: Stop) -> None:
-        self._say("vmsplice is not supported: it runs under the rules of this machine's kernel")
-        data = b""
-        if 0 < stop.args[2] <= 1024:
-            try:
-                data = task.mm.memory.read(stop.args[1], 16 * stop.args[2])
-            except OSError:
-                data = b""
-        words = [int.from_bytes(data[i : i + 8], "little") for i in range(0, len(data), 8)]
-        self._mappings.give_back(task, list(zip(words[::2], words[1::2], strict=False)))
-        self._tracees.pass_call(task)
+        if task.process.stage < 1:
+            self._watch_direct(task)
+        if task.mm.is_emulated:
+            self._pipes.vmsplice(task, stop)
+        else:
+            self._tracees.pass_call(task)
 
     def _on_other(self, task: Task, stop: Stop) -> None:
         """A call that may write user memory: the kernel finds its pages writable."""
@@ -287,7 +286,7 @@ class Calls:
                 task.mm.waiting[task] = stop.args[0] & abi.PAGE_MASK
             ranges = writes_of(nr, stop.args, task.mm.memory.read)
             self.break_cow(task, ranges)
-        returns = stop.nr in INTERRUPTED
+        returns = self._pipes.takes_out(task, stop) or stop.nr in INTERRUPTED
         self._tracees.pass_call(task, tracee.TO_RETURN if returns else tracee.CONT)
 
     def on_return(self, task: Task) -> None:
@@ -302,6 +301,7 @@ class Calls:
                                         takes SIGCHLD, which is ignored
             EINTR
         """
+        self._pipes.returned(task)
         self._tracees.excuse(task)
         self._uring.returned(task)
         self._tracees.resume(task)

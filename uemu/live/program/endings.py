@@ -34,6 +34,7 @@ class Endings:
         framing: Framing,
         schedule: Schedule,
         before_mm_ends: Callable[[ProgramMm], None],
+        left: Callable[[Task], None],
         gone: Callable[[], None],
     ) -> None:
         self._kernel = kernel
@@ -42,6 +43,7 @@ class Endings:
         self._schedule = schedule
         self.root = 0
         self._before_mm_ends = before_mm_ends
+        self._left = left
         self._gone = gone
         self.ending: tuple[int | None, int | None] | None = None
 
@@ -53,6 +55,7 @@ class Endings:
         if task in mm.tasks:
             mm.tasks.remove(task)
         mm.waiting.pop(task, None)
+        self._left(task)
         if task.tid == self.root:
             killed = stop.kind == native.KILLED
             self.ending = (None, stop.code) if killed else (stop.code, None)

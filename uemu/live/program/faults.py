@@ -83,7 +83,7 @@ class Faults:
                 return
         self._segv.restore(task)
         soon = self._schedule.wrote(task.mm, base, pte.pfn) if not pte.write else []
-        if not soon:
+        if not soon and not self._schedule.is_watched(task.mm, base, pte.pfn):
             self._tracees.resume(task)
             return
         # The store itself, before the device looks.

@@ -60,6 +60,7 @@ FIRST: Final[Rules] = {
     abi.SYS_MADVISE: (Test(2, 0xFFFF_FFFF, (10, 11, 18, 19)),),
     abi.SYS_IO_SETUP: _ALWAYS,
     abi.SYS_IO_URING_SETUP: _ALWAYS,
+    abi.SYS_VMSPLICE: _ALWAYS,
     abi.SYS_PTRACE: _ALWAYS,
     abi.SYS_CLONE: (Test(0, abi.CLONE_UNTRACED),),
 }
@@ -72,7 +73,7 @@ _LOOKED_AT = (
     *(abi.SYS_IO_CANCEL, abi.SYS_IO_DESTROY),
     *(abi.SYS_MUNMAP, abi.SYS_MREMAP, abi.SYS_MPROTECT, abi.SYS_MADVISE, abi.SYS_BRK),
     abi.SYS_PKEY_MPROTECT,
-    *(abi.SYS_FORK, abi.SYS_CLONE3, abi.SYS_VMSPLICE),
+    *(abi.SYS_FORK, abi.SYS_CLONE3),
     *(abi.SYS_IO_URING_ENTER, abi.SYS_IO_URING_REGISTER),
     *(abi.SYS_SCHED_SETAFFINITY, abi.SYS_SCHED_GETAFFINITY),
 )
@@ -98,6 +99,11 @@ PROTECTED: Final[Rules] = {
 }
 
 STAGES: Final = (FIRST, DIRECT, PROTECTED)
+
+PIPES: Final[Rules] = dict.fromkeys(
+    (abi.SYS_READ, abi.SYS_READV, abi.SYS_SPLICE, abi.SYS_TEE), _ALWAYS
+)
+"""What takes bytes out of a pipe: for everybody, once a page has got into one."""
 
 CLOSES: Final[Rules] = dict.fromkeys(
     (abi.SYS_CLOSE, abi.SYS_DUP2, abi.SYS_DUP3, abi.SYS_CLOSE_RANGE), _ALWAYS

@@ -24,7 +24,7 @@ from uemu.host import native
 from uemu.host.memfd import MemfdFrames
 from uemu.host.tracee import syscall_of
 from uemu.live.area import Area, Areas, Slot
-from uemu.live.program.filters import CLOSES, STAGES, assemble
+from uemu.live.program.filters import CLOSES, PIPES, STAGES, assemble
 from uemu.live.program.tasks import Task
 from uemu.live.program.tracees import TaskGone, Tracees
 from uemu.live.program.window import CONTROL_BASE, WINDOW_BASE
@@ -57,6 +57,7 @@ class Loader:
         self.slot = Slot(self._area._map, 0, CONTROL_BASE)
         self._filters = [assemble(rules) for rules in STAGES]
         self._closes = assemble(CLOSES)
+        self._pipes = assemble(PIPES)
 
     def load(self, pid: int) -> None:
         """Prepare a process that stands before the first instruction of a program.
@@ -141,6 +142,15 @@ class Loader:
         if not task.process.closes:
             self._install(tracees, task, self._closes)
             task.process.closes = True
+
+    def watch_pipes(self, tracees: Tracees, task: Task) -> None:
+        """Have a process stop where it may take something out of a pipe.
+
+        Raises:
+            TaskGone: it died.
+            NotLoaded: the kernel refused.
+        """
+        self._install(tracees, task, self._pipes)
 
     def _install(self, tracees: Tracees, task: Task, program: bytes) -> None:
         how = SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC

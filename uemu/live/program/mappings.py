@@ -56,11 +56,6 @@ class Mappings:
             lambda: self._tracees.pass_call(task),
         )
 
-    def give_back(self, task: Task, ranges: list[tuple[int, int]]) -> None:
-        """End what devices do there, and let the pages be the program's own again."""
-        bases = [base for addr, length in ranges for base in self._framed(task, addr, length)]
-        self._with_own(task, bases, lambda held: None, lambda: None)
-
     def _with_own(
         self,
         task: Task,

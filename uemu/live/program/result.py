@@ -15,7 +15,7 @@ class Stats:
 
     Attributes:
         forks: processes made with an address space of their own.
-        transfers: direct I/O requests.
+        transfers: direct I/O requests, and pages that were given to pipes.
         transfers_over_fork: those in flight while their process forked, whose pages
             were shared by an earlier fork, or which go through a registration that
             was there before it.

@@ -87,6 +87,28 @@ class Flight:
         return self.pages.keys()
 
 
+@dataclass(eq=False, slots=True)
+class Watched:
+    """Frames that are held without a schedule.
+
+    Attributes:
+        mm: for whom.
+        nr_children: how many that had then.
+        was_shared: an earlier fork had shared them.
+        written: somebody else stored to them since.
+    """
+
+    mm: ProgramMm
+    nr_children: int
+    was_shared: bool
+    written: bool = False
+
+    @property
+    def over_fork(self) -> bool:
+        """Whether a fork met them."""
+        return self.was_shared or self.mm.nr_children > self.nr_children
+
+
 class Schedule:
     """Decides when flights end.
 
@@ -105,6 +127,7 @@ class Schedule:
         self._release = release
         self.flights: list[Flight] = []
         self._by_pfn: dict[int, list[Flight]] = {}
+        self._watched: dict[int, list[Watched]] = {}
         self.born: list[Task] = []
         self._in_vain: dict[int, int] = {}
 
@@ -258,6 +281,29 @@ class Schedule:
                 flight.at_risk = at_risk = flight.at_risk & self._risks(flight)
                 if not at_risk and self._kind == "held":
                     self.end(flight)
+
+    # What is held without a schedule -----------------------------------------------------------
+
+    def watch(self, io: Io, watched: Watched) -> None:
+        """Somebody may read these frames at any time: stores of others to them matter."""
+        for pfn in self._kernel.io.pages_of(io):
+            self._watched.setdefault(pfn, []).append(watched)
+
+    def unwatch(self, io: Io, watched: Watched) -> None:
+        """Nobody does any more."""
+        for pfn in self._kernel.io.pages_of(io):
+            self._watched[pfn].remove(watched)
+            if not self._watched[pfn]:
+                del self._watched[pfn]
+
+    def is_watched(self, mm: ProgramMm, base: int, pfn: int) -> bool:
+        """Whether a store there, after its fault, is to a frame that is held for another."""
+        others = [watched for watched in self._watched.get(pfn, ()) if watched.mm is not mm]
+        if not others or self._pfn_at(mm, base) != pfn:
+            return False
+        for watched in others:
+            watched.written = True
+        return True
 
     # Time ------------------------------------------------------------------------------------
 

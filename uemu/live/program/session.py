@@ -28,6 +28,7 @@ from uemu.live.program.framing import Framing
 from uemu.live.program.loader import Loader
 from uemu.live.program.mappings import Mappings
 from uemu.live.program.owners import with_owner
+from uemu.live.program.pipes import Pipes
 from uemu.live.program.placement import Placement
 from uemu.live.program.result import RunResult, Stats
 from uemu.live.program.schedule import DmaOptions, Schedule
@@ -85,12 +86,23 @@ class Session:
         self._uring = Uring(
             self.tracees, framing, self._loader, requests, register, self._note
         )  # fmt: skip
+        self._pipes = Pipes(
+            kernel,
+            self.tracees,
+            framing,
+            adoption,
+            direct,
+            self._schedule,
+            self._loader,
+            self._stats,
+        )
         self._endings = Endings(
             kernel,
             self.tracees,
             framing,
             self._schedule,
             register.mm_ends,
+            self._pipes.left,
             self._uring.look_for_ends,
         )
         self._births = Births(
@@ -111,7 +123,7 @@ class Session:
         mappings = Mappings(kernel, self.tracees, framing, self._schedule, self._note)
         self._calls = Calls(
             mappings, self.tracees, framing, self._births, self._loader, self._schedule, direct,
-            self._aio, self._uring, register, self._placement, segv, self._note,
+            self._aio, self._uring, register, self._pipes, self._placement, segv, self._note,
         )  # fmt: skip
         self._faults = Faults(
             self.tracees, framing, self._schedule, segv, self._loader.slot, self._calls.break_cow
@@ -165,6 +177,7 @@ class Session:
             self._loop()
             self._endings.reap_orphans()
             self._endings.end_all()
+            self._pipes.end_all()
             self.check_nothing_left()
         except BaseException:
             native.kill(pid)
@@ -203,8 +216,9 @@ class Session:
 
     def _loop(self) -> None:
         tracees, looked = self.tracees, 0.0
+        waiting = self._schedule, self._calls, self._aio, self._pipes
         while tracees.tasks:
-            waits = self._schedule.is_waiting or self._calls.is_waiting or self._aio.is_waiting
+            waits = any(each.is_waiting for each in waiting)
             stop = tracees.next(LOOK_MS if waits else None)
             if stop is not None:
                 self._was_quiet = False
@@ -262,6 +276,7 @@ class Session:
     def _look(self, *, idle: bool) -> None:
         """See whether something has waited long enough, or for nothing."""
         self._aio.tick()
+        self._pipes.tick()
         ended = self._schedule.tick()
         is_quiet = idle and not ended and self._schedule.is_waiting and not self._can_go_on()
         # Who was woken by the last one that was looked at, or stopped since we waited, has

@@ -1,10 +1,11 @@
 /*
- * Rows of the ground truth, carried out with io_uring's registered buffers.
+ * Rows of the ground truth, carried out with io_uring's registered buffers, or with vmsplice.
  *
- *	registered HOW CASE STEPS ...
+ *	rows HOW CASE STEPS ...
  *
- * HOW is "single", or "linked": the transfer is in the middle of a chain then. STEPS are a
- * row's, as they stand there. For each case a line says what is seen at the row's places.
+ * HOW is "single", or "linked": the transfer is in the middle of a chain then; or "vmsplice".
+ * STEPS are a row's, as they stand there. For each case a line says what is seen at the row's
+ * places.
  */
 #define _GNU_SOURCE
 #include "../behaviour/behaviour.h"
@@ -25,6 +26,8 @@ static struct {
 	unsigned char *page;
 	int map_flags;
 	bool whole, in_child;
+	int pipe[2];
+	char from_device;
 	pid_t child;
 	int to_child, from_child;
 } row;
@@ -66,6 +69,25 @@ static void transfer(char letter)
 		CHECK(result == (data == 1 ? (int)length : 0));
 }
 
+/* The page goes to a pipe, and what the pipe has of it is read. */
+static void give_to_pipe(void)
+{
+	struct iovec iov = { row.page, PAGE };
+
+	CHECK(pipe2(row.pipe, O_CLOEXEC) == 0);
+	CHECK(vmsplice(row.pipe[1], &iov, 1, 0) == PAGE);
+}
+
+static char read_pipe(void)
+{
+	char got[PAGE];
+
+	CHECK(read(row.pipe[0], got, PAGE) == PAGE);
+	close(row.pipe[0]);
+	close(row.pipe[1]);
+	return got[PAGE - 1];
+}
+
 /* The letter at a place of our own memory: written, since that can tell that there is none. */
 static char letter_at(size_t offset, int ends[2])
 {
@@ -97,6 +119,14 @@ static void obey(int in, int out)
 		memset(seen, what, 2);
 		if (what == 'C')
 			row.page[0] = 'C';
+		else if (what == 'c')
+			row.page[PAGE - 1] = 'C';
+		else if (what == 'v')
+			give_to_pipe();
+		else if (what == 'm')
+			CHECK(munmap(row.page, PAGE) == 0);
+		else if (what == 'r')
+			memset(seen, read_pipe(), 2);
 		else if (what == 'p')
 			pin();
 		else if (what == 'd')
@@ -187,7 +217,7 @@ static void step(const char *word)
 		tell_child('C', seen);
 	} else if (!strcmp(word, "DMA") && row.in_child) {
 		tell_child('d', seen);
-	} else if (!strcmp(word, "DMA") || !strcmp(word, "DMA (no fork)")) {
+	} else if (!strcmp(word, "DMA")) {
 		transfer('D');
 	} else if (!strcmp(word, "mprotect R then RW")) {
 		CHECK(mprotect(row.page, PAGE, PROT_READ) == 0);
@@ -196,6 +226,23 @@ static void step(const char *word)
 		CHECK(madvise(row.page, PAGE, MADV_DONTFORK) == 0);
 	} else if (!strcmp(word, "MADV_WIPEONFORK")) {
 		CHECK(madvise(row.page, PAGE, MADV_WIPEONFORK) == 0);
+	} else if (!strcmp(word, "RO pin")) {
+		give_to_pipe();
+	} else if (!strcmp(word, "child RO-pins")) {
+		tell_child('v', seen);
+	} else if (!strcmp(word, "munmaps")) {
+		tell_child('m', seen);
+	} else if (!strcmp(word, "parent writes P")) {
+		memset(row.page, 'P', PAGE);
+	} else if (!strcmp(word, "parent writes S") || !strcmp(word, "parent writes secret S")) {
+		memset(row.page, 'S', PAGE);
+	} else if (!strcmp(word, "child writes C")) {
+		tell_child('c', seen);
+	} else if (!strcmp(word, "device reads")) {
+		row.from_device = read_pipe();
+	} else if (!strcmp(word, "child reads pin")) {
+		tell_child('r', seen);
+		row.from_device = seen[0];
 	} else if (!strcmp(word, "vfork")) {
 		vfork_child();
 	} else if (!strcmp(word, "posix_spawn")) {
@@ -206,7 +253,7 @@ static void step(const char *word)
 	}
 }
 
-/* What is in parentheses is no step where it stands alone; what is "-" is not mapped. */
+/* What is in parentheses only explains; where "-" is seen nothing is mapped. */
 static void carry_out(const char *name, char *steps)
 {
 	char seen[2];
@@ -216,8 +263,19 @@ static void carry_out(const char *name, char *steps)
 	/* A child that only reports has one of its own. */
 	row.whole = strstr(steps, "child RW-pins") != NULL;
 	map_page();
-	for (char *word = strtok(steps, ","); word; word = strtok(NULL, ","))
+	for (char *word = strtok(steps, ","); word; word = strtok(NULL, ",")) {
+		char *explained = strstr(word, " (");
+
+		if (explained)
+			*explained = 0;
 		step(word + (*word == ' '));
+	}
+	if (row.from_device) {
+		printf("%s device_read=%c pin_read=%c\n", name, row.from_device, row.from_device);
+		child_exits();
+		CHECK(munmap(row.page, PAGE) == 0);
+		return;
+	}
 	look(seen);
 	printf("%s parent_dma=%c parent_cpu=%c", name, seen[0], seen[1]);
 	if (row.child) {
