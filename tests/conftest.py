@@ -4,8 +4,26 @@ from __future__ import annotations
 
 import functools
 import os
+from pathlib import Path
+from typing import Final
 
 import pytest
+
+SIMULATED: Final = ("claims", "dma", "explore", "kernel", "matrix", "mm", "oracle", "policy",
+                    "scenario")  # fmt: skip
+"""Folders about what is the same whoever runs it, unless a test there needs real processes."""
+
+NEEDS: Final = ("ptrace", "memfd", "kernel")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what is ``simulated``."""
+    folders = {Path(__file__).parent / name for name in SIMULATED}
+    for item in items:
+        needs = any(item.get_closest_marker(f"needs_{need}") for need in NEEDS)
+        if not needs and not folders.isdisjoint(item.path.parents):
+            item.add_marker(pytest.mark.simulated)
 
 
 @functools.cache

@@ -27,6 +27,8 @@ from uemu.report.race import Race
 from uemu.scenario.registry import SCENARIOS
 from uemu.scenario.simulate import simulate
 
+pytestmark = pytest.mark.simulated
+
 EVERY_POLICY = [
     name
     for policy in POLICIES.values()
