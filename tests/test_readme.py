@@ -93,18 +93,33 @@ def typed(command: str) -> list[str]:
     return out.getvalue().splitlines()
 
 
-def matrix() -> str:
+def pasted(policies: str, scenarios: str) -> str:
     """What ``uemu matrix`` prints of a few cells, without the line that says how long it took."""
-    policies = ("linux-2.6.29", "arcangeli-2009-v2", "linux-5.8", "linux-5.11", "linux-6.5")
-    scenarios = ("lost-read", "child-corrupted", "reverse-race", "ro-pin-then-fork")
-    words = [f"--policy_{name}" for name in policies]
-    words += [f"--scenario_{name}" for name in (*scenarios, "child-exits-first")]
+    words = [f"--policy_{name}" for name in policies.split()]
+    words += [f"--scenario_{name}" for name in scenarios.split()]
     command = textwrap.wrap(f"$ uemu matrix {' '.join(words)}", 90, break_on_hyphens=False)
     command = [line.replace("_", " ") for line in command]
     *lines, counts = typed(" ".join(command).removeprefix("$ "))
     assert counts.endswith("none differ from what is expected")
     typed_in = " \\\n    ".join(command)
     return "\n".join(["```text", typed_in, *lines, "...", "```"])
+
+
+def matrix() -> str:
+    """Five kernels, five scenarios."""
+    return pasted(
+        "linux-2.6.29 arcangeli-2009-v2 linux-5.8 linux-5.11 linux-6.5",
+        "lost-read child-corrupted reverse-race ro-pin-then-fork child-exits-first",
+    )
+
+
+def huge() -> str:
+    """The same stories of a page, of a transparent huge page, and of one of hugetlb."""
+    return pasted(
+        "linux-2.6.29 linux-4.19 linux-5.8 linux-5.11 linux-5.19 linux-6.5",
+        "lost-read thp-lost-read hugetlb-lost-read thp-other-subpage child-exits-first"
+        " thp-child-exits-first hugetlb-child-exits-first",
+    )
 
 
 def explained() -> str:
@@ -115,7 +130,13 @@ def explained() -> str:
     return "\n".join(["```text", f"$ {command}", *lines[:last], "...", "```"])
 
 
-GENERATED = {"verdicts": verdicts, "race": race, "matrix": matrix, "explain": explained}
+GENERATED = {
+    "verdicts": verdicts,
+    "race": race,
+    "matrix": matrix,
+    "huge": huge,
+    "explain": explained,
+}
 
 
 @pytest.mark.parametrize(("mark", "current"), GENERATED.items())
