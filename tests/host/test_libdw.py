@@ -160,3 +160,25 @@ def test_where_it_is_missing_somebody_is_told_how_to_have_it(
     monkeypatch.setattr(libdw, "LIBRARY", "libdw-is-not-here.so.1")
     with pytest.raises(NoLibdw, match=r"stories have no stacks: .* libdw1"):
         Libdw()
+
+
+@pytest.mark.parametrize(
+    ("mangled", "plain"),
+    [
+        (b"_ZN5store4loadEi", "store::load(int)"),
+        (b"_Z", "_Z"),
+        (b"_Zoo", "_Zoo"),
+        (b"main", "main"),
+    ],
+)
+def test_names_are_as_their_language_has_them(mangled: bytes, plain: str) -> None:
+    loaded = Libdw()
+    if loaded._demangle is None:
+        pytest.skip("needs libstdc++.so.6")
+    assert loaded.name(loaded.ffi.new("char[]", mangled)) == plain
+
+
+def test_without_libstdcxx_names_stay_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded = Libdw()
+    monkeypatch.setattr(loaded, "_demangle", None)
+    assert loaded.name(loaded.ffi.new("char[]", b"_ZN5store4loadEi")) == "_ZN5store4loadEi"

@@ -18,7 +18,7 @@ from cffi import FFI
 
 from uemu.events import Frame
 from uemu.host.inlines import inlined_at
-from uemu.host.libdw_h import DECLARATIONS, OF_LIBC
+from uemu.host.libdw_h import DECLARATIONS, OF_LIBC, OF_LIBSTDCXX
 
 LIBRARY: Final = "libdw.so.1"
 NR_REGISTERS: Final = 17
@@ -48,7 +48,7 @@ class Libdw:
 
     def __init__(self) -> None:
         self.ffi = cast(Any, FFI())
-        self.ffi.cdef(DECLARATIONS + OF_LIBC)
+        self.ffi.cdef(DECLARATIONS + OF_LIBC + OF_LIBSTDCXX)
         try:
             self.lib: Any = self.ffi.dlopen(LIBRARY)
         except OSError as error:
@@ -56,6 +56,7 @@ class Libdw:
                 f"stories have no stacks: {LIBRARY} is not there ({error}); Debian has it in libdw1"
             ) from None
         self.libc: Any = self.ffi.dlopen(None)
+        self._demangle = _demangler(self.ffi)
         # Of this process alone, and of its C library alone: os.environ is what programs get.
         self.libc.unsetenv(b"DEBUGINFOD_URLS")
         self.callbacks: Any = self.ffi.new("Dwfl_Callbacks *")
@@ -68,6 +69,19 @@ class Libdw:
     def text(self, value: Any) -> str:
         """A C string; NULL is empty."""
         return os.fsdecode(self.ffi.string(value)) if value else ""
+
+    def name(self, value: Any) -> str:
+        """A symbol's name, as its language has it: ``store::load(int)``."""
+        text = self.text(value)
+        if self._demangle is None or not text.startswith("_Z"):
+            return text
+        plain = self._demangle(value, *[self.ffi.NULL] * 3)
+        if not plain:
+            return text
+        try:
+            return self.text(plain)
+        finally:
+            self.libc.free(plain)
 
     def report(self, dwfl: Any, maps: bytes) -> bool:
         """Tell it of a process's mappings; whether that worked."""
@@ -82,6 +96,15 @@ class Libdw:
             return bool(reported == 0 and ended == 0)
         finally:
             self.libc.fclose(file)
+
+
+def _demangler(ffi: Any) -> Any:
+    """What makes names of C++ readable; None: they stay as compilers write them."""
+    try:
+        library = ffi.dlopen("libstdc++.so.6")
+    except OSError:
+        return None
+    return lambda *args: library.__cxa_demangle(*args)
 
 
 class Image:
@@ -205,4 +228,4 @@ class Image:
         name = self._lib.dwfl_module_addrinfo(module, at, offset, symbol, null, null, null)
         if not name:
             return None
-        return Symbol(self._libdw.text(name), at - offset[0], symbol.st_size)
+        return Symbol(self._libdw.name(name), at - offset[0], symbol.st_size)

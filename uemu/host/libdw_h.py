@@ -72,3 +72,7 @@ int fclose(FILE *);
 int unsetenv(const char *);
 void free(void *);
 """
+
+OF_LIBSTDCXX: Final = """
+char *__cxa_demangle(const char *, char *, size_t *, int *);
+"""

@@ -79,3 +79,27 @@ def test_without_the_library_that_is_said_once_and_the_report_has_no_stacks(
     assert done.stderr.count("stories have no stacks") == 1
     assert "lost-dma-write" in done.stderr
     assert "lost_read.c:" not in done.stderr
+
+
+@pytest.mark.needs_libdw
+def test_the_page_of_a_run_has_its_stacks_and_its_decisions(
+    demo_program: Program, tmp_path: Path
+) -> None:
+    page = tmp_path / "run.html"
+    ran = uemu_run(
+        tmp_path, demo_program("lost_read"), policy=OLD, options=("--html", str(page))
+    )  # fmt: skip
+    text = page.read_text()
+    assert f"at read_once (lost_read.c:{line_of('count = pread(')})" in text
+    forks = ran.json["stats"]["forks"]
+    assert 0 < text.count('data-what="fork"') <= forks
+    assert text.count('data-what="violation"') == len(ran.json["violations"])
+    assert text.count('data-what="takes pages"') == ran.json["stats"]["transfers"]
+
+
+def test_a_program_without_symbols_has_addresses(demo_program: Program, tmp_path: Path) -> None:
+    stripped = tmp_path / "stripped"
+    subprocess.run(["strip", "-o", str(stripped), str(demo_program("lost_read"))], check=True)
+    ran = uemu_run(tmp_path, stripped, policy=OLD)
+    assert "lost-dma-write" in ran.kinds
+    assert "(in stripped)" in ran.err
