@@ -167,7 +167,7 @@ def test_where_it_is_missing_somebody_is_told_how_to_have_it(
     [
         (b"_ZN5store4loadEi", "store::load(int)"),
         (b"_Z", "_Z"),
-        (b"_Zoo", "_Zoo"),
+        (b"_Z!", "_Z!"),
         (b"main", "main"),
     ],
 )
