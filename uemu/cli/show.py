@@ -16,7 +16,9 @@ from uemu.scenario.state import FLAG_LETTERS
 
 LEGEND = (
     "State: the frame that the parent maps at the buffer, then count/mapcount of pfn 0, 1, ...",
-    "       +p a pin, " + ", ".join(f"{sign} {flag}" for flag, sign in FLAG_LETTERS.items()),
+    "       +p a pin, "
+    + ", ".join(f"{sign} {flag}" for flag, sign in FLAG_LETTERS.items())
+    + ", ~ its head's",
 )
 
 

@@ -15,5 +15,5 @@ compound, hugetlb, thp, split
 hooks                       the questions a policy answers
 check                       invariants
 
-Lock order: mmap_lock, then page_table_lock. gup-fast takes neither.
+Lock order: mmap_lock, then hugetlb_mutex, then page_table_lock. gup-fast takes none.
 """

@@ -23,6 +23,12 @@ if TYPE_CHECKING:
     from uemu.mm.vma import Vma
 
 
+def hold_label(pages: list[Page]) -> str:
+    """What a step says that holds pages of one huge page."""
+    last = f"-{pages[-1].pfn}" if len(pages) > 1 else ""
+    return f"hold pfn {pages[0].pfn}{last}"
+
+
 class HugetlbHooks:
     """Pages of hugetlb: mm/hugetlb.c.
 
@@ -33,6 +39,7 @@ class HugetlbHooks:
             takes the page of zeros and maps nothing.
         hugetlb_forced_writes: whether FOLL_FORCE writes where VM_WRITE is missing
             (up to v6.1).
+        hugetlb_cow_fn: what that kernel calls `uemu.mm.hugetlb.hugetlb_cow`.
         hugetlb_moves: whether mremap takes such a mapping (since v5.16).
         hugetlb_dontneed: whether MADV_DONTNEED does (since v5.18).
     """
@@ -41,6 +48,7 @@ class HugetlbHooks:
     has_hugetlb: ClassVar[bool] = True
     hugetlb_reads_zero_page: ClassVar[bool] = True
     hugetlb_forced_writes: ClassVar[bool] = True
+    hugetlb_cow_fn: ClassVar[str] = "hugetlb_cow"
     hugetlb_moves: ClassVar[bool] = False
     hugetlb_dontneed: ClassVar[bool] = False
 
@@ -105,7 +113,7 @@ class HugetlbHooks:
         if not pmd.user or (Foll.WRITE in foll and not pmd.write):
             return None
         pages = self.pages_of_pmd(mm, base, pmd, nr)
-        yield Step("get_head_page_multiple", f"hold pfn {pages[0].pfn}, {nr} times")
+        yield Step("get_head_page_multiple", hold_label(pages))
         self.grab_huge(cpu, pages, foll)
         return pages
 

@@ -6,7 +6,8 @@ and whether these ask what those for small pages ask is each kernel's
 
 Not modelled: the pool and its reservations, with which the owner of a mapping
 takes a page from its child (unmap_ref_private) when the pool is empty; that
-the mutex is one of many, by hash, since v3.15; migration of such pages.
+the mutex is one of many, by hash, since v3.15; the page lock that hugetlb_cow()
+has since v2.6.36; migration of such pages.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ def hugetlb_fault(
         Fault: ENOMEM.
     """
     mutex, lock = mech.hugetlb_mutex, mm.page_table_lock
-    yield mutex.step("hugetlb_fault", "hugetlb_instantiation_mutex")
+    yield mutex.step("hugetlb_fault", "mutex of hugetlb")
     mutex.acquire(cpu)
     try:
         entry = cpu.read(mm.pmd(base))
@@ -102,7 +103,7 @@ def hugetlb_cow(
         mech.put_page(cpu, old)
         raise
     copy_huge_page(mech, cpu, mm, base, new, old, "copy_huge_page")
-    yield lock.step("hugetlb_cow", "pte_same ?")
+    yield lock.step(hooks.hugetlb_cow_fn, "pte_same ?")
     lock.enter(cpu)
     if cpu.read(mm.pmd(base)) != entry:
         mech.put_page(cpu, new)

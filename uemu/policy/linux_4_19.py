@@ -40,6 +40,7 @@ from typing import ClassVar
 from uemu.abi import Foll
 from uemu.mm.grab import gup_grab, gup_release
 from uemu.mm.hooks import NeedFault
+from uemu.mm.huge_hooks import hold_label
 from uemu.mm.mm_struct import MmStruct
 from uemu.mm.page import Page, is_freed, page_mapcount
 from uemu.mm.pte import Pte
@@ -146,7 +147,7 @@ class Linux4_19(Linux2_6_29):
         if not pmd.user or (Foll.WRITE in foll and not pmd.write):
             return None
         pages, head = self.pages_of_pmd(mm, base, pmd, nr), self.mech.page_of(pmd)
-        yield Step(self.try_grab_fn, f"hold pfn {pages[0].pfn}, {nr} times")
+        yield Step(self.try_grab_fn, hold_label(pages))
         if is_freed(cpu, head):
             return None
         self.grab_huge(cpu, pages, foll)

@@ -38,6 +38,44 @@ Not modelled: what `uemu.mm.thp` leaves out.
 Variants: hugetlb-no-seq, without 623a1ddfeb23, as from v5.12 to v5.18; of hugetlb it
          does not complain, either, as CONFIG_DEBUG_VM does not yet, so that the
          harm itself is seen.
+
+Race: hugetlb-pin-vs-fork uemu1:1110000000111111111100
+    -> lost-dma-write, dma-write-seen-by-other (hugetlb-no-seq)
+
+    #   io                      fork                     note             state
+    --  ----------------------  -----------------------  ---------------  -------------------------
+    0                           dup_mmap                 mmap_lock for    0: 1/1e ~ ~ ~
+                                                         writing
+    1                           copy_hugetlb_page_range  exclusive and    0: 1/1e ~ ~ ~
+                                                         pinned ?
+    2                           page_try_dup_anon_rmap   no longer        0: 1/1 ~ ~ ~
+                                                         exclusive
+    3   internal_get_user_                               mm has_pinned    0: 1/1 ~ ~ ~
+        pages_fast
+    4   lockless_pages_from_mm                           write_protect_   0: 1/1 ~ ~ ~
+                                                         seq even ?
+    5   get_user_pages_fast                              interrupts off   0: 1/1 ~ ~ ~
+    6   gup_pmd_range                                    huge ?           0: 1/1 ~ ~ ~
+    7   try_grab_folio                                   hold pfn 0       0: 1+p/1 ~ ~ ~
+    8   gup_huge_pmd                                     pmd_same ?       0: 1+p/1 ~ ~ ~
+    9   lockless_pages_from_mm                           write_protect_   0: 1+p/1 ~ ~ ~
+                                                         seq same ?
+    10                          copy_hugetlb_page_range  share read-only  0: 2+p/2 ~ ~ ~
+    11                          flush_tlb_others         IPI to io        0: 2+p/2 ~ ~ ~
+    12                          store                    b'P' -> parent   0: 2+p/2 ~ ~ ~
+    13                          do_user_addr_fault       mmap_lock        0: 2+p/2 ~ ~ ~
+    14                          hugetlb_fault            mutex of         0: 2+p/2 ~ ~ ~
+                                                         hugetlb
+    15                          hugetlb_fault            pte_same ?       0: 3+p/2 ~ ~ ~
+    16                          copy_huge_page           copy the frames  0: 3+p/2 ~ ~ ~ 1/0 ~ ~ ~
+    17                          hugetlb_cow              pte_same ?       -: 3+p/2 ~ ~ ~ 1/0 ~ ~ ~
+    18                          flush_tlb_others         IPI to io        4: 1+p/1 ~ ~ ~ 1/1e ~ ~ ~
+    19                          store                    b'P' -> parent   4: 1+p/1 ~ ~ ~ 1/1e ~ ~ ~
+    20  dma                                              b'D' -> pfn 0    4: 1+p/1 ~ ~ ~ 1/1e ~ ~ ~
+    21  release                                          release pfn 0    4: 1/1 ~ ~ ~ 1/1e ~ ~ ~
+
+State: the frame the parent maps, then count/mapcount of pfn 0, 1, ...; +p a pin,
+e PG_anon_exclusive, ~ its head's.
 """
 
 from __future__ import annotations

@@ -42,6 +42,7 @@ class Linux6_5(Linux5_19):
 
     variants: ClassVar = {}
     hugetlb_forced_writes = False
+    hugetlb_cow_fn = "hugetlb_wp"
 
     def gup_kind(self, api: str, *, write: bool) -> GupCall:
         """O_DIRECT is FOLL_PIN, RDMA writes only what is writable, the rest as before."""
