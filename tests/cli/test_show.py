@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import io
 
+import pytest
 from rich.console import Console
 
 from uemu.cli.names import WorldMaker
-from uemu.cli.show import show_run
+from uemu.cli.show import HUGE_LEGEND, show_run
 from uemu.explore import Run, explore, replay
 from uemu.scenario.registry import SCENARIOS
 
@@ -43,3 +44,9 @@ def test_on_a_narrow_terminal_the_drawing_is_narrow() -> None:
     maker = WorldMaker(SCENARIOS["lost-read"], "linux-2.6.29")
     table = [line for line in shown(maker, replay(maker, ()), 72) if line.startswith("    ")]
     assert 60 < max(map(len, table)) <= 72
+
+
+@pytest.mark.parametrize(("name", "huge"), [("lost-read", False), ("hugetlb-lost-read", True)])
+def test_a_sign_for_huge_pages_is_explained_where_it_is_seen(name: str, huge: bool) -> None:
+    maker = WorldMaker(SCENARIOS[name], "linux-2.6.29")
+    assert (HUGE_LEGEND in shown(maker, replay(maker, ()), 120)) is huge

@@ -16,10 +16,16 @@ from uemu.scenario.state import FLAG_LETTERS
 
 LEGEND = (
     "State: the frame that the parent maps at the buffer, then count/mapcount of pfn 0, 1, ...",
-    "       +p a pin, "
-    + ", ".join(f"{sign} {flag}" for flag, sign in FLAG_LETTERS.items())
-    + ", ~ its head's",
+    "       +p a pin, " + ", ".join(f"{sign} {flag}" for flag, sign in FLAG_LETTERS.items()),
 )
+
+HUGE_LEGEND = "       ~ what the first page of its huge page has"
+
+
+def legend_of(run: Run) -> tuple[str, ...]:
+    """What the signs of a drawing's states mean."""
+    huge = any("~" in record.state for record in run.records)
+    return (*LEGEND, HUGE_LEGEND) if huge else LEGEND
 
 
 def violations_of(maker: WorldMaker, run: Run) -> list[Violation]:
@@ -31,7 +37,7 @@ def violations_of(maker: WorldMaker, run: Run) -> list[Violation]:
 def race_of(maker: WorldMaker, run: Run) -> Race:
     """A run with the words that stand around its drawing."""
     command = maker.replay_command(run.schedule)
-    return Race(maker.scenario.name, run, maker.remark, LEGEND, command)
+    return Race(maker.scenario.name, run, maker.remark, legend_of(run), command)
 
 
 def show_run(console: Console, maker: WorldMaker, run: Run) -> None:
@@ -47,7 +53,7 @@ def show_run(console: Console, maker: WorldMaker, run: Run) -> None:
     scenario = maker.scenario.name
     width = min(console.width, WIDTH)
     print_lines(console, *title(scenario, run, remark=maker.remark), style="bold")
-    print_lines(console, "", *draw_steps(run.records, width), "", *LEGEND, "")
+    print_lines(console, "", *draw_steps(run.records, width), "", *legend_of(run), "")
     command = maker.replay_command(run.schedule)
     verdict, replay_line = way_back(scenario, maker.policy, run.verdicts, command)
     print_lines(console, verdict, style="bold red" if run.verdicts else "bold green")
