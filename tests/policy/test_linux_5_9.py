@@ -20,6 +20,12 @@ def test_transfers_get(api: str) -> None:
     assert make_policy(POLICY).gup_kind(api, write=False).foll == Foll.GET
 
 
+def test_who_copies_the_memory_of_another_process_pins_it_meanwhile() -> None:
+    for write, foll in ((False, Foll.PIN), (True, Foll.PIN | Foll.WRITE)):
+        assert make_policy(POLICY).gup_kind("process_vm", write=write).foll == foll
+        assert Foll.PIN not in make_policy("linux-4.19").gup_kind("process_vm", write=write).foll
+
+
 @pytest.mark.parametrize("api", PINNING)
 def test_registrations_pin(api: str) -> None:
     foll = make_policy(POLICY).gup_kind(api, write=True).foll

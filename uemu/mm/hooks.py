@@ -74,13 +74,15 @@ APIS: dict[str, ApiUse] = {
     "io_uring": ApiUse(long_term=True, process_reads=False, always_write=True, fast=False),
     "rdma": ApiUse(long_term=True, process_reads=False, always_write=True, fast=False),
     "vfio": ApiUse(long_term=True, process_reads=False, always_write=False, fast=False),
+    "process_vm": ApiUse(long_term=False, process_reads=False, always_write=False, fast=False),
 }
 """Who takes references to user pages, under the names the library uses.
 
 Linux: fs/direct-io.c and lib/iov_iter.c; fs/splice.c for vmsplice;
 io_uring/rsrc.c; drivers/infiniband/core/umem.c;
-drivers/vfio/vfio_iommu_type1.c. io_uring and VFIO under a kernel that did not
-have them yet are a thought experiment: a get, as everything was.
+drivers/vfio/vfio_iommu_type1.c; mm/process_vm_access.c. io_uring and VFIO under
+a kernel that did not have them yet are a thought experiment: a get, as
+everything was.
 """
 
 

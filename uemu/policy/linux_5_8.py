@@ -60,10 +60,13 @@ class Linux5_8(Linux4_19):
     forces_cow_break: ClassVar[bool] = True
 
     def gup_kind(self, api: str, *, write: bool) -> GupCall:
-        """FOLL_PIN | FOLL_LONGTERM for registrations, FOLL_GET for the rest.
+        """FOLL_PIN | FOLL_LONGTERM for registrations, FOLL_GET for transfers.
 
         RDMA goes fast by then: drivers/infiniband/core/umem.c:ib_umem_get.
         """
+        if api == "process_vm":
+            # pin_user_pages_remote() since v5.6, for the length of the copy.
+            return GupCall(Foll.PIN | (Foll.WRITE if write else Foll(0)), APIS[api].fast)
         if api not in PINNING:
             return super().gup_kind(api, write=write)
         foll = Foll.PIN | Foll.LONGTERM

@@ -212,6 +212,8 @@ CASES = [
     Case(abi.SYS_IO_SETUP, (0, NOWHERE), 0),
     Case(abi.SYS_IO_URING_SETUP, (0, NOWHERE), 0),
     Case(abi.SYS_VMSPLICE, (BAD_FD, NOWHERE, 1), 0),
+    Case(abi.SYS_PROCESS_VM_READV, (BAD_FD, NOWHERE, 1), 0),
+    Case(abi.SYS_PROCESS_VM_WRITEV, (BAD_FD, NOWHERE, 1), 0),
     Case(abi.SYS_PTRACE, (9999, BAD_FD), 0),
     # Direct I/O
     *scalar(abi.SYS_READ),

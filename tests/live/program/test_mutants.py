@@ -34,6 +34,8 @@ MUTANTS = [
     ),
     ("interrupted", NEW, "immediate", "tracees.Tracees.excuse", "lambda *args: None"),
     ("heap", NEW, "held", "mappings.Mappings._give_back", "lambda *args: []"),
+    ("remote", OLD, "held", "remote.Remote.enters", "lambda *args: None"),
+    ("uring", OLD, "held", "uring.Uring.returned", "lambda *args: None"),
     ("thread_memory", NEW, "held", "calls.written_at_exit", "lambda *args: []"),
 ]
 """A program of behaviour/, policy, --dma, what is taken away, and what is there instead."""

@@ -13,6 +13,7 @@ faults   SIGSEGV, and other signals (segv_action: what the program does about th
 calls    what is done about system calls (mappings: those that change them)
 direct   direct I/O as transfers, each a `request` (aio: libaio; user: its memory)
 pipes    vmsplice, and the pipes it feeds
+remote   the memory of another: process_vm_readv, process_vm_writev
 uring    io_uring: rings, chains of requests, what is registered
 schedule how long a transfer is in flight
 """

@@ -26,6 +26,7 @@ from uemu.live.program.mappings import Mappings
 from uemu.live.program.outputs import writes_of
 from uemu.live.program.pipes import Pipes
 from uemu.live.program.placement import Placement
+from uemu.live.program.remote import Remote
 from uemu.live.program.request import Request
 from uemu.live.program.schedule import Schedule
 from uemu.live.program.segv_action import SIGSEGV, SegvAction
@@ -63,6 +64,7 @@ class Calls:
         uring: Uring,
         register: Register,
         pipes: Pipes,
+        remote: Remote,
         placement: Placement,
         segv: SegvAction,
         note: Callable[[str], None],
@@ -78,6 +80,7 @@ class Calls:
         self._uring = uring
         self._register = register
         self._pipes = pipes
+        self._remote = remote
         self._placement = placement
         self._segv = segv
         self._note = note
@@ -105,6 +108,8 @@ class Calls:
                 (abi.SYS_CLOSE, abi.SYS_DUP2, abi.SYS_DUP3, abi.SYS_CLOSE_RANGE), self._on_close
             ),
             abi.SYS_VMSPLICE: self._on_vmsplice,
+            abi.SYS_PROCESS_VM_READV: self._on_process_vm,
+            abi.SYS_PROCESS_VM_WRITEV: self._on_process_vm,
             abi.SYS_PTRACE: self._on_ptrace,
             abi.SYS_SCHED_SETAFFINITY: self._on_affinity,
             abi.SYS_SCHED_GETAFFINITY: self._on_affinity,
@@ -277,6 +282,10 @@ class Calls:
             self._pipes.vmsplice(task, stop)
         else:
             self._tracees.pass_call(task)
+
+    def _on_process_vm(self, task: Task, stop: Stop) -> None:
+        self._remote.enters(task, stop)
+        self._on_other(task, stop)
 
     def _on_other(self, task: Task, stop: Stop) -> None:
         """A call that may write user memory: the kernel finds its pages writable."""

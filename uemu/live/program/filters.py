@@ -61,6 +61,8 @@ FIRST: Final[Rules] = {
     abi.SYS_IO_SETUP: _ALWAYS,
     abi.SYS_IO_URING_SETUP: _ALWAYS,
     abi.SYS_VMSPLICE: _ALWAYS,
+    abi.SYS_PROCESS_VM_READV: _ALWAYS,
+    abi.SYS_PROCESS_VM_WRITEV: _ALWAYS,
     abi.SYS_PTRACE: _ALWAYS,
     abi.SYS_CLONE: (Test(0, abi.CLONE_UNTRACED),),
 }

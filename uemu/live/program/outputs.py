@@ -13,9 +13,9 @@ outputs_requests  calls that do many things: ioctl, fcntl, prctl, futex, shmctl 
 The ranges are what a call *may* write: a read that comes short writes less.
 
 Not modelled: what ptrace and bpf write; pointers inside the structures of ioctl, but for
-    SIOCGIFCONF; the memory of others, as with process_vm_writev; what is written
-    when nothing was called: signal frames, struct rseq, and what `tids` tells of.
-    A restart_syscall writes what the call that it restarts was going to write.
+    SIOCGIFCONF; what is written when nothing was called: signal frames, struct rseq,
+    and what `tids` tells of. A restart_syscall writes what the call that it restarts
+    was going to write. The memory of others is the affair of `remote`.
 """
 
 from __future__ import annotations

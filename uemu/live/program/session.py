@@ -30,6 +30,7 @@ from uemu.live.program.mappings import Mappings
 from uemu.live.program.owners import with_owner
 from uemu.live.program.pipes import Pipes
 from uemu.live.program.placement import Placement
+from uemu.live.program.remote import Remote
 from uemu.live.program.result import RunResult, Stats
 from uemu.live.program.schedule import DmaOptions, Schedule
 from uemu.live.program.segv_action import SegvAction
@@ -119,11 +120,13 @@ class Session:
             self._uring.execed,
         )
         self._stacks = Stacks(self.tracees.tasks, self._births.tids)
+        remote = Remote(kernel, self.tracees, framing, direct, self._schedule)
         self._placement = Placement(self.tracees.tasks)
         mappings = Mappings(kernel, self.tracees, framing, self._schedule, self._note)
         self._calls = Calls(
             mappings, self.tracees, framing, self._births, self._loader, self._schedule, direct,
-            self._aio, self._uring, register, self._pipes, self._placement, segv, self._note,
+            self._aio, self._uring, register, self._pipes,
+            remote, self._placement, segv, self._note,
         )  # fmt: skip
         self._faults = Faults(
             self.tracees, framing, self._schedule, segv, self._loader.slot, self._calls.break_cow
