@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from tests.scenario.test_explored import LOST, SEEN, explored, slow
-from uemu.explore import Exploration, explore
-from uemu.scenario.actions import DeviceStores, Fork, Register, Release, Store
-from uemu.scenario.script import Scenario, Script, Stage
+from uemu.abi import MADV_DONTNEED, PAGE_SIZE
+from uemu.explore import Exploration, Uniform, explore
+from uemu.scenario.actions import (
+    HPAGE_NR,
+    DeviceStores,
+    Exit,
+    Fork,
+    Madvise,
+    Migrate,
+    Register,
+    Release,
+    Store,
+    SwapOut,
+)
+from uemu.scenario.script import LAST_SECTOR, SECTOR, Scenario, Script, Stage, read_disk
 from uemu.scenario.thp_lost_read import setup
 from uemu.scenario.world import SimulatedWorld
 
@@ -102,3 +116,62 @@ def test_a_fast_pin_of_a_huge_entry_against_fork(policy: str, verdicts: set[str]
     found = pinned_vs_fork(policy)
     assert found.exhaustive
     assert set(found.verdicts) == verdicts
+
+
+# Much at once ----------------------------------------------------------------------------------
+
+
+def _read(stage: Stage) -> Script:
+    yield from read_disk(stage.buf + LAST_SECTOR, b"D" * SECTOR)
+
+
+def _stores(stage: Stage) -> Script:
+    yield Store(stage.buf, b"P")
+    yield Store(stage.buf + 3 * PAGE_SIZE, b"Q")
+
+
+def _fork_and_store_beside(stage: Stage) -> Script:
+    yield Fork("child")
+    yield Store(stage.buf + PAGE_SIZE, b"P")
+
+
+def _child(stage: Stage) -> Script:
+    yield Store(stage.buf + 2 * PAGE_SIZE, b"C")
+    yield Exit()
+
+
+def _migrated(stage: Stage) -> Script:
+    yield Migrate(stage.buf)
+
+
+def _swapped(stage: Stage) -> Script:
+    yield SwapOut(stage.buf + PAGE_SIZE)
+
+
+def _dropped(stage: Stage) -> Script:
+    yield Madvise(stage.buf + 2 * PAGE_SIZE, PAGE_SIZE, MADV_DONTNEED)
+    yield Madvise(stage.buf, HPAGE_NR * PAGE_SIZE, MADV_DONTNEED)
+
+
+@pytest.mark.parametrize(
+    ("fourth", "policy", "tso"),
+    [
+        (_migrated, "linux-4.19", True),
+        (_migrated, "linux-6.5", False),
+        (_swapped, "linux-5.8", True),
+        (_swapped, "linux-6.5", False),
+        (_dropped, "linux-5.8", True),
+        (_dropped, "linux-6.5", False),
+    ],
+)
+def test_whatever_comes_together_no_reference_is_lost_and_nobody_waits_for_ever(
+    fourth: Callable[[Stage], Script], policy: str, tso: bool
+) -> None:
+    """Some orders: those in which a split met a fork, a migration a fork, a fault a drop."""
+    threads = {"io": _read, "fork": _fork_and_store_beside, "fourth": fourth, "cpu": _stores}
+    scenario = Scenario("made-up", "made up", setup, threads, {"child": _child}, "")
+    found = explore(
+        lambda: SimulatedWorld(scenario, policy, tso=tso), sampler=Uniform(3), max_schedules=60
+    )
+    assert set(found.verdicts) <= {LOST, SEEN}
+    assert found.steps > 1500
