@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import signal
@@ -485,3 +486,55 @@ def test_a_huge_mapping_is_of_whole_huge_pages() -> None:
 def test_a_huge_page_has_a_power_of_two_of_pages(hpage_nr: int) -> None:
     with pytest.raises(ValueError, match="a huge page has"):
         uemu.Machine(hpage_nr=hpage_nr)
+
+
+def test_a_transparent_huge_page_is_shared_whole_and_split_by_a_store() -> None:
+    with uemu.Machine("linux-5.11", hpage_nr=8) as machine:
+        parent = machine.spawn()
+        size = machine.hpage_size
+        buf = parent.mmap(2 * size, huge="thp")
+        parent.store(buf + size, b"I" * size)
+        assert machine.frame_of(parent, buf) is None
+        child = parent.fork()
+        parent.store(buf + size + uemu.PAGE_SIZE, b"P")
+        frames = [
+            (machine.frame_of(parent, at), machine.frame_of(child, at))
+            for at in range(buf + size, buf + 2 * size, uemu.PAGE_SIZE)
+        ]
+        assert [mine == childs for mine, childs in frames] == [True, False] + [True] * 6
+        assert child.load(buf + size, size) == b"I" * size
+        machine.check()
+        assert machine.violations == []
+
+
+def test_parts_of_a_transparent_huge_page_go_their_own_ways() -> None:
+    with uemu.Machine("linux-5.11", hpage_nr=8) as machine:
+        parent = machine.spawn()
+        buf = parent.mmap(machine.hpage_size, huge="thp")
+        pages = [buf + i * uemu.PAGE_SIZE for i in range(8)]
+        parent.store(buf, b"I" * machine.hpage_size)
+        frames = [machine.frame_of(parent, page) for page in pages]
+        parent.munmap(pages[7], uemu.PAGE_SIZE)
+        parent.mprotect(pages[6], uemu.PAGE_SIZE, uemu.PROT_READ)
+        moved = parent.mremap(pages[5], uemu.PAGE_SIZE, uemu.PAGE_SIZE)
+        assert machine.frame_of(parent, moved) == frames[5]
+        assert [machine.frame_of(parent, page) for page in pages[:5]] == frames[:5]
+        assert machine.swap_out(parent, pages[0]) == "freed"
+        assert machine.migrate(parent, pages[1]) == "migrated"
+        assert machine.ksm_merge((parent, pages[2]), (parent, pages[3])) == "merged"
+        with pytest.raises(uemu.Fault):
+            parent.store(pages[6], b"P")
+        with pytest.raises(uemu.Fault):
+            parent.load(pages[7], 1)
+        for page in [*pages[:5], moved]:
+            parent.store(page, b"P")
+            assert parent.load(page, 2) == b"PI"
+        machine.check()
+        assert machine.violations == []
+
+
+def test_transparent_huge_pages_came_later_than_2009() -> None:
+    with uemu.Machine("linux-2.6.29") as machine:
+        with pytest.raises(uemu.Fault) as caught:
+            machine.spawn().mmap(machine.hpage_size, huge="thp")
+        assert caught.value.errno == errno.EINVAL

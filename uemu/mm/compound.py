@@ -54,6 +54,8 @@ def page_trans_huge_mapcount(mech: Mechanism, cpu: Cpu, page: Page) -> int:
     One page that two map makes all of them shared. Of a page that is none, its mapcount.
     Linux: page_trans_huge_mapcount(), page_trans_huge_map_swapcount() (up to v5.17).
     """
+    if page.nr == 1:
+        return page_mapcount(cpu, page)
     return max(page_mapcount(cpu, each) for each in mech.subpages(page))
 
 
