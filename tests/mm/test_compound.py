@@ -12,7 +12,7 @@ from uemu.errors import Fault, InvariantError
 from uemu.events import ForkCopyEnded, Moved, PageFreed, PteSet, Unmapped
 from uemu.mm.compound import copy_huge_page_for_fork, make_pmd, share_huge
 from uemu.mm.grab import gup_grab, gup_release
-from uemu.mm.page import page_count, page_mapcount, page_maybe_dma_pinned
+from uemu.mm.page import page_count, page_mapcount
 from uemu.mm.pte import Pte
 from uemu.scenario.actions import HPAGE_NR
 from uemu.step import Cpu, RecordingCpu, run
@@ -65,19 +65,6 @@ def test_the_last_put_of_any_part_frees_all_frames() -> None:
     gup_release(mech, world.device, tail, Foll.GET)
     assert [event.pfn for event in world.log(PageFreed)] == list(range(HPAGE_NR))
     assert mech.pages == {}
-
-
-def test_pins_of_a_compound_page_are_counted_exactly() -> None:
-    """1024 gets are no pin, and a pin adds one reference."""
-    world, parent, buf = huge_page("linux-5.9")
-    mech, cpu, page = world.kernel.mech, world.device, parent.page(buf)
-    mech.get_page(cpu, page, 1024)
-    assert not page_maybe_dma_pinned(cpu, page)
-    gup_grab(mech, cpu, parent.page(buf + PAGE_SIZE), Foll.PIN)
-    assert page_maybe_dma_pinned(cpu, page)
-    assert page_count(cpu, page) == 1026
-    gup_release(mech, cpu, page, Foll.PIN)
-    assert not page_maybe_dma_pinned(cpu, page)
 
 
 def test_a_huge_entry_is_to_mmu_and_events_what_its_pages_are() -> None:

@@ -16,9 +16,9 @@ from tests.common import (
     two_mms,
 )
 from tests.each import each
-from uemu.abi import GUP_PIN_COUNTING_BIAS, PAGE_SIZE, PROT_NONE, PROT_READ, Foll
-from uemu.errors import Fault, InvariantError
-from uemu.mm.grab import gup_grab, gup_release
+from uemu.abi import PAGE_SIZE, PROT_NONE, PROT_READ, Foll
+from uemu.errors import Fault
+from uemu.mm.grab import gup_release
 from uemu.mm.gup import hold_user_pages, lockless_pages_from_mm
 from uemu.mm.hooks import GupCall
 from uemu.step import run
@@ -37,26 +37,6 @@ has_gup_fast = pytest.mark.parametrize(
     "policy", [name for name in ALL_POLICIES if name not in SLOW]
 )
 WRITE = Foll.GET | Foll.WRITE
-
-
-def test_a_get_adds_one_and_a_pin_1024() -> None:
-    world, parent, buf = one_page()
-    mech, page = world.kernel.mech, parent.page(buf)
-    gup_grab(mech, world.device, page, Foll.GET)
-    assert page.refcount.peek() == 2
-    gup_grab(mech, world.device, page, Foll.PIN)
-    assert page.refcount.peek() == 2 + GUP_PIN_COUNTING_BIAS
-    gup_release(mech, world.device, page, Foll.PIN)
-    gup_release(mech, world.device, page, Foll.GET)
-    assert page.refcount.peek() == 1
-
-
-def test_pinning_a_free_page_is_caught() -> None:
-    world = TinyWorld("linux-6.5")
-    page = world.kernel.mech.alloc_page(world.device, 0)
-    world.kernel.mech.put_page(world.device, page)
-    with pytest.raises(InvariantError, match="pinned-page-freed"):
-        gup_grab(world.kernel.mech, world.device, page, Foll.PIN)
 
 
 @has_gup_fast

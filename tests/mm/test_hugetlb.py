@@ -152,3 +152,35 @@ def test_reclaim_and_migration_leave_it_alone() -> None:
     world, parent, buf = huge_page("linux-6.5")
     for op in (world.kernel.swap_out, world.kernel.migrate):
         assert run(op(world.device, parent.mm, buf)) == "it is a page of hugetlb"
+
+
+def test_a_fork_that_gets_no_huge_page_leaves_nothing() -> None:
+    world, parent, buf = huge_page("linux-5.19")
+    held, page = parent.register(buf), parent.page(buf)
+    world.kernel.mech.frame_limit = len(world.kernel.mech.pages) + HPAGE_NR - 1
+    with pytest.raises(Fault) as caught:
+        parent.fork()
+    assert caught.value.errno == errno.ENOMEM
+    assert list(world.kernel.mech.mms) == [parent.mm.id]
+    assert parent.mm.extra("write_protect_seq").peek() % 2 == 0
+    assert (parent.page(buf), parent.pte(buf).write) == (page, True)
+    world.release(held)
+    world.kernel.check(at_rest=True)
+
+
+def test_faults_of_two_processes_come_one_after_the_other() -> None:
+    """hugetlb_instantiation_mutex: whoever comes second waits for the copy of the first."""
+    world, parent, buf = huge_page("linux-4.19")
+    child = parent.fork()
+    fault = world.kernel.fault(parent.cpu, parent.mm, buf, write=True)
+    while next(fault).fn != "copy_huge_page":
+        pass
+    other = world.kernel.fault(child.cpu, child.mm, buf, write=True)
+    next(other)
+    step = next(other)
+    assert (step.fn, step.is_enabled()) == ("hugetlb_fault", False)
+    run(fault)
+    assert step.is_enabled()
+    run(other)
+    assert len(world.log(PageCopied)) == HPAGE_NR
+    world.kernel.check(at_rest=True)

@@ -18,9 +18,9 @@ from uemu.mm.hugetlb import hugetlb_fault
 from uemu.mm.mechanism import Mechanism
 from uemu.mm.mm_struct import MmStruct
 from uemu.mm.page import Page
-from uemu.mm.pte import Pte
+from uemu.mm.pte import AnyPte, Pte
 from uemu.mm.vma import Vm, Vma
-from uemu.step import Cpu, Op, Step
+from uemu.step import Cell, Cpu, Op, Step
 
 RETRIES = 1000
 """How often one page may be looked up in vain before gup is said to livelock."""
@@ -183,8 +183,13 @@ def lockless_pages_from_mm(
     yield _IRQS_OFF
     cpu.put(cpu.irqs_off, True)
     pages: list[Page] = []
-    while len(pages) < len(bases):
-        found = yield from _gup_fast_range(mech, cpu, mm, bases[len(pages) :], foll)
+    while (at := len(pages)) < len(bases):
+        cell = mm.pmd_over(bases[at])
+        if cell is None:
+            page = yield from hooks.gup_fast_pte(cpu, mm, bases[at], foll)
+            found = None if page is None else [page]
+        else:
+            found = yield from _gup_fast_huge(mech, cpu, mm, bases[at:], cell, foll)
         if found is None:
             break
         pages += found
@@ -200,17 +205,18 @@ def lockless_pages_from_mm(
     return pages
 
 
-def _gup_fast_range(
-    mech: Mechanism, cpu: Cpu, mm: MmStruct, bases: list[int], foll: Foll
+def _gup_fast_huge(
+    mech: Mechanism, cpu: Cpu, mm: MmStruct, bases: list[int], cell: Cell[AnyPte], foll: Foll
 ) -> Op[list[Page] | None]:
-    """The first of ``bases``, or as many as a huge entry maps. Linux: mm/gup.c:gup_pmd_range."""
-    cell = mm.pmd_over(bases[0])
-    if cell is not None:
-        yield Step("gup_pmd_range", "huge ?")
-        pmd = cpu.read(cell)
-        if isinstance(pmd, Pte):
-            end = bases[0] - bases[0] % mm.hpage_size + mm.hpage_size
-            nr = sum(base < end for base in bases)
-            return (yield from mech.hooks.gup_huge_pmd(cpu, mm, bases[0], pmd, nr, foll))
+    """As many of ``bases``, from the first on, as a huge entry maps, or that page alone.
+
+    Linux: mm/gup.c:gup_pmd_range.
+    """
+    yield Step("gup_pmd_range", "huge ?")
+    pmd = cpu.read(cell)
+    if isinstance(pmd, Pte):
+        end = bases[0] - bases[0] % mm.hpage_size + mm.hpage_size
+        nr = sum(base < end for base in bases)
+        return (yield from mech.hooks.gup_huge_pmd(cpu, mm, bases[0], pmd, nr, foll))
     page = yield from mech.hooks.gup_fast_pte(cpu, mm, bases[0], foll)
     return None if page is None else [page]
