@@ -1,6 +1,7 @@
 """What is expected of ``forkscrew``."""
 
-from uemu.expected.cell import expect
+from uemu.expected import lost_read_aligned
+from uemu.expected.cell import as_in, expect
 
 EXPECTED = (
     expect(
@@ -63,28 +64,10 @@ EXPECTED = (
         "the buffers are not page-aligned: EINVAL, so no device is there; read() stores the bytes"
         " (03-11 18:37)",
     ),
-    expect(
+    *as_in(
+        lost_read_aligned.EXPECTED,
         "redhat-2.6.18 arcangeli-2009-v1 arcangeli-2009-v2 piggin-2009-page"
-        " torvalds-2009-fork-lock:lookup hildenbrand-2021-model1 hildenbrand-2021-model2",
-        "",
-        "fork finds the page held, marked or with more references than PTEs, and copies it for the"
-        " child; the parent keeps the frame the device writes",
-    ),
-    expect(
-        "piggin-2009-vma",
-        "refcount-leak",
-        "fork copies every page of the area for the child, and decow_one_pte drops one of the two"
-        " references that each original loses (03-12 16:23)",
-    ),
-    expect(
-        "linux-6.5",
-        "",
-        "O_DIRECT pins since a7e689dd1c06, so fork copies for the child (70e806e4e645)",
-    ),
-    expect(
-        "piggin-2009-page:first",
-        "refcount-leak",
-        "the first form drops one of the two references of the page that the child leaves: a leak"
-        " per copy (03-14 04:46, decow_one_pte)",
+        " torvalds-2009-fork-lock:lookup hildenbrand-2021-model1 hildenbrand-2021-model2"
+        " piggin-2009-vma linux-6.5 piggin-2009-page:first",
     ),
 )

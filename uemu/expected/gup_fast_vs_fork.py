@@ -1,6 +1,7 @@
 """What is expected of ``gup-fast-vs-fork``."""
 
-from uemu.expected.cell import expect
+from uemu.expected import lost_read
+from uemu.expected.cell import as_in, expect
 
 EXPECTED = (
     expect(
@@ -42,11 +43,6 @@ EXPECTED = (
         "told in order PG_gup is set before fork looks, and in the others gup-fast looks again",
     ),
     expect(
-        "arcangeli-2009-page-multiple",
-        "",
-        "512 bytes are EINVAL, so no device is there; read() stores the bytes (03-11 18:37)",
-    ),
-    expect(
         "arcangeli-2009-v2",
         "",
         "told in order PG_gup is set before fork looks; the race needs other orders",
@@ -60,12 +56,6 @@ EXPECTED = (
         "torvalds-2009-page-count",
         "fork-blocked",
         "told in order fork waits for the read (directio_sem), and stores when it is over",
-    ),
-    expect(
-        "piggin-2009-vma",
-        "refcount-leak",
-        "fork copies every page of the area for the child, and decow_one_pte drops one of the two"
-        " references that each original loses (03-12 16:23)",
     ),
     expect(
         "kamezawa-2009-dio-lock",
@@ -122,15 +112,8 @@ EXPECTED = (
         "dma-write-seen-by-other lost-dma-write",
         "told in order it is the lost read: shared, and page_count is 3",
     ),
-    expect(
-        "linux-6.5",
-        "",
-        "O_DIRECT pins since a7e689dd1c06, so fork copies for the child (70e806e4e645)",
-    ),
-    expect(
-        "piggin-2009-page:first",
-        "refcount-leak",
-        "the first form drops one of the two references of the page that the child leaves: a leak"
-        " per copy (03-14 04:46, decow_one_pte)",
+    *as_in(
+        lost_read.EXPECTED,
+        "arcangeli-2009-page-multiple piggin-2009-vma linux-6.5 piggin-2009-page:first",
     ),
 )

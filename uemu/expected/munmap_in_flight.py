@@ -1,6 +1,7 @@
 """What is expected of ``munmap-in-flight``."""
 
-from uemu.expected.cell import expect
+from uemu.expected import lost_read_aligned
+from uemu.expected.cell import as_in, expect
 
 EXPECTED = (
     expect(
@@ -35,27 +36,10 @@ EXPECTED = (
         "512 bytes are EINVAL, so no device is there; read() finds the buffer unmapped (03-11"
         " 18:37)",
     ),
-    expect(
+    *as_in(
+        lost_read_aligned.EXPECTED,
         "torvalds-2009-mmap-sem torvalds-2009-fork-lock torvalds-2009-page-count"
-        " kosaki-2009-directio-sem kosaki-2009-pinned-sem",
-        "fork-blocked",
-        "fork waits until read(2) is over, so that nothing is in flight when it shares",
-    ),
-    expect(
-        "piggin-2009-vma",
-        "refcount-leak",
-        "fork copies every page of the area for the child, and decow_one_pte drops one of the two"
-        " references that each original loses (03-12 16:23)",
-    ),
-    expect(
-        "linux-6.5",
-        "",
-        "O_DIRECT pins since a7e689dd1c06, so fork copies for the child (70e806e4e645)",
-    ),
-    expect(
-        "piggin-2009-page:first",
-        "refcount-leak",
-        "the first form drops one of the two references of the page that the child leaves: a leak"
-        " per copy (03-14 04:46, decow_one_pte)",
+        " kosaki-2009-directio-sem kosaki-2009-pinned-sem piggin-2009-vma linux-6.5"
+        " piggin-2009-page:first",
     ),
 )

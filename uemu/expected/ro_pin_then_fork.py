@@ -1,6 +1,7 @@
 """What is expected of ``ro-pin-then-fork``."""
 
-from uemu.expected.cell import expect
+from uemu.expected import lost_read
+from uemu.expected.cell import as_in, expect
 
 EXPECTED = (
     expect(
@@ -33,11 +34,6 @@ EXPECTED = (
         " the device reads (03-11 19:01)",
     ),
     expect(
-        "redhat-2.6.18",
-        "",
-        "fork finds page_count above mapcount, under mmap_sem, and copies for the child (19:15)",
-    ),
-    expect(
         "arcangeli-2009-v1",
         "",
         "PG_gup is set for reads too (19:59, no look at the direction), so fork copies for the"
@@ -64,12 +60,6 @@ EXPECTED = (
         "torvalds-2009-page-count",
         "fork-blocked",
         "a write holds directio_sem, too, so fork waits until the device has read",
-    ),
-    expect(
-        "piggin-2009-vma",
-        "refcount-leak",
-        "fork copies every page of the area for the child, and decow_one_pte drops one of the two"
-        " references that each original loses (03-12 16:23)",
     ),
     expect(
         "kamezawa-2009-dio-lock",
@@ -123,15 +113,8 @@ EXPECTED = (
         "fork clears PG_anon_exclusive and shares, but page_count keeps the child from taking"
         " the frame over (ground truth c2 on 6.1)",
     ),
-    expect(
-        "linux-6.5",
-        "",
-        "O_DIRECT pins since a7e689dd1c06, so fork copies for the child (70e806e4e645)",
-    ),
-    expect(
-        "piggin-2009-page:first",
-        "refcount-leak",
-        "the first form drops one of the two references of the page that the child leaves: a leak"
-        " per copy (03-14 04:46, decow_one_pte)",
+    *as_in(
+        lost_read.EXPECTED,
+        "redhat-2.6.18 piggin-2009-vma linux-6.5 piggin-2009-page:first",
     ),
 )

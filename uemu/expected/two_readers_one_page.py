@@ -1,6 +1,7 @@
 """What is expected of ``two-readers-one-page``."""
 
-from uemu.expected.cell import expect
+from uemu.expected import lost_read
+from uemu.expected.cell import as_in, expect
 
 EXPECTED = (
     expect(
@@ -46,11 +47,6 @@ EXPECTED = (
         " made writable again before the second reader looks",
     ),
     expect(
-        "arcangeli-2009-page-multiple",
-        "",
-        "512 bytes are EINVAL, so no device is there; read() stores the bytes (03-11 18:37)",
-    ),
-    expect(
         "arcangeli-2009-v2",
         "",
         "fork copied for the child and left the parent's entry writable, so the second reader"
@@ -67,12 +63,6 @@ EXPECTED = (
         "fork-blocked",
         "fork waits for the first read, and the second, which comes after fork, waits for fork"
         " (a queued writer); then its gup breaks COW of a page that no device writes any more",
-    ),
-    expect(
-        "piggin-2009-vma",
-        "refcount-leak",
-        "fork copies every page of the area for the child, and decow_one_pte drops one of the two"
-        " references that each original loses (03-12 16:23)",
     ),
     expect(
         "kamezawa-2009-dio-lock",
@@ -124,26 +114,14 @@ EXPECTED = (
         " real 5.10)",
     ),
     expect(
-        "hildenbrand-2021-model1 hildenbrand-2021-model2",
-        "",
-        "fork finds the bit and a reference beside the entry's, a get or a pin, and copies for the"
-        " child (document 000)",
-    ),
-    expect(
         "linux-5.19",
         "dma-write-seen-by-other lost-dma-write",
         "the page was shared for a get is all there was, so the second reader's write fault"
         " copies (dma_thread aborts on real 5.19)",
     ),
-    expect(
-        "linux-6.5",
-        "",
-        "O_DIRECT pins since a7e689dd1c06, so fork copies for the child (70e806e4e645)",
-    ),
-    expect(
-        "piggin-2009-page:first",
-        "refcount-leak",
-        "the first form drops one of the two references of the page that the child leaves: a leak"
-        " per copy (03-14 04:46, decow_one_pte)",
+    *as_in(
+        lost_read.EXPECTED,
+        "arcangeli-2009-page-multiple piggin-2009-vma hildenbrand-2021-model1"
+        " hildenbrand-2021-model2 linux-6.5 piggin-2009-page:first",
     ),
 )

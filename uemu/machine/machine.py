@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import weakref
 from collections.abc import Callable
 from dataclasses import replace
@@ -267,7 +268,7 @@ class Machine:
         wrap: Callable[[T], R],
     ) -> Call[R]:
         self.check_ready(label, puppet)
-        alive = lambda: self.stage.reports.check_alive(puppet)  # noqa: E731
+        alive = functools.partial(self.stage.reports.check_alive, puppet)
         return self._run(label, puppet.cpu, puppet.process.mm.id, op(self.stage), alive, wrap)
 
     def start_in_kernel(self, name: str, mm: MmId, op: Callable[[Stage, Cpu], Op[T]]) -> Call[T]:

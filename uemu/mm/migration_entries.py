@@ -10,6 +10,7 @@ from uemu.mm.mechanism import Mechanism
 from uemu.mm.mm_struct import MmStruct
 from uemu.mm.page import Page
 from uemu.mm.pte import MigrationEntry, Pte
+from uemu.mm.rmap import entries_where
 from uemu.step import Cpu, Op, Step
 
 
@@ -42,7 +43,7 @@ def remove_migration_ptes(mech: Mechanism, cpu: Cpu, old: Page, new: Page) -> Op
     yield Step("remove_migration_ptes", f"walk the rmap of pfn {old.pfn}")
     cpu.touch(("rmap", old.pfn), write=False)
     # Asked again each time: fork may have given a child such an entry meanwhile.
-    while waiting := _who_waits(mech, old):
+    while waiting := next(entries_where(mech, lambda entry: _waits_for(entry, old)), None):
         mm, base = waiting
         lock = mm.page_table_lock
         yield lock.step("remove_migration_pte", f"map pfn {new.pfn} in {mm.name}")
@@ -54,15 +55,6 @@ def remove_migration_ptes(mech: Mechanism, cpu: Cpu, old: Page, new: Page) -> Op
         mech.page_dup_rmap(cpu, new)
         mech.hooks.migrated(cpu, new, entry)
         mech.set_pte_at(cpu, mm, base, entry.pte._replace(pfn=new.pfn))
-
-
-def _who_waits(mech: Mechanism, page: Page) -> tuple[MmStruct, int] | None:
-    """An entry that waits for a page: the oldest address space first."""
-    for mm in mech.mms.values():
-        for base, cell in mm.ptes.items():
-            if _waits_for(cell.peek(), page):
-                return mm, base
-    return None
 
 
 def _waits_for(entry: object, page: Page) -> bool:

@@ -43,6 +43,7 @@ from uemu.mm.fault import wp_page_copy, wp_page_reuse
 from uemu.mm.mm_struct import MmStruct
 from uemu.mm.page import Page, page_mapcount
 from uemu.mm.pte import Pte
+from uemu.mm.rmap import mappings, mappings_of
 from uemu.mm.swap import page_swapcount
 from uemu.mm.vma import Vma
 from uemu.policy.linux_2_6_29 import Linux2_6_29
@@ -73,7 +74,7 @@ class Torvalds2009DirectedCow(Linux2_6_29):
         if self.reuse_swap_page(cpu, page):
             wp_page_reuse(mech, cpu, mm, vma, base, pte)
             return
-        chain = self.rmap_chain(cpu, page)
+        chain = mappings_of(mech, cpu, page)
         if not self.is_owner(cpu, mm, page, chain):
             yield from wp_page_copy(mech, cpu, mm, vma, base, pte, page)
             return
@@ -84,9 +85,13 @@ class Torvalds2009DirectedCow(Linux2_6_29):
         if len(chain) == 1:
             # Somebody is about to leave the page: the walk takes his page table
             # lock, which he holds until he is counted no more.
-            yield Step("page_check_address", "wait for who leaves", lambda: self.all_found(page))
+            yield Step(
+                "page_check_address",
+                "wait for who leaves",
+                lambda: len(mappings(mech, page)) == page.mapcount.peek(),
+            )
             page_mapcount(cpu, page)
-            self.rmap_chain(cpu, page)
+            mappings_of(mech, cpu, page)
             return
         mech.get_page(cpu, page)
         for other, at in chain:
@@ -111,24 +116,6 @@ class Torvalds2009DirectedCow(Linux2_6_29):
     def is_alone(self, cpu: Cpu, page: Page) -> bool:
         """Whether the owner is the only one that maps the page by now."""
         return self.reuse_swap_page(cpu, page)
-
-    def rmap_chain(self, cpu: Cpu, page: Page) -> list[tuple[MmStruct, int]]:
-        """Who maps a page, and where, the oldest first. Atomic: call inside a step."""
-        cpu.touch(("rmap", page.pfn), write=False)
-        return self.mappings(page)
-
-    def all_found(self, page: Page) -> bool:
-        """Whether each mapping that is counted is there, for ``enabled``."""
-        return len(self.mappings(page)) == page.mapcount.peek()
-
-    def mappings(self, page: Page) -> list[tuple[MmStruct, int]]:
-        """The entries that name a page."""
-        chain = []
-        for mm in self.mech.mms.values():
-            for base, pte in mm.entries():
-                if isinstance(pte, Pte) and pte.pfn == page.pfn:
-                    chain.append((mm, base))
-        return chain
 
     def is_owner(
         self, cpu: Cpu, mm: MmStruct, page: Page, chain: list[tuple[MmStruct, int]]
