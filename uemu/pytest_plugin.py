@@ -249,10 +249,14 @@ def _rerun(item: pytest.Item) -> str:
 
 
 def _told(machine: uemu.Machine) -> str:
-    from uemu.report.story import told_together
+    from uemu.report.advice_lines import advice_lines
+    from uemu.report.story import WIDTH, together, told
 
-    told = told_together(machine.violations)
-    return "\n".join(line for head, story in told for line in (*head, *story)) or "none"
+    lines: list[str] = []
+    for group in together(machine.violations):
+        heads, story = told(group)
+        lines += [*heads, *story, *advice_lines(group, WIDTH)]
+    return "\n".join(lines) or "none"
 
 
 def _timeline(machine: uemu.Machine) -> str:

@@ -56,10 +56,17 @@ def test_only_anonymous_memory_can_be_wiped(memory: str, is_offered: bool) -> No
         ("o_direct", False, "a newer kernel", "Linux 6.5 O_DIRECT pins"),
         ("rdma", False, "FOLL_PIN in the driver", "pin_user_pages() where it has them from"),
         ("rdma", True, "a newer kernel", "the pages were pinned"),
+        ("io_uring", False, "a newer kernel", "one where a registration is a pin"),
     ],
 )
 def test_who_got_pages_is_to_pin_them(api: str, pinned: bool, name: str, words: str) -> None:
     assert words in remedies(replace(HALF, api=api, pinned=pinned))[name]
+
+
+def test_vmsplice_is_told_of_no_kernel_that_pins_for_there_is_none() -> None:
+    found = remedies(replace(WHOLE, api="vmsplice"))
+    assert "MADV_DONTFORK" in found
+    assert not any("pin" in text for text in found.values())
 
 
 def test_a_read_of_foreign_bytes_names_the_older_of_the_newer_kernels() -> None:

@@ -340,6 +340,8 @@ def test_a_failure_shows_timeline_violations_and_the_way_back(pytester: pytest.P
             "*uemu machine under linux-2.6.29: violations*",
             "lost-dma-write: parent does not see what the device wrote*",
             "*1. parent: o_direct gets pfn 0",
+            "  buffer: 512 bytes at 0x100000000e00. On its pages lie 3584 bytes before it*",
+            "  remedy: MADV_DONTFORK: madvise(0x100000000000, 4096, MADV_DONTFORK)*",
             "*uemu: run it again*",
             "pytest 'test_driver.py::test_read[[]linux-2.6.29[]]'",
         ]

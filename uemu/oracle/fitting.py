@@ -19,8 +19,13 @@ from uemu.oracle.remedies import (
 )
 from uemu.oracle.violations import Violation
 
-DRIVERS: Final = frozenset({"rdma", "vfio", "io_uring"})
+DRIVERS: Final = frozenset({"rdma", "vfio"})
 """Who takes pages in a driver's way, and may do so by get or by pin."""
+
+PINNED: Final = (
+    "since Linux 5.9 fork copies what is pinned, since 5.19 a pin stays with the page that its"
+    " owner sees."
+)
 
 
 class Fit(NamedTuple):
@@ -98,19 +103,19 @@ def _dontfork(held: HeldBuffer) -> str:
     )
 
 
-def _pin(held: HeldBuffer) -> Fit:
+def _pin(held: HeldBuffer) -> Fit | None:
+    if held.api == "vmsplice":
+        # It gets to this day: pipes give pages back whenever somebody reads them.
+        return None
     if held.pinned:
-        text = (
-            "the pages were pinned: since Linux 5.9 fork copies such pages, since 5.19 a pin"
-            " stays with the page that its owner sees."
-        )
-        return Fit("a newer kernel", text)
+        return Fit("a newer kernel", f"the pages were pinned: {PINNED}")
     if held.api in DRIVERS:
         text = (
             "let the driver take pages with pin_user_pages() where it has them from"
-            " get_user_pages(); fork copies what is pinned since Linux 5.9, and a pin stays with"
-            " its page since 5.19."
+            f" get_user_pages(); {PINNED}"
         )
         return Fit("FOLL_PIN in the driver", text)
+    if held.api == "io_uring":
+        return Fit("a newer kernel", f"one where a registration is a pin, and {PINNED}")
     text = "since Linux 6.5 O_DIRECT pins its pages, and fork copies what is pinned."
     return Fit("a newer kernel", text)
