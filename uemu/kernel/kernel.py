@@ -43,6 +43,7 @@ from uemu.mm.mprotect import mprotect
 from uemu.mm.mremap import mremap
 from uemu.mm.munmap import exit_mmap, madvise_dontneed, munmap
 from uemu.mm.pagevec import is_lru, lru_add_drain, lru_add_drain_all
+from uemu.mm.page import Page
 from uemu.mm.pte import Pte
 from uemu.mm.reclaim import shrink_page
 from uemu.mm.thp import split_huge_pmds_at
@@ -255,14 +256,9 @@ class Kernel:
         """
         yield from lru_add_drain_all(self.mech, cpu)
         yield Step("migrate_pages", "take the page")
-        pte = mm.walk(cpu, addr & PAGE_MASK)
-        if not isinstance(pte, Pte):
-            return "nothing is mapped"
-        page = self.mech.page_of(pte)
-        if page.hugetlb:
-            return "it is a page of hugetlb"
-        if not is_lru(self.mech, cpu, page):
-            return "it is not on the LRU list"
+        page = self._lru_page(cpu, mm, addr)
+        if isinstance(page, str):
+            return page
         return (yield from migrate_page(self.mech, cpu, page, addr & PAGE_MASK))
 
     def ksm_merge(self, cpu: Cpu, first: Place, second: Place) -> Op[str]:
@@ -283,6 +279,13 @@ class Kernel:
         """
         yield Step("shrink_list", "take the page from the LRU list")
         lru_add_drain(self.mech, cpu)
+        page = self._lru_page(cpu, mm, addr)
+        if isinstance(page, str):
+            return page
+        return (yield from shrink_page(self.mech, cpu, page))
+
+    def _lru_page(self, cpu: Cpu, mm: MmStruct, addr: int) -> Page | str:
+        """The page to take from the LRU list, or why there is none. Atomic: inside a step."""
         pte = mm.walk(cpu, addr & PAGE_MASK)
         if not isinstance(pte, Pte):
             return "nothing is mapped"
@@ -291,7 +294,7 @@ class Kernel:
             return "it is a page of hugetlb"
         if not is_lru(self.mech, cpu, page):
             return "it is not on the LRU list"
-        return (yield from shrink_page(self.mech, cpu, page))
+        return page
 
     def cover(
         self, mm: MmStruct, start: int, end: int, prot: int, *, dontfork: bool, wipeonfork: bool
