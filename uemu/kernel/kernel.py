@@ -42,8 +42,8 @@ from uemu.mm.mmu import MmuPort
 from uemu.mm.mprotect import mprotect
 from uemu.mm.mremap import mremap
 from uemu.mm.munmap import exit_mmap, madvise_dontneed, munmap
-from uemu.mm.pagevec import is_lru, lru_add_drain, lru_add_drain_all
 from uemu.mm.page import Page
+from uemu.mm.pagevec import is_lru, lru_add_drain, lru_add_drain_all
 from uemu.mm.pte import Pte
 from uemu.mm.reclaim import shrink_page
 from uemu.mm.thp import split_huge_pmds_at
