@@ -10,7 +10,8 @@ import pytest
 from tests.report.program_runs import LOST, SEEN
 from uemu.events import Frame
 from uemu.oracle.violations import Violation
-from uemu.report.suppressions import read_suppressions, suppress, suppressed_text
+from uemu.report.run_report import suppressed_lines
+from uemu.report.suppressions import read_suppressions, suppress
 
 STACK = (
     Frame(1, "/usr/lib/libc.so.6", "__libc_pread@@GLIBC_2.2.5", "", 0),
@@ -96,7 +97,9 @@ def test_several_are_counted_by_name_and_the_first_that_matches_has_it(tmp_path:
     kept, counts = suppress([TAKEN, LOST, SEEN, TAKEN], read_suppressions(path))
     assert kept == []
     assert counts == {"the warm-up": 2, "all of them": 2}
-    assert suppressed_text(counts) == "4 suppressed: 2 by 'all of them', 2 by 'the warm-up'"
+    assert suppressed_lines(counts) == [
+        "uemu: 4 suppressed: 2 by 'all of them', 2 by 'the warm-up'"
+    ]
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
 from uemu.cli.parser import NotYet, UsageError, number_from, positive
-from uemu.report.suppressions import Suppression, read_suppressions
+
+if TYPE_CHECKING:
+    from uemu.report.suppressions import Suppression
 
 HOLD_MS = 1000
 
@@ -88,6 +91,11 @@ def suppressions_of(args: argparse.Namespace) -> list[Suppression]:
     Raises:
         UsageError: a file cannot be read, or is not of that form.
     """
+    if not args.suppressions:
+        return []
+    # Only here: few ask for it.
+    from uemu.report.suppressions import read_suppressions
+
     found: list[Suppression] = []
     for path in args.suppressions:
         try:

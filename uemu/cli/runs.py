@@ -12,14 +12,14 @@ from uemu.cli.deaf import Deaf
 from uemu.cli.output import LineFile
 from uemu.report.repeat_report import Tally
 from uemu.report.run_report import PREFIX, prefixed, replay_lines, violation_lines, wrapped
-from uemu.report.suppressions import Suppression, suppress
-from uemu.report.timeline import Timeline
 from uemu.report.trace_line import trace_line
 from uemu.report.way_back import run_command
 
 if TYPE_CHECKING:
     from uemu.events import Event
     from uemu.live.program.result import RunResult
+    from uemu.report.suppressions import Suppression
+    from uemu.report.timeline import Timeline
 
 
 @dataclass(slots=True)
@@ -80,6 +80,8 @@ class Runs:
         dma = DmaOptions(args.dma, seed, args.hold_ms)
         result = run_program(self.program, self.policy, dma, self.note, self._events())
         if self.suppressions:
+            from uemu.report.suppressions import suppress
+
             kept, counts = suppress(result.violations, self.suppressions)
             result = replace(result, violations=kept, suppressed=counts)
         for note in result.notes:
@@ -103,6 +105,9 @@ class Runs:
         if self.watch is not None:
             wanted.append(self.watch)
         if self.draws:
+            # Only here: few ask for it.
+            from uemu.report.timeline import Timeline
+
             self.timeline = Timeline(monotonic)
             wanted.append(self.timeline.event)
         if len(wanted) < 2:

@@ -6,7 +6,6 @@ Source: Documentation/filesystems/proc.rst, Documentation/admin-guide/mm/pagemap
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import fcntl
 import os
@@ -151,6 +150,9 @@ class ProcessMemory:
 
         Memory that nothing is behind has no name.
         """
+        # Only here: a program without direct I/O never comes here.
+        import ctypes
+
         if not self._has_query:
             return self._search_name(addr)
         name = ctypes.create_string_buffer(_NAME_SIZE)

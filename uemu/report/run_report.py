@@ -17,7 +17,6 @@ from uemu.oracle.violations import Violation
 from uemu.report.advice_lines import advice_json, advice_lines
 from uemu.report.folding import fold, fold_text
 from uemu.report.story import WIDTH, told, verdict_text
-from uemu.report.suppressions import suppressed_text
 
 PREFIX = "uemu: "
 
@@ -61,7 +60,10 @@ def run_lines(result: RunResult, policy: str, *, replay: str) -> list[str]:
 
 def suppressed_lines(counts: Mapping[str, int]) -> list[str]:
     """How many violations are not told, if any."""
-    return wrapped(suppressed_text(counts)) if counts else []
+    if not counts:
+        return []
+    names = ", ".join(f"{counts[name]} by '{name}'" for name in sorted(counts))
+    return wrapped(f"{sum(counts.values())} suppressed: {names}")
 
 
 def end_lines(result: RunResult) -> list[str]:

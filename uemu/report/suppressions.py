@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 from typing import Final, NamedTuple
 
@@ -152,9 +152,3 @@ def suppress(
         else:
             counts[found.name] += 1
     return kept, counts
-
-
-def suppressed_text(counts: Mapping[str, int]) -> str:
-    """How many are not told, in words."""
-    names = ", ".join(f"{counts[name]} by '{name}'" for name in sorted(counts))
-    return f"{sum(counts.values())} suppressed: {names}"

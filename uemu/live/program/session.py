@@ -11,7 +11,6 @@ from uemu.errors import InvariantError
 from uemu.events import Event, EventBus, MmGone, MmId, PageCopied
 from uemu.host import native, procfs, tracee
 from uemu.host.doctor import ptrace_error
-from uemu.host.libdw import NoLibdw
 from uemu.host.limits import MoreFiles
 from uemu.host.memfd import MemfdFrames
 from uemu.host.tracee import Stop
@@ -205,6 +204,9 @@ class Session:
         violations = [replace(each, pid=pids.get(each.mm)) for each in self._oracle.violations]
         if not violations:
             return []
+        # Only now: a run without violations needs nothing of it.
+        from uemu.host.libdw import NoLibdw
+
         try:
             unwinder = Unwinder()
         except NoLibdw as why:

@@ -129,7 +129,6 @@ class Unwinder:
     """
 
     def __init__(self) -> None:
-        # Only now: a run without violations needs none of it.
         from uemu.host.libdw import Libdw
 
         self._libdw: Libdw = Libdw()
