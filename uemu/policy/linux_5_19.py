@@ -13,8 +13,9 @@ Holds:   every FOLL_PIN, read or write, stays with the page its owner sees,
 Breaks:  what only gets (O_DIRECT up to 6.4, vmsplice to this day) is lost
          over fork as in 5.9 (lost-dma-write); of hugetlb, whose write fault asks
          the mapcount as ever, a child takes the device's frames over
-         (dma-write-seen-by-other, foreign-dma-read). fork's copy is no snapshot, as
-         in 5.9 (torn-fork-copy).
+         (dma-write-seen-by-other, foreign-dma-read), or keeps them in a pipe and
+         reads what the parent stores (secret-leak). fork's copy is no snapshot,
+         as in 5.9 (torn-fork-copy).
 Costs:   as 5.9, and an unshare copy for a read-only pin of a shared page.
 Relies:  write_protect_seq: fork makes it odd, gup-fast with FOLL_PIN fails if
          it was odd or moved (since v5.11).

@@ -12,7 +12,8 @@ Breaks:  an O_DIRECT read in flight over fork is lost when its owner stores
          read-only and back does the same with no fork at all, to pins too.
          Of hugetlb, which fork does not copy and whose write fault asks the
          mapcount still, pins are lost, too, and the child takes the device's
-         frames over (dma-write-seen-by-other, foreign-dma-read).
+         frames over (dma-write-seen-by-other, foreign-dma-read), or keeps them
+         in a pipe and reads what the parent stores (secret-leak).
          fork's copy of a pinned page is no state that page had, if the
          parent's threads store to it meanwhile (torn-fork-copy).
          Of a transparent huge page a write fault asks the mapcounts, as in 5.8:

@@ -5,7 +5,8 @@ fork copies them for the child: the first mainline kernel on which an
 O_DIRECT read in flight survives fork.
 
 Holds:   O_DIRECT reads and writes, and every registration, over fork.
-Breaks:  vmsplice still gets: what its reader receives may be old; fork's copy
+Breaks:  vmsplice still gets: what its reader receives may be old, and of hugetlb
+         it is what the parent stores (secret-leak), as in 5.19; fork's copy
          is no snapshot, as in 5.9 (torn-fork-copy).
 Costs:   at fork a page copy for each page under direct I/O.
 Source:  Linux v6.5, lib/iov_iter.c:iov_iter_extract_pages, block/bio.c.

@@ -32,6 +32,7 @@ from uemu.scenario import (
     hugetlb_read_cost,
     hugetlb_reverse_race,
     hugetlb_tearing,
+    hugetlb_vmsplice_child_leak,
     ksm_merge_pinned,
     lost_read,
     lost_read_aligned,
@@ -131,6 +132,7 @@ SCENARIOS: Final[dict[str, Scenario]] = {
         hugetlb_child_exits_first,
         hugetlb_tearing,
         hugetlb_pin_vs_fork,
+        hugetlb_vmsplice_child_leak,
         hugetlb_read_cost,
     )
 }
