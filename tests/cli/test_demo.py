@@ -58,6 +58,7 @@ class TestDemo:
         done = uemu("demo", "lost-read", "--policy", "linux-6,5")
         assert (done.status, done.out) == (2, "")
         assert done.err.startswith("uemu: error: unknown policy 'linux-6,5'; nearest: linux-6.5")
+        assert uemu("demo", "--policy", "linux-6,5") == done
 
 
 def test_where_the_demos_are_not_installed_the_remedy_is_said(

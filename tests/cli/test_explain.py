@@ -181,6 +181,10 @@ def test_everything_that_has_a_name_can_be_explained(
     assert what_is("linux-6.5") == "policy"
 
 
+def test_a_claim_is_known_in_small_letters_too(uemu: Uemu) -> None:
+    assert uemu("explain", "c04") == uemu("explain", "C04")
+
+
 @pytest.mark.parametrize(
     ("name", "error"),
     [

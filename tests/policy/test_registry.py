@@ -31,6 +31,11 @@ def test_an_unknown_policy_names_the_nearest(name: str, near: str) -> None:
         make_policy(name)
 
 
+def test_a_colon_without_a_variant_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"'linux-6\.5:' names no variant; without one"):
+        make_policy("linux-6.5:")
+
+
 def test_an_unknown_variant_names_those_there_are() -> None:
     with pytest.raises(ValueError, match="no variant 'x'; it has: norecheck, nomb"):
         make_policy("arcangeli-2009-v2:x")

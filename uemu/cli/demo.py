@@ -51,6 +51,7 @@ def add_parser(subparsers: Subparsers) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Tell a demo, or list them all."""
+    check_policy(args.policy)
     demos = load_demos()
     console = make_console()
     if args.name is None:
@@ -59,7 +60,6 @@ def run(args: argparse.Namespace) -> int:
     if args.name not in demos:
         near = difflib.get_close_matches(args.name, demos, n=3, cutoff=0.4) or list(demos)
         raise UsageError(f"unknown demo {args.name!r}; nearest: {', '.join(near)}")
-    check_policy(args.policy)
     pause = not args.no_pause and sys.stdin.isatty() and console.is_terminal
     return demos[args.name].run(console, args.policy, pause)
 

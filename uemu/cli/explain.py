@@ -6,6 +6,7 @@ import argparse
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from uemu.claims.registry import CLAIMS
 from uemu.cli.explanations import cells_of, explain, what_is
 from uemu.cli.output import envelope, make_console, print_json, print_lines, progress_bar
 from uemu.cli.parser import wrapped
@@ -40,7 +41,9 @@ def add_parser(subparsers: Subparsers) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run what has to be run, and say it all."""
-    explained = explain(args.name, _cells(args.name))
+    # As `uemu claims` takes them.
+    name = args.name.upper() if args.name.upper() in CLAIMS else args.name
+    explained = explain(name, _cells(name))
     if args.json:
         print_json(envelope("explain", explained.json))
         return 0

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
-import os
 import sys
 import traceback
 from collections.abc import Sequence
 from typing import Final
 
 from uemu.cli.parser import Command, Parser, UsageError, error_text
+from uemu.cli.streams import give_up, say, stand_in, why_not_written
 from uemu.errors import HostError, UemuError
 
 USAGE: Final = 2
@@ -72,14 +72,9 @@ def version() -> str:
 
 def main(argv: list[str] | None = None) -> int:
     """Run a command and return its exit status; `sys.argv` if none is given."""
-    words = sys.argv[1:] if argv is None else argv
+    stand_in()
     try:
-        args = make_parser([c for c in words[:1] if c in COMMANDS] or COMMANDS).parse_args(words)
-    except SystemExit as stop:
-        return stop.code if isinstance(stop.code, int) else USAGE
-    command: Command = args.run
-    try:
-        status = command(args)
+        status = _run(sys.argv[1:] if argv is None else argv)
         sys.stdout.flush()
     except UsageError as error:
         return _refuse(USAGE, str(error))
@@ -88,18 +83,31 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _refuse(INTERRUPTED, "interrupted")
     except BrokenPipeError:
-        # Whatever is still buffered has nowhere to go, not at exit either.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        give_up(sys.stdout)
+        give_up(sys.stderr)
         return NO_READER
     except UemuError as error:
         return _refuse(INTERNAL, f"{type(error).__name__}: {error}")
-    except Exception:
+    except Exception as error:
+        why = why_not_written(error) if isinstance(error, OSError) else None
+        if why is not None:
+            give_up(sys.stdout)
+            return _refuse(USAGE, why)
         # Status 1 would say that a violation was found.
-        traceback.print_exc()
+        say(traceback.format_exc())
         return _refuse(INTERNAL, "this is a mistake in uemu, not in what you asked for")
     return status
 
 
+def _run(words: Sequence[str]) -> int:
+    try:
+        args = make_parser([c for c in words[:1] if c in COMMANDS] or COMMANDS).parse_args(words)
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else USAGE
+    command: Command = args.run
+    return command(args)
+
+
 def _refuse(status: int, *lines: str) -> int:
-    sys.stderr.write(error_text(*lines))
+    say(error_text(*lines))
     return status

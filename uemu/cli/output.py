@@ -15,9 +15,15 @@ from rich.table import Table
 from uemu.cli.parser import WIDEST, UsageError, error_text
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Leave it to the front: the status that rich takes would be a violation's."""
+        raise BrokenPipeError
+
+
 def make_console(*, stderr: bool = False) -> Console:
     """A console that colours on a terminal only, and leaves texts as they are."""
-    console = Console(stderr=stderr, highlight=False, markup=False, emoji=False)
+    console = _Console(stderr=stderr, highlight=False, markup=False, emoji=False)
     # A pipe has no width, and a table in it shall not depend on one.
     console.width = min(console.width, WIDEST) if console.is_terminal else WIDEST
     return console

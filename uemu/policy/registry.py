@@ -92,10 +92,12 @@ def make_policy(name: str) -> PolicyHooks:
     Raises:
         ValueError: unknown; the message names the nearest known ones.
     """
-    base, _, variant = name.partition(":")
+    base, colon, variant = name.partition(":")
     if base not in POLICIES:
         near = difflib.get_close_matches(base, POLICIES, n=3, cutoff=0.4) or list(POLICIES)
         raise ValueError(f"unknown policy {base!r}; nearest: {', '.join(near)}")
+    if colon and not variant:
+        raise ValueError(f"{name!r} names no variant; without one it is {base!r}")
     return POLICIES[base](variant)
 
 
