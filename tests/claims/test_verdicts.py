@@ -145,7 +145,7 @@ READINGS = {
     "C25": (True, False),
     "C30": (True, False),
     "C32": (True, False),
-    "C33": (True, False),
+    "C33": (True, True, False),
     "C35": (True, False),
     "C42": (True, False),
     "C43": (True, False),

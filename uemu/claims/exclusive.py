@@ -61,6 +61,13 @@ CLAIMS = (
                 never(INCONSISTENT, "ro-longterm-pin", "linux-5.19"),
             ),
             reading(
+                "the same of pages of hugetlb",
+                never(INCONSISTENT, "hugetlb-pin-vs-fork", "linux-6.5"),
+                never(INCONSISTENT, "hugetlb-lost-read", "linux-6.5"),
+                never(INCONSISTENT, "hugetlb-child-exits-first", "linux-6.5"),
+                never(INCONSISTENT, "hugetlb-reverse-race", "linux-6.5"),
+            ),
+            reading(
                 "what only gets, as O_DIRECT did when it was said",
                 never(INCONSISTENT, "lost-read", "linux-5.19"),
             ),
