@@ -9,7 +9,9 @@ part of it, are counted in one place still, and its frames are freed together.
 
 Not modelled: the huge page of zeros (as if use_zero_page were 0); khugepaged, which
 makes huge pages of small ones; an empty page table, which a kernel keeps where
-entries of single pages were: here such a block may be huge again.
+entries of single pages were: here such a block may be huge again; that the mapcounts
+of a huge page were not read at once, while a split of another's entry moved them from
+the head to its parts (until c444eb564fb1, v5.8).
 """
 
 from __future__ import annotations
