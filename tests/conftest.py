@@ -13,17 +13,17 @@ SIMULATED: Final = ("claims", "dma", "explore", "kernel", "matrix", "mm", "oracl
                     "scenario")  # fmt: skip
 """Folders about what is the same whoever runs it, unless a test there needs real processes."""
 
-NEEDS: Final = ("ptrace", "memfd", "kernel")
+NEEDS: Final = ("ptrace", "memfd", "kernel", "libdw")
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what is ``simulated``."""
+    """Mark as ``once`` what is simulated."""
     folders = {Path(__file__).parent / name for name in SIMULATED}
     for item in items:
         needs = any(item.get_closest_marker(f"needs_{need}") for need in NEEDS)
         if not needs and not folders.isdisjoint(item.path.parents):
-            item.add_marker(pytest.mark.simulated)
+            item.add_marker(pytest.mark.once)
 
 
 @functools.cache
@@ -40,7 +40,7 @@ def _needs(request: pytest.FixtureRequest) -> None:
     forced = os.environ.get("UEMU_FORCE", "") not in ("", "0") or request.config.getoption(
         "uemu_force", default=False
     )
-    for need in ("ptrace", "memfd", "kernel", "libdw"):
+    for need in NEEDS:
         for marker in request.node.iter_markers(f"needs_{need}"):
             why = _why_not(need, *marker.args)
             if why is not None and forced:

@@ -27,7 +27,7 @@ from uemu.report.race import Race
 from uemu.scenario.registry import SCENARIOS
 from uemu.scenario.simulate import simulate
 
-pytestmark = pytest.mark.simulated
+pytestmark = pytest.mark.once
 
 EVERY_POLICY = [
     name

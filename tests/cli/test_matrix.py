@@ -39,6 +39,7 @@ SMALL = (
 
 
 @pytest.mark.slow
+@pytest.mark.once
 def test_every_scenario_under_every_policy_is_as_expected_in_a_table_that_fits(
     uemu: Uemu, tmp_path: Path
 ) -> None:

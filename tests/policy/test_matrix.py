@@ -37,6 +37,7 @@ def test_simulated(scenario: str, policy: str) -> None:
     assert verdict.kinds == expected.kinds, expected.reason
 
 
+@pytest.mark.once
 @pytest.mark.needs_ptrace
 @each("policy", POLICIES)
 @pytest.mark.parametrize(
