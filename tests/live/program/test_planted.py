@@ -8,7 +8,9 @@ The lines are marked in the sources: ``/* takes */`` gives memory to a device,
 from __future__ import annotations
 
 import functools
+import json
 import os
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,7 +18,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from tests.live.program.conftest import OURS, PROGRAMS, compile_program
-from tests.live.program.running import Ran, uemu_run
+from tests.live.program.running import MAIN, PYTHON, Ran, uemu_run
 
 pytestmark = [pytest.mark.needs_ptrace, pytest.mark.needs_libdw, pytest.mark.slow]
 
@@ -167,3 +169,56 @@ def test_what_is_known_of_the_buffer_is_suppressed_by_its_line(
     known.write_text(f"{{\n  the ring\n  uemu:*\n  ...\n  src:half_page.c:{line + 1}\n}}\n")
     ran = uemu_run(tmp_path, planted("half_page", False), policy=OLD, options=options)
     assert ran.status == 9
+
+
+# Mutants: without what tells it, it is not known
+
+MUTANTS: dict[str, tuple[str, str, Callable[[str, dict[str, Any]], bool]]] = {
+    "the first stop of a run for every event": (
+        "half_page",
+        "from uemu.live.program.stacks import Stacks as S; take = S._take; kept = []\n"
+        "S._take = lambda s, t: kept[0] if kept else (kept.append(take(s, t)), kept[0])[1]",
+        lambda name, lost: (
+            lines_of(name, _of(lost, "copied")["stack"])[0] == marked(name, "breaks")
+        ),
+    ),
+    "nobody remembers what memory was before": (
+        "aio_over_fork",
+        "from uemu.live.program.origins import Origins; Origins.find = lambda *_: None",
+        lambda name, lost: lost["buffer"]["memory"] == "heap",
+    ),
+    "a page of ours is taken for the program's": (
+        "half_page",
+        "from uemu.host.libdw import Image; Image._module_of_data = "
+        "lambda s, a: s._lib.dwfl_addrmodule(s._dwfl, a)",
+        lambda name, lost: lost["buffer"]["memory"] == "variable",
+    ),
+    "who is in flight does not meet": (
+        "neighbours",
+        "from uemu.oracle.buffers import WatchedIo; WatchedIo.meet = lambda *_: None",
+        lambda name, lost: lost["buffer"]["neighbours"] != [],
+    ),
+}
+
+
+def _of(violation: dict[str, Any], event: str) -> dict[str, Any]:
+    """The first line of a story that is of that kind."""
+    line: dict[str, Any] = next(each for each in violation["story"] if each["event"] == event)
+    return line
+
+
+@pytest.mark.parametrize("what", MUTANTS)
+def test_without_what_tells_it_the_diagnosis_is_another(
+    what: str, planted: Planted, tmp_path: Path
+) -> None:
+    name, mutation, is_right = MUTANTS[what]
+    program, report = planted(name, False), tmp_path / "run.json"
+    options = ["run", "--policy", OLD, "--json", str(report), "--", str(program)]
+    for main, expected in ((MAIN, True), (f"{mutation}\n{MAIN}", False)):
+        done = subprocess.run(
+            [PYTHON, "-c", main, *options], cwd=tmp_path, capture_output=True, text=True, timeout=60
+        )
+        assert done.returncode == 1, done.stderr
+        violations = json.loads(report.read_text())["violations"]
+        found = next(each for each in violations if each["kind"] == "lost-dma-write")
+        assert is_right(name, found) is expected
