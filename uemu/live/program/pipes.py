@@ -105,7 +105,7 @@ class Pipes:
         call = self._calls.get(task)
         if call is not None and call.stop.args == stop.args:
             # It was interrupted, or stops again since calls were made in its task.
-            self._tracees.resume(task, how=tracee.TO_RETURN)
+            self._tracees.pass_call(task, tracee.TO_RETURN)
             return
         self.left(task)
         own = tracee.getfd(task.pid, stop.args[0] & 0xFFFF_FFFF, task.tid)
