@@ -48,8 +48,7 @@ int main(void)
 #ifdef MENDED
 	page = map_pages(PAGE, false);
 #endif
-	*(volatile char *)page = key[0]; /* breaks */
-	memcpy(page, key, sizeof(key));
+	memcpy(page, key, sizeof(key)); /* breaks */
 	open_gate(gate);
 	if (waitpid(pid, &status, 0) != pid)
 		die("waitpid");
