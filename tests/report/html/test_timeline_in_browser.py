@@ -43,6 +43,18 @@ def test_tab_comes_to_the_rows_and_keys_walk_through_them(reader: Reader) -> Non
     assert press(page, "Tab") == "row-2", "it is where one was"
 
 
+def test_who_comes_from_elsewhere_goes_on_from_there_and_the_heads_hide_no_row(
+    reader: Reader,
+) -> None:
+    page = reader.open(made_page(), height=300)
+    page.locator("#row-8").focus()
+    for key in ("ArrowUp",) * 6:
+        press(page, key)
+    assert page.evaluate("document.activeElement.id") == "row-2"
+    head = "document.querySelector('.timeline th').getBoundingClientRect().bottom"
+    assert page.evaluate(f"document.activeElement.getBoundingClientRect().top >= {head} - 1")
+
+
 def test_the_filter_leaves_rows_out_and_shows_all_again(reader: Reader) -> None:
     page = reader.open(made_page())
     page.locator("#what").select_option("violation")

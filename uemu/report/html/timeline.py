@@ -120,6 +120,7 @@ def timeline_page(
         _drawn(row, rows[index - 1] if index else None, flights, processes)
         for index, row in enumerate(rows)
     ]
+    acting = {row.who for row in rows}
     kinds = {violation.kind for violation in result.violations}
     covered = [
         *end_lines(result),
@@ -140,7 +141,7 @@ def timeline_page(
         violations=[_told(each, rows) for each in fold(result.violations)],
         rows=drawn,
         left_out=timeline.left_out,
-        names=timeline.names,
+        names={letter: name for letter, name in timeline.names.items() if letter in acting},
         width=(flights + processes + 1) * STEP,
         device=(flights + processes) * STEP + STEP // 2,
         height=HEIGHT,

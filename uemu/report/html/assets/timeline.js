@@ -33,13 +33,15 @@
     Home: () => shown[0], End: () => shown[shown.length - 1],
     n: () => violation(1), p: () => violation(-1),
   };
-  document.querySelector(".timeline tbody").addEventListener("keydown", (event) => {
+  const body = document.querySelector(".timeline tbody");
+  body.addEventListener("focusin", (event) => stand(event.target.closest("tr")));
+  body.addEventListener("keydown", (event) => {
     const key = keys[event.key];
     if (!key || event.ctrlKey || event.altKey || event.metaKey) return;
     event.preventDefault();
     go(key());
   });
-  document.querySelector(".timeline tbody").addEventListener("click", (event) => {
+  body.addEventListener("click", (event) => {
     // Who marks text with the pointer wants to copy it.
     if (!getSelection().toString()) go(event.target.closest("tr"));
   });
