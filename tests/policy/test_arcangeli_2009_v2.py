@@ -12,6 +12,7 @@ from uemu.events import PageCopied, TlbFlushed
 from uemu.mm.grab import gup_release
 from uemu.mm.gup import lockless_pages_from_mm
 from uemu.mm.page import Page
+from uemu.mm.pte import Pte
 from uemu.scenario.actions import HPAGE_NR
 from uemu.step import run
 
@@ -233,4 +234,19 @@ def test_a_fork_that_gets_no_huge_page_leaves_the_parent_its_own() -> None:
     with pytest.raises(Fault):
         parent.fork()
     assert parent.pte(buf).write
+    world.kernel.check(at_rest=True)
+
+
+def test_gup_fast_keeps_the_pages_it_has_when_the_huge_entry_changes() -> None:
+    world, parent, buf = huge_page(POLICY)
+    mech, mm = world.kernel.mech, parent.mm
+    bases = list(range(buf, buf + HPAGE, PAGE_SIZE))
+    op = lockless_pages_from_mm(mech, parent.cpu, mm, bases, GET)
+    while next(op).what != f"hold pfn {parent.page(buf).pfn + 1}":
+        pass
+    entry = mm.pmd(buf).peek()
+    assert isinstance(entry, Pte)
+    mech.set_pmd_at(world.device, mm, buf, entry.wrprotect())
+    assert run(op) == [parent.page(buf)]
+    gup_release(mech, parent.cpu, parent.page(buf), GET)
     world.kernel.check(at_rest=True)

@@ -185,14 +185,14 @@ def lockless_pages_from_mm(
     pages: list[Page] = []
     while (at := len(pages)) < len(bases):
         cell = mm.pmd_over(bases[at])
-        if cell is None:
-            page = yield from hooks.gup_fast_pte(cpu, mm, bases[at], foll)
-            found = None if page is None else [page]
-        else:
-            found = yield from _gup_fast_huge(mech, cpu, mm, bases[at:], cell, foll)
-        if found is None:
+        if cell is not None:
+            if not (yield from _gup_fast_huge(mech, cpu, mm, bases[at:], cell, foll, pages)):
+                break
+            continue
+        page = yield from hooks.gup_fast_pte(cpu, mm, bases[at], foll)
+        if page is None:
             break
-        pages += found
+        pages.append(page)
     cpu.put(cpu.irqs_off, False)
     if not (yield from hooks.gup_fast_end(cpu, mm, foll, token)):
         for page in pages:
@@ -206,9 +206,15 @@ def lockless_pages_from_mm(
 
 
 def _gup_fast_huge(
-    mech: Mechanism, cpu: Cpu, mm: MmStruct, bases: list[int], cell: Cell[AnyPte], foll: Foll
-) -> Op[list[Page] | None]:
-    """As many of ``bases``, from the first on, as a huge entry maps, or that page alone.
+    mech: Mechanism,
+    cpu: Cpu,
+    mm: MmStruct,
+    bases: list[int],
+    cell: Cell[AnyPte],
+    foll: Foll,
+    pages: list[Page],
+) -> Op[bool]:
+    """Append as many of ``bases`` as a huge entry maps, or the first; whether all could be had.
 
     Linux: mm/gup.c:gup_pmd_range.
     """
@@ -217,6 +223,10 @@ def _gup_fast_huge(
     if isinstance(pmd, Pte):
         end = bases[0] - bases[0] % mm.hpage_size + mm.hpage_size
         nr = sum(base < end for base in bases)
-        return (yield from mech.hooks.gup_huge_pmd(cpu, mm, bases[0], pmd, nr, foll))
+        found = yield from mech.hooks.gup_huge_pmd(cpu, mm, bases[0], pmd, nr, foll)
+        pages += found or ()
+        return found is not None and len(found) == nr
     page = yield from mech.hooks.gup_fast_pte(cpu, mm, bases[0], foll)
-    return None if page is None else [page]
+    if page is not None:
+        pages.append(page)
+    return page is not None

@@ -105,7 +105,7 @@ class HugetlbHooks:
     def gup_huge_pmd(
         self, cpu: Cpu, mm: MmStruct, base: int, pmd: Pte, nr: int, foll: Foll
     ) -> Op[list[Page] | None]:
-        """Hold ``nr`` pages of a huge page from ``base`` on, or None: take the slow path.
+        """Hold ``nr`` pages of a huge page from ``base`` on; fewer, or None: the rest goes slow.
 
         The entry was read in the step under way, interrupts off; all references
         are taken at once. Linux: arch/x86/mm/gup.c:gup_huge_pmd.

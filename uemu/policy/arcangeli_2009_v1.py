@@ -171,7 +171,7 @@ class Arcangeli2009V1(Linux2_6_29):
                 # As posted it keeps what it has, and goes slow for the rest.
                 gup_release(self.mech, cpu, held.pop(), foll)
                 break
-        return held or None
+        return held
 
     def hugetlb_mask(self, foll: Foll) -> Foll:
         """What gup-fast asks of a huge entry."""
