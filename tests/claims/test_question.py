@@ -2,8 +2,11 @@ from __future__ import annotations
 
 import pickle
 
+import pytest
+
+from uemu.claims import question as questions
 from uemu.claims.question import Swap, never, shows
-from uemu.explore import Schedule, replay
+from uemu.explore import Exploration, Schedule, replay
 
 LOST = "lost-dma-write"
 SEEN = "dma-write-seen-by-other"
@@ -48,6 +51,14 @@ def test_a_bound_is_told() -> None:
     assert answer.holds
     assert not answer.exhaustive
     assert "which are not all" in answer.text
+
+
+def test_an_interrupted_search_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        questions, "explore", lambda *args, **options: Exploration(schedules=3, interrupted=True)
+    )
+    with pytest.raises(KeyboardInterrupt):
+        never(LOST, "lost-read", "linux-2.6.29").ask()
 
 
 def test_a_search_that_needs_no_other_order_is_exhaustive() -> None:

@@ -100,11 +100,21 @@ def test_a_trace_says_which_policy(uemu: Uemu, engine: MadeEngine, tmp_path: Pat
     ]
 
 
-def test_an_interrupt_ends_it_and_what_was_found_is_said(uemu: Uemu, engine: MadeEngine) -> None:
+def test_an_interrupt_ends_it_and_what_was_found_is_said(
+    uemu: Uemu, engine: MadeEngine, tmp_path: Path
+) -> None:
     engine.meanwhile = lambda: signal.raise_signal(signal.SIGINT)
-    done = uemu("check", "sh")
-    assert (done.status, asked(engine)) == (0, [KERNELS[0]])
+    path = tmp_path / "check.json"
+    done = uemu("check", "--json", str(path), "sh")
+    assert (done.status, asked(engine)) == (130, [KERNELS[0]])
     assert f"uemu: {KERNELS[0]}  safe" in done.err
+    content = json.loads(path.read_text())
+    assert (content["first_safe"], content["interrupted"]) == (None, True)
+    # Whoever was not asked has said nothing.
+    assert "safe from" not in done.err
+    assert f"why: interrupted under {KERNELS[0]}, 1 of {len(KERNELS)}: what came" in done.err
+    engine.results = [made_result(LOST)]
+    assert uemu("check", "--error-exitcode", "9", "sh").status == 9
 
 
 @pytest.mark.parametrize(

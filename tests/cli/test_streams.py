@@ -15,8 +15,6 @@ pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
-MAIN = "import sys; from uemu.cli.main import main; sys.exit(main(sys.argv[1:]))"
-
 
 def _shell(
     script: str, *argv: str, stdout: int = subprocess.PIPE
@@ -24,7 +22,7 @@ def _shell(
     """Run a line of sh, in which ``"$@"`` is uemu with these arguments."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])}
     return subprocess.run(
-        ["/bin/sh", "-c", script, "sh", sys.executable, "-c", MAIN, *argv],
+        ["/bin/sh", "-c", script, "sh", sys.executable, "-m", "uemu", *argv],
         stdout=stdout,
         stderr=subprocess.PIPE,
         text=True,

@@ -106,6 +106,8 @@ class Search:
     def ask(self) -> Answer:
         """Search until one is found; make its schedule short."""
         found = explore(self.where, wanted=self.kinds, stop_at_first=True, max_schedules=self.most)
+        if found.interrupted:
+            raise KeyboardInterrupt  # what was not looked at is no answer
         shown = [kind for kind in found.verdicts if kind in self.kinds]
         asked = tuple(in_order(self.kinds))
         if not shown:

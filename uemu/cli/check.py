@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from uemu.cli.deaf import Deaf
+from uemu.cli.main import INTERRUPTED
 from uemu.cli.output import JsonFile, LineFile, make_console
 from uemu.cli.policy_names import check_policy
 from uemu.cli.run import refused
@@ -67,17 +68,19 @@ def run(args: argparse.Namespace) -> int:
     try:
         policies = _policies(args)
         find_program(program[0])
-        checked = _check(args, policies, program)
+        checked, interrupted = _check(args, policies, program)
     except Exception as error:
         if file is not None:
             file.write(check_failure_json(str(error), program))
         return refused(error)
     if file is not None:
-        file.write(check_json(checked, program))
+        file.write(check_json(checked, program, interrupted))
     is_violated = any(each.tally.kinds for each in checked)
     if is_violated or not args.quiet:
-        print_check(checked)
-    return int(args.error_exitcode) if is_violated else 0
+        print_check(checked, interrupted)
+    if is_violated and args.error_exitcode:
+        return int(args.error_exitcode)
+    return INTERRUPTED if interrupted is not None else 0
 
 
 def _policies(args: argparse.Namespace) -> list[str]:
@@ -87,7 +90,10 @@ def _policies(args: argparse.Namespace) -> list[str]:
     return list(POLICIES if args.all else KERNELS)
 
 
-def _check(args: argparse.Namespace, policies: list[str], program: list[str]) -> list[Checked]:
+def _check(
+    args: argparse.Namespace, policies: list[str], program: list[str]
+) -> tuple[list[Checked], str | None]:
+    """What the runs gave, and where somebody interrupted them."""
     suppressions = suppressions_of(args)
     trace = LineFile(args.trace) if args.trace is not None else None
     out = LineFile("-")
@@ -124,13 +130,14 @@ def _check(args: argparse.Namespace, policies: list[str], program: list[str]) ->
     finally:
         if trace is not None:
             trace.close()
-    return checked
+    where = f"under {checked[-1].policy}, {len(checked)} of {len(policies)}"
+    return checked, where if deaf.heard else None
 
 
-def print_check(checked: list[Checked]) -> None:
+def print_check(checked: list[Checked], interrupted: str | None = None) -> None:
     """Print the table and what follows from it, coloured on a terminal."""
     console = make_console(stderr=True)
-    for line in ["", *check_lines(checked)]:
+    for line in ["", *check_lines(checked, interrupted)]:
         text = Text(line)
         verdict, start = verdict_at(line)
         if verdict:

@@ -8,6 +8,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from uemu.cli.coverage import Search, add_search, coverage
+from uemu.cli.main import INTERRUPTED
 from uemu.cli.names import WorldMaker
 from uemu.cli.output import envelope, make_console, print_lines, progress_bar
 from uemu.cli.parser import add_ipi_wait, add_memory_model, add_policy
@@ -20,8 +21,6 @@ from uemu.report.story import in_order, verdict_text
 
 if TYPE_CHECKING:
     from uemu.cli.parser import Subparsers
-
-INTERRUPTED = 130
 
 
 def add_parser(subparsers: Subparsers) -> None:

@@ -26,6 +26,7 @@ from dataclasses import dataclass, field, replace
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from uemu.cli.main import INTERRUPTED
 from uemu.cli.output import (
     JsonFile,
     TextFile,
@@ -49,7 +50,6 @@ if TYPE_CHECKING:
 
 DIFFERS = 1
 DISAGREES = 70
-INTERRUPTED = 130
 
 HEAD_START_S = 2.0
 """So long one process runs alone: to start others takes longer than most cells."""

@@ -78,8 +78,12 @@ class Checked:
         return self.policy.removeprefix("linux-") if self.policy in KERNELS else None
 
 
-def check_lines(checked: Sequence[Checked]) -> list[str]:
-    """The table, those that cannot be with their reasons, and what follows from it."""
+def check_lines(checked: Sequence[Checked], interrupted: str | None = None) -> list[str]:
+    """The table, those that cannot be with their reasons, and what follows from it.
+
+    Args:
+        interrupted: where somebody ended the check, if so.
+    """
     ran = [each for each in checked if each.reason is None]
     lines = [*table_lines(ran), *wrapped(LEGEND)] if ran else []
     lines += suppressed_lines(sum((each.tally.suppressed for each in ran), Counter[str]()))
@@ -88,7 +92,7 @@ def check_lines(checked: Sequence[Checked]) -> list[str]:
         lines += wrapped(f"not run: {each.policy}: {each.reason}")
     if ran:
         lines += prefixed("")
-        for line in conclusion(ran):
+        for line in conclusion(ran, interrupted):
             lines += wrapped(line)
     worst = [each for each in ran if each.violating is not None]
     if worst:
@@ -116,8 +120,13 @@ def _row(checked: Checked) -> list[str]:
     return [checked.policy, checked.verdict, ", ".join(kinds), exits, *map(str, numbers)]
 
 
-def conclusion(checked: Sequence[Checked]) -> tuple[str, str]:
+def conclusion(checked: Sequence[Checked], interrupted: str | None = None) -> tuple[str, str]:
     """From which kernel on it is safe, and why: two lines."""
+    if interrupted is not None:
+        return (
+            "from which kernel on it is safe is not known",
+            f"why: interrupted {interrupted}: what came after was not run",
+        )
     kernels = [each for each in checked if each.kernel is not None]
     if not kernels:
         return _of_proposals(checked)
@@ -170,14 +179,17 @@ def first_safe(checked: Sequence[Checked]) -> Checked | None:
 # For programs
 
 
-def check_json(checked: Sequence[Checked], program: Sequence[str]) -> dict[str, Any]:
+def check_json(
+    checked: Sequence[Checked], program: Sequence[str], interrupted: str | None = None
+) -> dict[str, Any]:
     """What was found as one object; addresses are integers."""
-    first = first_safe(checked)
+    first = first_safe(checked) if interrupted is None else None
     ran = [each for each in checked if each.reason is None]
     return {
         **_head(program),
         "first_safe": first.policy if first else None,
-        "why": list(conclusion(ran)) if ran else [],
+        "why": list(conclusion(ran, interrupted)) if ran else [],
+        "interrupted": interrupted is not None,
         "policies": [_checked_json(each) for each in checked],
     }
 
