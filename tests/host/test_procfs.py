@@ -306,6 +306,39 @@ def test_a_mapping_is_of_hugetlb_or_not(asked: ProcessMemory, pages: Pages) -> N
     assert not text.hugetlb
 
 
+@pytest.mark.parametrize("asks", ["the pages", "smaps"])
+def test_an_entry_is_of_a_huge_page_or_not(
+    memory: ProcessMemory, monkeypatch: pytest.MonkeyPatch, asks: str
+) -> None:
+    if asks == "smaps":
+        monkeypatch.setattr(fcntl, "ioctl", refuse)
+    size = 3 * HUGE
+    start = libc.mmap(None, size, RW, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+    block = -(-start // HUGE) * HUGE
+    libc.madvise(start, size, mmap.MADV_HUGEPAGE)
+    assert not memory.has_huge_entry(block, block + HUGE)
+    ctypes.memset(block, 1, 1)
+    one = block + PAGE_SIZE, block + 2 * PAGE_SIZE
+    if not has_anon_huge_pages():
+        pytest.skip("this machine gives no transparent huge page")
+    assert memory.has_huge_entry(*one)
+    libc.mprotect(block, PAGE_SIZE, PROT_READ)
+    assert not memory.has_huge_entry(*one)
+    libc.munmap(start, size)
+
+
+def refuse(fd: int, request: int, arg: bytearray) -> int:
+    """What a kernel says that does not know a request."""
+    raise OSError(25, "Inappropriate ioctl for device")
+
+
+def has_anon_huge_pages() -> bool:
+    """Whether this process has any."""
+    with open("/proc/self/smaps") as smaps:
+        sizes = [line.split()[1] for line in smaps if line.startswith("AnonHugePages:")]
+    return any(size != "0" for size in sizes)
+
+
 def test_a_mapping_is_looked_up_anew(asked: ProcessMemory, pages: Pages) -> None:
     assert asked.vma_at(pages.start) == RealVma(pages.start, pages.end, RW, False)
     libc.munmap(pages.start, PAGE_SIZE)
@@ -321,7 +354,7 @@ def test_an_old_kernel_is_asked_once(
 
     def ioctl(fd: int, request: int, arg: bytearray) -> int:
         tries.append(request)
-        raise OSError(25, "Inappropriate ioctl for device")
+        return refuse(fd, request, arg)
 
     monkeypatch.setattr(fcntl, "ioctl", ioctl)
     here = ctypes.addressof(ctypes.c_char.from_buffer(bytearray(1)))

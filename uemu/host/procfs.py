@@ -12,6 +12,7 @@ import os
 import signal
 import stat
 import struct
+from array import array
 from typing import Final, NamedTuple
 
 from uemu.abi import PAGE_SHIFT, PAGE_SIZE
@@ -21,6 +22,10 @@ SWAPPED: Final = 1 << 62
 FILE_OR_SHARED: Final = 1 << 61
 EXCLUSIVE: Final = 1 << 56
 """Bits of an entry of /proc/PID/pagemap."""
+
+PAGEMAP_SCAN: Final = 0xC0606610
+_SCAN = struct.Struct("=12Q")
+_PAGE_IS_HUGE = 1 << 6
 
 PROCMAP_QUERY: Final = 0xC0686611
 _QUERY = struct.Struct("=9Q4I2Q")
@@ -187,6 +192,28 @@ class ProcessMemory:
 
     def vm_flags(self, addr: int) -> frozenset[str]:
         """The two-letter VmFlags of the mapping at ``addr``: ``dc``, ``wf`` ..."""
+        return frozenset(self._in_smaps(addr, "VmFlags:"))
+
+    def has_huge_entry(self, start: int, end: int) -> bool:
+        """Whether an entry for a whole huge page maps any of ``[start, end)``.
+
+        Since Linux kernel commit 52526ca7fdb9 ("fs/proc/task_mmu: implement IOCTL to get
+        and optionally clear info about PTEs") (in v6.7); before, whether one maps any of
+        the mapping that ``start`` lies in.
+        """
+        found = array("Q", (0, 0, 0))  # struct page_region
+        where, huge = found.buffer_info()[0], _PAGE_IS_HUGE
+        ask = bytearray(_SCAN.pack(_SCAN.size, 0, start, end, 0, where, 1, 0, 0, huge, 0, huge))
+        try:
+            nr_found: int = fcntl.ioctl(self._fd("pagemap", os.O_RDONLY), PAGEMAP_SCAN, ask)
+            return nr_found > 0
+        except OSError as error:
+            if error.errno not in (errno.ENOTTY, errno.EINVAL):
+                raise
+        return self._in_smaps(start, "AnonHugePages:")[:1] not in ([], ["0"])
+
+    def _in_smaps(self, addr: int, field: str) -> list[str]:
+        """The words of a field that smaps has of the mapping at ``addr``."""
         inside = False
         with open(self._path("smaps")) as smaps:
             for line in smaps:
@@ -194,9 +221,9 @@ class ProcessMemory:
                 if "-" in head and not head.endswith(":"):
                     start, end = (int(part, 16) for part in head.split("-"))
                     inside = start <= addr < end
-                elif inside and head == "VmFlags:":
-                    return frozenset(line.split()[1:])
-        return frozenset()
+                elif inside and head == field:
+                    return line.split()[1:]
+        return []
 
 
 def mapped_file_at(pid: int, addr: int) -> tuple[int, int] | None:

@@ -42,7 +42,7 @@ def second(prot: int = RW, *, shared: bool = False, hugetlb: bool = False) -> Re
     ],
 )
 def test_what_can_be_pinned_is_private_and_replaceable(vma: RealVma, can: bool) -> None:
-    adoption = Adoption(*cast(Any, (None,) * 4))
+    adoption = Adoption(*cast(Any, (None,) * 5))
     mm = cast(Any, FakeMm(vma))
     assert adoption.can_pin(mm, BASE + 512, PAGE_SIZE, write=True) is can
     assert adoption.can_pin(mm, BASE, PAGE_SIZE, write=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from uemu.abi import PAGE_MASK, PAGE_SIZE, PROT_EXEC, PROT_READ, PROT_WRITE, page_range
 from uemu.errors import Fault
@@ -21,15 +21,33 @@ from uemu.live.program.tasks import ProgramMm, Task
 from uemu.live.program.tracees import TaskGone, Tracees
 from uemu.mm.vma import Vm
 
+IN_A_THP = (
+    "a buffer lies in a transparent huge page: its pages are taken as small ones, of which the"
+    " policy may decide otherwise (uemu explain thp-lost-read)"
+)
+
 
 class Adoption:
-    """Adopts pages."""
+    """Adopts pages.
 
-    def __init__(self, kernel: Kernel, tracees: Tracees, framing: Framing, stats: Stats) -> None:
+    Args:
+        note: says, once, what is not as it would be.
+    """
+
+    def __init__(
+        self,
+        kernel: Kernel,
+        tracees: Tracees,
+        framing: Framing,
+        stats: Stats,
+        note: Callable[[str], None],
+    ) -> None:
         self._kernel = kernel
         self._tracees = tracees
         self._framing = framing
         self._stats = stats
+        self._note = note
+        self._told_of_thp = False
 
     def can_pin(self, mm: ProgramMm, addr: int, length: int, *, write: bool) -> bool:
         """Whether all of a buffer is private memory that the program itself may access so.
@@ -77,6 +95,7 @@ class Adoption:
                 if not self.can_pin(mm, addr, length, write=write):
                     raise Fault(errno.EFAULT, addr, "a buffer that was mapped")
             self._framing.leave_rseq(mm, task, bases)
+            self._look_for_thp(mm, bases)
             runs = [(start, *self._content(mm, start, end)) for start, end in runs_of(bases)]
             for start, flags, data in runs:
                 self._adopt_run(task, start, flags, data, relatives, frozen, actors)
@@ -89,6 +108,16 @@ class Adoption:
                     self._framing.changed(other)
         finally:
             self._tracees.thaw(frozen)
+
+    def _look_for_thp(self, mm: ProgramMm, bases: Sequence[int]) -> None:
+        """Say it of the first page that is a part of a transparent huge page."""
+        if self._told_of_thp or not self._kernel.hooks.has_thp:
+            return
+        for start, end in runs_of(bases):
+            if mm.memory.has_huge_entry(start, end):
+                self._told_of_thp = True
+                self._note(IN_A_THP)
+                return
 
     def _content(self, mm: ProgramMm, start: int, end: int) -> tuple[tuple[int, ...], bytes]:
         """The flags and the bytes of pages, all of which are there: none are behind a file's end.

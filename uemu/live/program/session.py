@@ -75,7 +75,7 @@ class Session:
         segv = SegvAction(self.tracees, self._loader.slot)
         framing = Framing(kernel, mmu, self.tracees, self._loader, segv, self._stats)
         self._schedule = Schedule(kernel, dma, self._let_go)
-        adoption = Adoption(kernel, self.tracees, framing, self._stats)
+        adoption = Adoption(kernel, self.tracees, framing, self._stats, self._note)
         violations = self._oracle.violations
         direct = DirectIo(kernel, framing, adoption, self._schedule, self._stats, violations)
         self._aio = Aio(self.tracees, framing, self._schedule, direct, self._loader.slot)
