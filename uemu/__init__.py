@@ -37,7 +37,7 @@ from uemu.abi import (
 from uemu.errors import Blocked, Fault, HostError, InvariantError, ProcessDied, UemuError
 
 if TYPE_CHECKING:
-    from uemu.machine import Machine, Process, Registration, Thread, Transfer
+    from uemu.machine import Machine, Process, Registration, SecondaryMmu, Thread, Transfer
     from uemu.oracle.violations import Violation
 
 DMA_FROM_DEVICE: Final = Direction.FROM_DEVICE
@@ -66,6 +66,7 @@ __all__ = [
     "Process",
     "ProcessDied",
     "Registration",
+    "SecondaryMmu",
     "Thread",
     "Transfer",
     "UemuError",
@@ -76,6 +77,7 @@ _WHERE: Final = {
     "Machine": "uemu.machine",
     "Process": "uemu.machine",
     "Registration": "uemu.machine",
+    "SecondaryMmu": "uemu.machine",
     "Thread": "uemu.machine",
     "Transfer": "uemu.machine",
     "Violation": "uemu.oracle.violations",

@@ -212,7 +212,8 @@ class Held(NamedTuple):
 class IoStarted(NamedTuple):
     """A device may access ``held`` from now on.
 
-    ``io`` numbers transfers and registrations alike.
+    ``io`` numbers transfers and registrations alike. ``secondary``: it is a secondary
+    MMU, which notifiers keep to what ``mm`` maps.
     """
 
     cpu: str
@@ -223,6 +224,7 @@ class IoStarted(NamedTuple):
     long_term: bool
     pinned: bool
     held: tuple[Held, ...]
+    secondary: bool = False
 
 
 class DeviceWrote(NamedTuple):

@@ -77,6 +77,7 @@ CONTROLS = {
     "C44": (Swap(V2, PIGGIN), REFUTED),
     "C45": (Swap("fork-mid-update", "fork-after-update"), REFUTED),
     "C46": (Swap(KOSAKI_V2, KOSAKI_V1), CONFIRMED),
+    "C47": (Swap(LOOKS_TWICE, "linux-2.6.29"), REFUTED),
     "C48": (Swap("linux-5.11", "linux-6.5"), REFUTED),
 }
 
@@ -150,6 +151,7 @@ READINGS = {
     "C42": (True, False),
     "C43": (True, False),
     "C46": (False, True),
+    "C47": (True, False, True, False),
 }
 """Which readings hold, where not all come out alike."""
 

@@ -6,6 +6,8 @@ from typing import ClassVar
 
 from uemu.claims.watch import Watch, Watched
 from uemu.events import IoChecked, IoStarted, MmCreated, MmId, PageCopied, PteSet
+from uemu.kernel import Holder
+from uemu.mm.notifier_hooks import SECONDARY_MMUS
 from uemu.mm.pte import Pte
 
 
@@ -119,6 +121,44 @@ class Reuses(Watch):
             _, pfns = self._held.pop(event.io)
             for pfn in pfns:
                 self.touch(event.cpu, pfn, write=True)
+
+
+class Nuked(Watch):
+    """Whether a notifier drops a translation in vain: who ran it leaves the entry where it is."""
+
+    names: ClassVar = {
+        "nuked-in-vain": "a notifier dropped a secondary translation, and the page stayed mapped",
+    }
+
+    def __init__(self, world: Watched) -> None:
+        super().__init__(world)
+        # Each task remembers what it did itself, so nothing here is shared.
+        self._nuked: set[tuple[str, MmId, int]] = set()
+        self._cleared: set[tuple[str, MmId, int]] = set()
+        events = world.kernel.events
+        events.watch(IoChecked, self._on_end)
+        events.watch(PteSet, self._on_pte)
+
+    def _on_end(self, event: IoChecked) -> None:
+        # What the setup mapped nobody here saw begin, so the I/O itself tells whose it is.
+        if event.final:
+            io = self.world.kernel.io.dma.live.get(event.io)
+            owner = io.owner if io is not None else None
+            if isinstance(owner, Holder) and owner.api in SECONDARY_MMUS:
+                self._nuked.add((event.cpu, owner.mm.id, owner.addrs[0]))
+
+    def _on_pte(self, event: PteSet) -> None:
+        key = event.cpu, event.mm, event.base
+        if event.pfn is None:
+            self._cleared.add(key)
+        else:
+            self._cleared.discard(key)
+
+    def kinds(self) -> frozenset[str]:
+        """What was seen."""
+        if self._nuked - self._cleared:
+            self.found.add("nuked-in-vain")
+        return super().kinds()
 
 
 class HalfUpdates(Watch):

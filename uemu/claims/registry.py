@@ -13,6 +13,7 @@ from uemu.claims import (
     exclusive,
     locks,
     marking,
+    notifier,
     pins,
     race,
     reclaim,
@@ -20,7 +21,8 @@ from uemu.claims import (
 )
 from uemu.claims.claim import Claim
 
-_FAMILIES = (race, marking, directed, locks, decow, counts, reclaim, pins, exclusive, users, costs)
+_FAMILIES = (race, marking, directed, locks, decow, counts, reclaim, pins, exclusive, users, costs,
+             notifier)  # fmt: skip
 
 CLAIMS: Final[dict[str, Claim]] = {
     claim.id: claim

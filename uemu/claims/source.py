@@ -89,3 +89,6 @@ TORVALDS_2021 = Source("L. Torvalds", "2021-09-29 22:47", "", "002")
 HUBBARD = Source("J. Hubbard", "2021-09-30 01:57", "", "002")
 KARA = Source("J. Kara", "2021", "", "002")
 """The mails of the thread on who looks for pins; the document is the last one, without its head."""
+
+QUOTED = Source("A. Arcangeli", "2009-04", "", "004")
+"""A mail of which there is what KOSAKI M. quotes on 2009-04-19, without its head."""

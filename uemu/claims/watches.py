@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from uemu.claims.frame_watches import HalfUpdates, Leavers, Reuses
+from uemu.claims.frame_watches import HalfUpdates, Leavers, Nuked, Reuses
 from uemu.claims.io_watches import Cached, FastPins, Missing, Unwarned
 from uemu.claims.watch import Watch
 
@@ -12,6 +12,7 @@ WATCHES: Final[dict[str, type[Watch]]] = {
     "leavers": Leavers,
     "reuses": Reuses,
     "half-updates": HalfUpdates,
+    "nuked": Nuked,
     "unwarned": Unwarned,
     "missing": Missing,
     "cached": Cached,

@@ -26,6 +26,7 @@ from uemu.errors import Fault
 from uemu.events import EventBus
 from uemu.kernel.cpus import CpuPort, SimulatedCpus
 from uemu.kernel.io import IoPaths
+from uemu.kernel.secondary import SecondaryMmu, attach_secondary
 from uemu.kernel.user import UserMode
 from uemu.mm import check
 from uemu.mm.adopt import adopt_page, cover, disown
@@ -104,6 +105,7 @@ class Kernel:
         )
         hooks.mech = self.mech
         cpus = cpus or SimulatedCpus(frames, mmu)
+        self._cpus = cpus
         self.io = IoPaths(self.mech, events, cpus)
         self.user = UserMode(self.mech, events, cpus)
 
@@ -295,6 +297,19 @@ class Kernel:
         if not is_lru(self.mech, cpu, page):
             return "it is not on the LRU list"
         return page
+
+    def attach_secondary(
+        self, cpu: Cpu, mm: MmStruct, addr: int, length: int, kind: str
+    ) -> Op[SecondaryMmu]:
+        """Let a secondary MMU (``kvm``, ``xpmem``, ``gru``) translate whole pages.
+
+        Raises:
+            Fault: EFAULT (not mapped), EINVAL (alignment, huge or shared memory), ENOSYS.
+            ValueError: no such kind.
+        """
+        return attach_secondary(
+            self.mech, self.events, self._cpus, self.io.dma, cpu, mm, addr, length, kind
+        )
 
     def cover(
         self, mm: MmStruct, start: int, end: int, prot: int, *, dontfork: bool, wipeonfork: bool

@@ -13,7 +13,7 @@ from typing import TypeVar
 from uemu.abi import PAGE_SIZE, SYS_MMAP, Direction
 from uemu.dma.engine import Registration, Transfer
 from uemu.errors import Fault, ProcessDied
-from uemu.kernel import Kernel
+from uemu.kernel import Kernel, SecondaryMmu
 from uemu.live.access import Accesses
 from uemu.live.area import Areas
 from uemu.live.births import Births
@@ -141,6 +141,24 @@ class Stage:
         mm = thread.process.mm
         op = self.kernel.io.register(thread.cpu, mm, addr, length, writable, api)
         return (yield from self._applying(thread, op))
+
+    def attach_secondary(
+        self, thread: PuppetThread, addr: int, length: int, kind: str
+    ) -> Op[SecondaryMmu]:
+        """Let a secondary MMU translate a puppet's pages."""
+        return self.kernel.attach_secondary(thread.cpu, thread.process.mm, addr, length, kind)
+
+    def secondary_store(
+        self, thread: PuppetThread, mmu: SecondaryMmu, offset: int, data: bytes
+    ) -> Op[None]:
+        """A guest stores; faults that gup took are applied."""
+        return self._applying(thread, mmu.store(thread.cpu, offset, data))
+
+    def secondary_load(
+        self, thread: PuppetThread, mmu: SecondaryMmu, offset: int, length: int
+    ) -> Op[bytes]:
+        """A guest loads; faults that gup took are applied."""
+        return self._applying(thread, mmu.load(thread.cpu, offset, length))
 
     def _applying(self, thread: PuppetThread, op: Op[_T]) -> Op[_T]:
         """Apply what an operation changes, at its end and whenever it waits on the way."""

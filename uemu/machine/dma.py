@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 from uemu.abi import Direction
 from uemu.dma import engine
+from uemu.kernel import check_kind
 from uemu.machine.process import Call, Caller
+from uemu.machine.secondary import SecondaryMmu
 from uemu.mm.hooks import APIS
 from uemu.step import run
 
@@ -194,6 +196,38 @@ class Dma:
             puppet,
             lambda s: s.register(puppet, addr, length, writable, api),
             lambda io: Registration(self._machine, caller, io),
+        )
+
+    def secondary(
+        self, caller: Caller, addr: int, length: int, *, kind: str = "kvm"
+    ) -> SecondaryMmu:
+        """Let a secondary MMU translate a process's private memory.
+
+        Args:
+            caller: the process or thread that asks for it.
+            addr, length: whole pages, in bytes.
+            kind: ``kvm`` and ``xpmem`` hold what they translate until a notifier takes
+                it away, ``gru`` does not; KVM since v2.6.32 neither.
+
+        Raises:
+            Fault: EFAULT (not mapped), EINVAL (alignment, huge or shared memory), ENOSYS
+                (a kernel before v2.6.27).
+            ValueError: no such kind.
+        """
+        return self.begin_secondary(caller, addr, length, kind=kind).result()
+
+    def begin_secondary(
+        self, caller: Caller, addr: int, length: int, *, kind: str = "kvm"
+    ) -> Call[SecondaryMmu]:
+        """Begin what `secondary` does."""
+        check_kind(kind)
+        self._machine.check_own(caller)
+        puppet = caller._puppet
+        return self._machine.start(
+            f"{kind} attached",
+            puppet,
+            lambda s: s.attach_secondary(puppet, addr, length, kind),
+            lambda mmu: SecondaryMmu(self._machine, caller, mmu),
         )
 
 

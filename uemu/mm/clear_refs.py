@@ -11,7 +11,8 @@ import errno
 
 from uemu.errors import Fault
 from uemu.mm.mechanism import Mechanism
-from uemu.mm.mm_struct import MmStruct
+from uemu.mm.mm_struct import MMAP_END, MmStruct
+from uemu.mm.notifier import invalidate_range_end, invalidate_range_start
 from uemu.mm.pte import Pte
 from uemu.step import Cpu, Op, Step
 
@@ -29,6 +30,7 @@ def clear_refs(mech: Mechanism, cpu: Cpu, mm: MmStruct) -> Op[None]:
     if hooks.clear_refs_downgrades:
         lock.up_write(cpu)
         lock.down_read(cpu)
+    yield from invalidate_range_start(cpu, mm, 0, MMAP_END)
     yield from hooks.clear_refs_begin(cpu, mm)
     for vma in list(mm.vmas):
         for base in (yield from mech.huge_entries_in(cpu, mm, vma.vm_start, vma.vm_end)):
@@ -53,6 +55,7 @@ def clear_refs(mech: Mechanism, cpu: Cpu, mm: MmStruct) -> Op[None]:
     if mm.vmas:
         start, end = mm.vmas[0].vm_start, mm.vmas[-1].vm_end
         yield from mech.flush_tlb_range(cpu, mm, start, end)
+    yield from invalidate_range_end(cpu, mm, 0, MMAP_END)
     if hooks.clear_refs_downgrades:
         lock.up_read(cpu)
     else:

@@ -11,6 +11,12 @@ from uemu.mm.hugetlb import hugetlb_fault
 from uemu.mm.mechanism import Mechanism
 from uemu.mm.migration_entries import migration_entry_wait
 from uemu.mm.mm_struct import MmStruct
+from uemu.mm.notifier import (
+    invalidate_page,
+    invalidate_range_end,
+    invalidate_range_start,
+    notifiers_of,
+)
 from uemu.mm.page import Page
 from uemu.mm.pte import MigrationEntry, Pte, SwapEntry
 from uemu.mm.shmem import do_shared_fault, wp_page_shared
@@ -165,19 +171,26 @@ def wp_page_gotten(
         mech.put_page(cpu, old)
         raise
     mech.copy_page(cpu, mm, base, new, old, "cow_user_page")
+    around = mech.hooks.cow_tells_range
+    if around:
+        yield from invalidate_range_start(cpu, mm, base, base + PAGE_SIZE)
     lock = mm.page_table_lock
     yield lock.step(mech.hooks.copy_fn, "pte_same ?")
     lock.enter(cpu)
     if cpu.read(mm.pte(base)) != orig_pte:
         mech.put_page(cpu, new)
         mech.put_page(cpu, old)
+        if around:
+            yield from invalidate_range_end(cpu, mm, base, base + PAGE_SIZE)
         return
-    if mech.mmu.cpus_of(mm.id):
+    if mech.mmu.cpus_of(mm.id) or notifiers_of(cpu, mm):
         # Clear and flush before the new entry is set, so that no two CPUs of
         # the mm use different frames. Linux: ptep_clear_flush().
         lock.acquire(cpu)
         mech.ptep_get_and_clear(cpu, mm, base)
         yield from mech.flush_tlb_range(cpu, mm, base, base + PAGE_SIZE)
+        if not around:
+            yield from invalidate_page(cpu, mm, base)
     mech.page_add_new_anon_rmap(cpu, new)
     mech.hooks.new_anon_page(cpu, new)
     mech.set_pte_at(
@@ -186,3 +199,5 @@ def wp_page_gotten(
     mech.page_remove_rmap(cpu, old)
     mech.put_page(cpu, old, 1 if old.reserved else 2)
     lock.release(cpu)
+    if around:
+        yield from invalidate_range_end(cpu, mm, base, base + PAGE_SIZE)

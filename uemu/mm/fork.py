@@ -9,6 +9,7 @@ from uemu.mm.locks import SpinLock
 from uemu.mm.mechanism import Mechanism
 from uemu.mm.mm_struct import MmStruct
 from uemu.mm.munmap import exit_mmap
+from uemu.mm.notifier import invalidate_range_end, invalidate_range_start
 from uemu.mm.page import Page
 from uemu.mm.pte import MigrationEntry, Pte, SwapEntry
 from uemu.mm.shmem import map_object
@@ -68,14 +69,26 @@ def _copy_vmas(mech: Mechanism, cpu: Cpu, src: MmStruct, dst: MmStruct) -> Op[No
         if vma.is_hugetlb():
             yield from copy_hugetlb_page_range(mech, cpu, src, dst, vma)
             continue
-        yield from mech.hooks.copy_page_range_begin(cpu, src)
-        try:
-            yield from _copy_entries(mech, cpu, src, dst, vma)
-        except Fault:
-            yield from mech.hooks.copy_page_range_end(cpu, src)
-            raise
-        yield from mech.hooks.copy_page_range_end(cpu, src)
+        yield from _copy_page_range(mech, cpu, src, dst, vma)
         yield from mech.hooks.copied_vma(cpu, src, dst, vma)
+
+
+def _copy_page_range(mech: Mechanism, cpu: Cpu, src: MmStruct, dst: MmStruct, vma: Vma) -> Op[None]:
+    """Copy the entries of one COW mapping, as secondary MMUs are told. Linux: copy_page_range.
+
+    The TLBs are flushed later, and a secondary MMU may be back before that.
+    """
+    failed: Fault | None = None
+    yield from invalidate_range_start(cpu, src, vma.vm_start, vma.vm_end)
+    yield from mech.hooks.copy_page_range_begin(cpu, src)
+    try:
+        yield from _copy_entries(mech, cpu, src, dst, vma)
+    except Fault as fault:
+        failed = fault
+    yield from mech.hooks.copy_page_range_end(cpu, src)
+    yield from invalidate_range_end(cpu, src, vma.vm_start, vma.vm_end)
+    if failed is not None:
+        raise failed
 
 
 def _copy_entries(mech: Mechanism, cpu: Cpu, src: MmStruct, dst: MmStruct, vma: Vma) -> Op[None]:

@@ -9,7 +9,9 @@ from uemu.step import Cpu
 
 
 def nr_refs(page: Page, foll: Foll) -> int:
-    """What one hold adds to a page's refcount."""
+    """What one hold adds to a page's refcount; 0 of what is translated and not held."""
+    if not foll & (Foll.GET | Foll.PIN):
+        return 0
     return GUP_PIN_COUNTING_BIAS if Foll.PIN in foll and page.pincount is None else 1
 
 

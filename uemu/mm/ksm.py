@@ -10,13 +10,18 @@ Not modelled: the trees, checksums and the scan (who calls chooses the pages).
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 from uemu.abi import PAGE_SIZE
 from uemu.mm.mechanism import Mechanism
 from uemu.mm.mm_struct import MmStruct
+from uemu.mm.notifier import invalidate_range_end, invalidate_range_start
 from uemu.mm.page import Page, trylock_page, unlock_page
 from uemu.mm.pte import Pte
 from uemu.mm.split import split_huge_page
 from uemu.step import Cpu, Op, Step
+
+T = TypeVar("T")
 
 MERGED = "merged"
 """What `merge_pages` says of pages that are one now; anything else is why not."""
@@ -77,7 +82,7 @@ def try_to_merge_one_page(
     if page.nr > 1 and (kept := (yield from split_huge_page(mech, cpu, page))):
         unlock_page(cpu, page)
         return kept
-    orig = yield from write_protect_page(mech, cpu, place, page)
+    orig = yield from _telling(cpu, place, write_protect_page(mech, cpu, place, page))
     kept = None
     if orig is None:
         kept = "others refer to it"
@@ -87,10 +92,21 @@ def try_to_merge_one_page(
         yield Step("pages_identical", f"pfn {page.pfn} and pfn {kpage.pfn}")
         if _contents(mech, cpu, page) != _contents(mech, cpu, kpage):
             kept = "they differ"
-        elif not (yield from replace_page(mech, cpu, place, page, kpage, orig)):
+        elif not (
+            yield from _telling(cpu, place, replace_page(mech, cpu, place, page, kpage, orig))
+        ):
             kept = "its entry moved"
     unlock_page(cpu, page)
     return kept
+
+
+def _telling(cpu: Cpu, place: Place, op: Op[T]) -> Op[T]:
+    """Change an entry, as secondary MMUs are told: they drop what they hold."""
+    mm, base = place
+    yield from invalidate_range_start(cpu, mm, base, base + PAGE_SIZE)
+    result = yield from op
+    yield from invalidate_range_end(cpu, mm, base, base + PAGE_SIZE)
+    return result
 
 
 def _contents(mech: Mechanism, cpu: Cpu, page: Page) -> bytes:

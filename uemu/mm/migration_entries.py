@@ -8,6 +8,13 @@ from __future__ import annotations
 from uemu.abi import PAGE_SIZE
 from uemu.mm.mechanism import Mechanism
 from uemu.mm.mm_struct import MmStruct
+from uemu.mm.notifier import (
+    invalidate_page,
+    invalidate_range_end,
+    invalidate_range_start,
+    notifiers_of,
+)
+from uemu.mm.notifier_hooks import Told
 from uemu.mm.page import Page
 from uemu.mm.pte import MigrationEntry, Pte
 from uemu.mm.rmap import entries_where
@@ -15,6 +22,16 @@ from uemu.step import Cpu, Op, Step
 
 
 def try_to_migrate_one(mech: Mechanism, cpu: Cpu, mm: MmStruct, base: int, page: Page) -> Op[None]:
+    """Replace one PTE by a migration entry, and let secondary MMUs know."""
+    around = mech.hooks.unmap_tells is Told.AROUND
+    if around:
+        yield from invalidate_range_start(cpu, mm, base, base + PAGE_SIZE)
+    yield from _migrate_one(mech, cpu, mm, base, page)
+    if around:
+        yield from invalidate_range_end(cpu, mm, base, base + PAGE_SIZE)
+
+
+def _migrate_one(mech: Mechanism, cpu: Cpu, mm: MmStruct, base: int, page: Page) -> Op[None]:
     """Replace one PTE by a migration entry, unless the policy says no.
 
     Linux: mm/rmap.c:try_to_migrate_one, try_to_unmap_one before v5.14.
@@ -25,9 +42,14 @@ def try_to_migrate_one(mech: Mechanism, cpu: Cpu, mm: MmStruct, base: int, page:
     pte = cpu.read(mm.pte(base))
     if not isinstance(pte, Pte) or pte.pfn != page.pfn:
         return
+    if mech.hooks.unmap_tells is Told.BEFORE and notifiers_of(cpu, mm):
+        yield from invalidate_page(cpu, mm, base)
+        yield Step("try_to_migrate_one", "clear the entry")
     lock.acquire(cpu)
     mech.ptep_get_and_clear(cpu, mm, base)
     yield from mech.flush_tlb_range(cpu, mm, base, base + PAGE_SIZE)
+    if mech.hooks.unmap_tells is Told.AFTER:
+        yield from invalidate_page(cpu, mm, base)
     entry = yield from mech.hooks.migration_entry_for(cpu, page, MigrationEntry(pte))
     if entry is None:
         mech.set_pte_at(cpu, mm, base, pte)

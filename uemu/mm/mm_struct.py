@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bisect
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from uemu.abi import PAGE_SIZE
 from uemu.events import MmId
@@ -11,6 +12,9 @@ from uemu.mm.locks import FairRwSem, RwSem, SpinLock
 from uemu.mm.pte import AnyPte, Pte
 from uemu.mm.vma import Vma
 from uemu.step import Cell, Cpu
+
+if TYPE_CHECKING:
+    from uemu.mm.notifier import MmuNotifier
 
 MMAP_BASE = 0x1000_0000_0000
 """Where the first mapping of an emulated process goes, in bytes."""
@@ -38,6 +42,7 @@ class MmStruct:
         hpage_nr: how many pages a huge entry maps.
         mmap_lock: mmap_sem before v5.8. Faults and gup read, the rest writes.
         page_table_lock: one for the whole mm.
+        notifiers: secondary MMUs that translate its pages; see `uemu.mm.notifier`.
         has_pinned: true once any page was pinned; never cleared again.
             Linux: mm->has_pinned (v5.9), MMF_HAS_PINNED after.
     Invariants:
@@ -56,6 +61,7 @@ class MmStruct:
         "mmap_lock",
         "name",
         "next_addr",
+        "notifiers",
         "page_table_lock",
         "pmds",
         "ptes",
@@ -77,6 +83,7 @@ class MmStruct:
         self.page_table_lock = SpinLock(("page_table_lock", id))
         self.has_pinned: Cell[bool] = Cell(("has_pinned", id), False)
         self.next_addr = MMAP_BASE
+        self.notifiers: tuple[MmuNotifier, ...] = ()
         self.gone = False
         self._extra: dict[str, Cell[int]] = {}
         self._sems: dict[str, FairRwSem] = {}

@@ -7,6 +7,7 @@ import errno
 from uemu.errors import Fault
 from uemu.mm.mechanism import Mechanism
 from uemu.mm.mm_struct import MmStruct
+from uemu.mm.notifier import invalidate_range_end, invalidate_range_start
 from uemu.mm.pte import Pte
 from uemu.mm.thp import split_huge_pmds_at
 from uemu.mm.vma import Vm, Vma, vm_flags_of
@@ -29,6 +30,7 @@ def mprotect(mech: Mechanism, cpu: Cpu, mm: MmStruct, start: int, end: int, prot
         lock.up_write(cpu)
         raise Fault(errno.EINVAL, start, "mprotect of part of a huge page of hugetlb")
     yield from split_huge_pmds_at(mech, cpu, mm, start, end)
+    yield from invalidate_range_start(cpu, mm, start, end)
     for vma in mm.vmas_in(start, end):
         new_flags = (vma.vm_flags & ~(Vm.READ | Vm.WRITE)) | vm_flags_of(prot)
         if new_flags == vma.vm_flags:
@@ -47,6 +49,7 @@ def mprotect(mech: Mechanism, cpu: Cpu, mm: MmStruct, start: int, end: int, prot
             if isinstance(pte, Pte):
                 mech.set_pte_at(cpu, mm, base, _pte_modify(mech, cpu, vma, pte))
     yield from mech.flush_tlb_range(cpu, mm, start, end)
+    yield from invalidate_range_end(cpu, mm, start, end)
     lock.up_write(cpu)
 
 

@@ -10,6 +10,7 @@ from uemu.events import Moved
 from uemu.mm.compound import move_huge
 from uemu.mm.mechanism import Mechanism
 from uemu.mm.mm_struct import MMAP_END, MmStruct
+from uemu.mm.notifier import invalidate_range_end, invalidate_range_start
 from uemu.mm.thp import split_huge_pmd, split_huge_pmds_at
 from uemu.step import Cpu, Op
 
@@ -53,6 +54,7 @@ def mremap(
     new = old.copy()
     new.vm_start, new.vm_end = target, target + new_length
     mm.insert_vma(new)
+    yield from invalidate_range_start(cpu, mm, start, old_end)
     for base in (yield from mech.huge_entries_in(cpu, mm, start, old_end)):
         to = base - start + target
         if to % mm.hpage_size:
@@ -67,6 +69,7 @@ def mremap(
         mech.ptep_get_and_clear(cpu, mm, base)
         mech.set_pte_at(cpu, mm, base - start + target, pte)
     yield from mech.flush_tlb_range(cpu, mm, start, old_end)
+    yield from invalidate_range_end(cpu, mm, start, old_end)
     mm.remove_vma(old)
     lock.up_write(cpu)
     return target

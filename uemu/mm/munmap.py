@@ -13,6 +13,11 @@ from uemu.events import Unmapped
 from uemu.mm.compound import zap_huge
 from uemu.mm.mechanism import Mechanism
 from uemu.mm.mm_struct import MmStruct
+from uemu.mm.notifier import (
+    invalidate_range_end,
+    invalidate_range_start,
+    mmu_notifier_release,
+)
 from uemu.mm.page import Page
 from uemu.mm.pagevec import lru_add_drain
 from uemu.mm.pte import Pte, SwapEntry
@@ -33,6 +38,7 @@ def zap_page_range(mech: Mechanism, cpu: Cpu, mm: MmStruct, start: int, end: int
     """
     lru_add_drain(mech, cpu)
     gathered: list[Page] = []
+    yield from invalidate_range_start(cpu, mm, start, end)
     for base in (yield from mech.huge_entries_in(cpu, mm, start, end)):
         yield from zap_huge(mech, cpu, mm, base, gathered, "zap_huge_pmd")
     for base in (yield from mech.entries_in(cpu, mm, start, end)):
@@ -46,6 +52,7 @@ def zap_page_range(mech: Mechanism, cpu: Cpu, mm: MmStruct, start: int, end: int
             gathered.append(page)
         elif isinstance(pte, SwapEntry):
             free_swap_and_cache(mech, cpu, pte)
+    yield from invalidate_range_end(cpu, mm, start, end)
     yield from mech.flush_tlb_range(cpu, mm, start, end)
     for page in gathered:
         free_swap_cache(mech, cpu, page)
@@ -98,6 +105,7 @@ def exit_mmap(mech: Mechanism, cpu: Cpu, mm: MmStruct) -> Op[None]:
     References that devices hold keep their frames.
     """
     yield Step("exit_mmap", "nobody runs in it any more")
+    yield from mmu_notifier_release(cpu, mm)
     for vma in list(mm.vmas):
         yield from zap_page_range(mech, cpu, mm, vma.vm_start, vma.vm_end)
         remove_vma(mech, cpu, mm, vma)

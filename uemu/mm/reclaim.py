@@ -17,6 +17,14 @@ from uemu.abi import PAGE_SIZE
 from uemu.events import SwappedOut
 from uemu.mm.mechanism import Mechanism
 from uemu.mm.mm_struct import MmStruct
+from uemu.mm.notifier import (
+    clear_flush_young,
+    invalidate_page,
+    invalidate_range_end,
+    invalidate_range_start,
+    notifiers_of,
+)
+from uemu.mm.notifier_hooks import Told
 from uemu.mm.page import Page, page_count, page_mapcount, trylock_page, unlock_page
 from uemu.mm.pte import Pte, SwapEntry
 from uemu.mm.rmap import mappings_of
@@ -68,7 +76,7 @@ def _unmap_locked(mech: Mechanism, cpu: Cpu, page: Page) -> Op[str | None]:
     hooks = mech.hooks
     if cpu.read(page.writeback):
         return "it is under writeback"
-    if hooks.page_referenced(cpu, page):
+    if (yield from page_referenced(mech, cpu, page)):
         return "it is referenced"
     if cpu.read(page.swap) is None:
         if not hooks.may_add_to_swap(cpu, page):
@@ -80,6 +88,26 @@ def _unmap_locked(mech: Mechanism, cpu: Cpu, page: Page) -> Op[str | None]:
         return "it could not be unmapped"
     yield Step("shrink_page_list", "dirty ?")
     return None
+
+
+def page_referenced(mech: Mechanism, cpu: Cpu, page: Page) -> Op[bool]:
+    """Whether somebody used the page since this was last asked. Linux: mm/rmap.c:page_referenced.
+
+    Not modelled: the accessed bits of the entries, so that secondary MMUs alone are asked.
+    """
+    if mech.hooks.page_referenced(cpu, page):
+        return True
+    referenced = False
+    if any(notifiers_of(cpu, mm) for mm in mech.mms.values()):
+        for mm, base in mappings_of(mech, cpu, page):
+            lock = mm.page_table_lock
+            yield lock.step("page_referenced_one", f"young in {mm.name} ?")
+            lock.enter(cpu)
+            pte = cpu.read(mm.pte(base))
+            if isinstance(pte, Pte) and pte.pfn == page.pfn:
+                referenced |= yield from clear_flush_young(cpu, mm, base)
+            lock.release(cpu)
+    return referenced
 
 
 def pageout(mech: Mechanism, cpu: Cpu, page: Page) -> Op[bool]:
@@ -131,6 +159,16 @@ def try_to_unmap(mech: Mechanism, cpu: Cpu, page: Page) -> Op[bool]:
 
 
 def try_to_unmap_one(mech: Mechanism, cpu: Cpu, mm: MmStruct, base: int, page: Page) -> Op[None]:
+    """Replace one PTE, and let secondary MMUs know."""
+    around = mech.hooks.unmap_tells is Told.AROUND
+    if around:
+        yield from invalidate_range_start(cpu, mm, base, base + PAGE_SIZE)
+    yield from _unmap_one(mech, cpu, mm, base, page)
+    if around:
+        yield from invalidate_range_end(cpu, mm, base, base + PAGE_SIZE)
+
+
+def _unmap_one(mech: Mechanism, cpu: Cpu, mm: MmStruct, base: int, page: Page) -> Op[None]:
     """Replace one PTE, unless the policy says no before or after it is cleared.
 
     Linux: mm/rmap.c:try_to_unmap_one.
@@ -142,11 +180,14 @@ def try_to_unmap_one(mech: Mechanism, cpu: Cpu, mm: MmStruct, base: int, page: P
     slot = cpu.read(page.swap)
     if not isinstance(pte, Pte) or pte.pfn != page.pfn or slot is None:
         return
-    if not mech.hooks.may_unmap(cpu, mm, page):
+    if not (yield from mech.hooks.unmap_looks(cpu, mm, base, page)):
+        lock.release(cpu)
         return
     lock.acquire(cpu)
     mech.ptep_get_and_clear(cpu, mm, base)
     yield from mech.flush_tlb_range(cpu, mm, base, base + PAGE_SIZE)
+    if mech.hooks.unmap_tells is Told.AFTER:
+        yield from invalidate_page(cpu, mm, base)
     entry = yield from mech.hooks.swap_entry_for(cpu, mm, page, SwapEntry(slot.number))
     if entry is None:
         mech.set_pte_at(cpu, mm, base, pte)

@@ -9,6 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from uemu.mm.compound import page_trans_huge_mapcount
+from uemu.mm.notifier import clear_flush_young
+from uemu.mm.notifier_hooks import NotifierHooks
 from uemu.mm.page import page_count, page_mapcount
 from uemu.mm.pte import MigrationEntry, Pte, SwapEntry
 from uemu.mm.swap import delete_from_swap_cache, page_swapcount, swap_free
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from uemu.mm.vma import Vma
 
 
-class ReclaimHooks:
+class ReclaimHooks(NotifierHooks):
     """What reclaim may do with a page, and how it comes back.
 
     Attributes:
@@ -55,6 +57,15 @@ class ReclaimHooks:
     def may_unmap(self, cpu: Cpu, mm: MmStruct, page: Page) -> bool:
         """Asked under the page table lock, before a PTE is cleared. Atomic: inside a step."""
         return True
+
+    def unmap_looks(self, cpu: Cpu, mm: MmStruct, base: int, page: Page) -> Op[bool]:
+        """All that is asked before a PTE is cleared, under the page table lock, which it may keep.
+
+        Linux: try_to_unmap_one asks once more what page_referenced asked.
+        """
+        if not self.may_unmap(cpu, mm, page):
+            return False
+        return not (self.unmap_asks_young and (yield from clear_flush_young(cpu, mm, base)))
 
     def swap_entry_for(
         self, cpu: Cpu, mm: MmStruct, page: Page, entry: SwapEntry

@@ -70,6 +70,7 @@ class WatchedIo:
     """An I/O under way, its buffers in order and by frame, and its story so far.
 
     Attributes:
+        stored: what a secondary MMU has just stored, and where.
         neighbours: memory of other I/O that was held meanwhile on pages of its own.
     """
 
@@ -79,6 +80,7 @@ class WatchedIo:
     by_pfn: dict[int, list[Buffer]]
     story: list[StoryLine]
     said: set[tuple[str, MmId]] = field(default_factory=set)
+    stored: tuple[int, bytes] | None = None
     neighbours: dict[tuple[int, int], None] = field(default_factory=dict)
     _pieces: list[tuple[int, int]] = field(default_factory=list)
 

@@ -323,6 +323,8 @@ class Oracle:
             if held.offset <= offset < held.offset + held.length:
                 addr = held.addr + offset - held.offset
                 buffer.device_wrote(offset, data)
+                if io.started.secondary:
+                    io.stored = addr, data
                 self._stores.overwritten(io.mm, addr, len(data))
         text = f"writes {len(data)} bytes into pfn {pfn}"
         self._tell(io, "device-wrote", None, "device", None, text, pfn=pfn)
@@ -360,6 +362,10 @@ class Oracle:
 
     def _io_checked(self, event: IoChecked) -> None:
         io = self._ios[event.io]
+        if io.stored is not None and event.seen[0][0] in (None, io.buffers[0].held.pfn):
+            # It stored where its process would have: from here on that is a thread's store.
+            self._stores.stored(io.mm, *io.stored)
+        io.stored = None
         for buffer, (pfn, data) in zip(io.buffers, event.seen, strict=True):
             if not buffer.excused and pfn != buffer.held.pfn and pfn is not None:
                 self._compare(io, buffer, pfn, data)

@@ -55,6 +55,7 @@ class Linux2_6_7(Linux2_6_29):
     name = "linux-2.6.7"
     year = 2004
     summary = "a write fault asks page_count, there is no gup-fast; reclaim leaves held pages"
+    has_mmu_notifier = False
     variants: ClassVar = {"gup-fast": "with the get_user_pages_fast() of 2.6.29"}
     read_fault_maps_zero_page = True
     has_hugetlb = False

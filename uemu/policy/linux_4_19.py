@@ -42,6 +42,7 @@ from uemu.mm.grab import gup_grab, gup_release
 from uemu.mm.hooks import NeedFault
 from uemu.mm.huge_hooks import hold_label
 from uemu.mm.mm_struct import MmStruct
+from uemu.mm.notifier_hooks import KVM_WITHOUT_REFERENCE, SecondaryUse, Told
 from uemu.mm.page import Page, is_freed, page_mapcount
 from uemu.mm.pte import Pte
 from uemu.mm.vma import Vma
@@ -60,6 +61,8 @@ class Linux4_19(Linux2_6_29):
     has_soft_dirty = True
     has_ksm = True
     clear_refs_downgrades = True
+    unmap_tells = Told.AROUND
+    cow_tells_range = True
     pagevec_size = 15
     fault_fn = "__do_page_fault"
     copy_fn = "wp_page_copy"
@@ -69,6 +72,10 @@ class Linux4_19(Linux2_6_29):
     hugetlb_reads_zero_page = False
     has_thp = True
     thp_cow_copies_all = True
+
+    def secondary_use(self, kind: str) -> SecondaryUse:
+        """KVM lets the page go once it has mapped it."""
+        return KVM_WITHOUT_REFERENCE if kind == "kvm" else super().secondary_use(kind)
 
     def hugetlb_may_reuse(self, cpu: Cpu, page: Page) -> bool:
         """Ask the mapcount. Linux: hugetlb_cow (since v2.6.36)."""

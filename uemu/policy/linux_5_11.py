@@ -53,6 +53,7 @@ class Linux5_11(Linux5_9):
     name = "linux-5.11"
     year = 2021
     clear_refs_downgrades = False
+    unmap_asks_young = False
     summary = "as linux-5.9, and gup-fast does not pin while fork runs: write_protect_seq"
     variants: ClassVar = {
         "clear-refs-seq": "clear_refs raises write_protect_seq, too, while it looks for pins"

@@ -50,6 +50,7 @@ from uemu.abi import PAGE_SIZE
 from uemu.errors import Fault
 from uemu.mm.fork import copy_unlocked
 from uemu.mm.mm_struct import MmStruct
+from uemu.mm.notifier import invalidate_page, notifiers_of
 from uemu.mm.page import Page
 from uemu.mm.pte import Pte, SwapEntry
 from uemu.mm.vma import Vm, Vma
@@ -200,10 +201,11 @@ class Piggin2009Vma(Linux2_6_29):
             mech.put_page(cpu, page)
             return False
         cpu.write(new.flag(PG_DONTCOW), True)
-        if mech.mmu.cpus_of(mm.id):
+        if mech.mmu.cpus_of(mm.id) or notifiers_of(cpu, mm):
             lock.acquire(cpu)
             mech.ptep_get_and_clear(cpu, mm, base)
             yield from mech.flush_tlb_range(cpu, mm, base, base + PAGE_SIZE)
+            yield from invalidate_page(cpu, mm, base)
         user = vma.vm_flags & Vm.READ != 0
         mech.set_pte_at(cpu, mm, base, Pte(new.pfn, vma.writable(), True, user))
         self.leave(cpu, page)

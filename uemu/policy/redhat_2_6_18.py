@@ -49,6 +49,7 @@ class Redhat2_6_18(Linux2_6_29):
 
     name = "redhat-2.6.18"
     summary = "fork copies a page with more references than PTEs; there is no gup-fast"
+    has_mmu_notifier = False
     copy_looks = "count != mapcount ?"
 
     def gup_fast_begin(self, cpu: Cpu, mm: MmStruct, foll: Foll) -> Op[int | None]:

@@ -41,6 +41,7 @@ from uemu.abi import PAGE_SIZE
 from uemu.errors import Fault
 from uemu.mm.fault import wp_page_copy, wp_page_reuse
 from uemu.mm.mm_struct import MmStruct
+from uemu.mm.notifier import invalidate_page, notifiers_of
 from uemu.mm.page import Page, page_mapcount
 from uemu.mm.pte import Pte
 from uemu.mm.rmap import mappings, mappings_of
@@ -139,10 +140,11 @@ class Torvalds2009DirectedCow(Linux2_6_29):
         if pte is None:
             mech.put_page(cpu, new)
             return
-        if mech.mmu.cpus_of(mm.id):
+        if mech.mmu.cpus_of(mm.id) or notifiers_of(cpu, mm):
             lock.acquire(cpu)
             mech.ptep_get_and_clear(cpu, mm, base)
             yield from self.flush(cpu, mm, base)
+            yield from invalidate_page(cpu, mm, base)
         mech.page_add_new_anon_rmap(cpu, new)
         self.new_anon_page(cpu, new)
         mech.set_pte_at(cpu, mm, base, pte._replace(pfn=new.pfn))

@@ -17,6 +17,9 @@ HPAGE_NR = 4
 IoHandle = Any
 """What DirectRead, DirectWrite and Register return: opaque to a script."""
 
+SecondaryHandle = Any
+"""What AttachSecondary returns: opaque to a script."""
+
 
 @dataclass(frozen=True, slots=True)
 class Mmap:
@@ -147,6 +150,40 @@ class Release:
 
 
 @dataclass(frozen=True, slots=True)
+class AttachSecondary:
+    """Let a secondary MMU (``kvm``, ``xpmem``, ``gru``) translate whole pages; returns it."""
+
+    addr: int
+    length: int
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class SecondaryStore:
+    """A guest stores ``data`` at byte ``offset`` of the memory of a secondary MMU."""
+
+    mmu: SecondaryHandle
+    offset: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SecondaryLoad:
+    """A guest loads ``length`` bytes from byte ``offset``; returns them."""
+
+    mmu: SecondaryHandle
+    offset: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class DetachSecondary:
+    """A secondary MMU lets everything go."""
+
+    mmu: SecondaryHandle
+
+
+@dataclass(frozen=True, slots=True)
 class Madvise:
     """madvise(2) with one of the MADV_* of `uemu.abi`."""
 
@@ -245,6 +282,10 @@ Action = (
     | DeviceStores
     | DeviceLoads
     | Release
+    | AttachSecondary
+    | SecondaryStore
+    | SecondaryLoad
+    | DetachSecondary
     | Madvise
     | Mprotect
     | Mremap

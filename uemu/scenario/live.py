@@ -16,8 +16,10 @@ from uemu.mm.hooks import PolicyHooks
 from uemu.oracle.violations import Violation
 from uemu.scenario.actions import (
     Action,
+    AttachSecondary,
     ClearRefs,
     Complete,
+    DetachSecondary,
     DeviceLoads,
     DeviceStores,
     DirectRead,
@@ -35,6 +37,8 @@ from uemu.scenario.actions import (
     Munmap,
     Register,
     Release,
+    SecondaryLoad,
+    SecondaryStore,
     Signal,
     Spawn,
     Store,
@@ -211,6 +215,12 @@ class _Actor:
                 return dma.begin_start(user, addr, length, direction=way, api=api, aio=aio)
             case Register(addr, length, writable, api):
                 return dma.begin_register(user, addr, length, writable=writable, api=api)
+            case AttachSecondary(addr, length, kind):
+                return dma.begin_secondary(user, addr, length, kind=kind)
+            case SecondaryStore(mmu, offset, data):
+                return mmu.begin_store(offset, data, caller=user)
+            case SecondaryLoad(mmu, offset, length):
+                return mmu.begin_load(offset, length, caller=user)
             case _:
                 return self._do(action)
 
@@ -225,6 +235,8 @@ class _Actor:
                 return io.dma_write(offset, data)
             case Release(io):
                 return io.release()
+            case DetachSecondary(mmu):
+                return mmu.release()
             case Vfork(child):
                 self._borrower = self._user.vfork(child)
                 return self._borrower
@@ -252,7 +264,7 @@ class _Actor:
     def _note(self, action: Action, result: Any) -> None:
         """Remember what was seen, and who was born; None: the action was refused."""
         match action:
-            case Load() | DeviceLoads():
+            case Load() | DeviceLoads() | SecondaryLoad():
                 self._show.seen.append((self._name, result))
             case Complete() if result:
                 self._show.seen.append((self._name, result))

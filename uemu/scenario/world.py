@@ -19,7 +19,7 @@ from uemu.abi import PAGE_MASK, Direction
 from uemu.dma.engine import Io, Transfer
 from uemu.errors import Fault
 from uemu.events import EventBus, Seen
-from uemu.kernel import Kernel
+from uemu.kernel import Kernel, SecondaryMmu
 from uemu.mm.hooks import PolicyHooks
 from uemu.mm.mm_struct import MmStruct
 from uemu.mm.pte import Pte
@@ -27,8 +27,10 @@ from uemu.oracle.judge import Oracle
 from uemu.policy.registry import make_policy
 from uemu.scenario.actions import (
     Action,
+    AttachSecondary,
     ClearRefs,
     Complete,
+    DetachSecondary,
     DeviceLoads,
     DeviceStores,
     DirectRead,
@@ -46,6 +48,8 @@ from uemu.scenario.actions import (
     Munmap,
     Register,
     Release,
+    SecondaryLoad,
+    SecondaryStore,
     Signal,
     Spawn,
     Store,
@@ -239,6 +243,14 @@ class SteppedWorld:
                 return self._noting(task, kernel.io.dma_read(cpu, io, offset, length))
             case Release(io):
                 return kernel.io.release(cpu, io)
+            case AttachSecondary(addr, length, kind):
+                return kernel.attach_secondary(cpu, mm, addr, length, kind)
+            case SecondaryStore(mmu, offset, data):
+                return _secondary(task, mmu).store(cpu, offset, data)
+            case SecondaryLoad(mmu, offset, length):
+                return self._noting(task, _secondary(task, mmu).load(cpu, offset, length))
+            case DetachSecondary(mmu):
+                return _secondary(task, mmu).detach(cpu)
             case Madvise(addr, length, advice):
                 return kernel.madvise(cpu, mm, addr, length, advice)
             case Mprotect(addr, length, prot):
@@ -295,6 +307,12 @@ class SteppedWorld:
         cell = self._cell(name)
         yield Step("wait_for", name, cell.peek)
         task.cpu.read(cell)
+
+
+def _secondary(task: Task, mmu: object) -> SecondaryMmu:
+    if not isinstance(mmu, SecondaryMmu):
+        raise TypeError(f"{task.name} uses {mmu!r}, which is no secondary MMU")
+    return mmu
 
 
 class SimulatedWorld(SteppedWorld):
