@@ -32,7 +32,10 @@ SYSCALLS: Final = {
     57: "fork",
     101: "ptrace",
     231: "exit_group",
+    312: "kcmp",
     319: "memfd_create",
+    425: "io_uring_setup",
+    426: "io_uring_enter",
     436: "close_range",
     438: "pidfd_getfd",
 }

@@ -94,6 +94,9 @@ SAID = (
     "IORING_SETUP_IOPOLL is not supported: io_uring_setup is refused (EINVAL)",
     "IORING_SETUP_SQPOLL is not supported: io_uring_setup is refused (EINVAL)",
     "io_uring_setup with flags 0x40000000 is not supported: it is refused (EINVAL)",
+    "IORING_REGISTER_RING_FDS is not supported: it is refused (EINVAL)",
+    "io_uring: IORING_OP_POLL_ADD linked to direct I/O or a registered buffer is not supported",
+    "io_uring: IOSQE_IO_DRAIN beside direct I/O or registered buffers is not supported",
     "ptrace is not supported inside: a program that traces others is refused (EPERM)",
     "CLONE_UNTRACED is not supported: such a clone is refused (EPERM)",
 )
@@ -109,13 +112,22 @@ clone: done
 """
 
 
+IN_A_RING = """\
+RING_FDS: EINVAL
+refused: 3
+DRAIN: EOPNOTSUPP
+a read after that: EOPNOTSUPP
+"""
+
+
+@pytest.mark.needs_kernel("io_uring")
 @pytest.mark.parametrize(("policy", "dma"), RUNS[0])
 def test_what_is_not_supported_is_refused_and_said_once(
     behaviour: Compiled, tmp_path: Path, policy: str, dma: str
 ) -> None:
     done = run(tmp_path, uemu(policy, dma, behaviour(REFUSED)))
     assert done.stdout == (
-        f"{2 * REFUSALS}ptrace in a child: EPERM\nio_uring_setup in a child, polled: EINVAL\n"
+        f"{2 * REFUSALS}{IN_A_RING}ptrace in a child: EPERM\nio_uring_setup in a child, polled: EINVAL\n"
         "PR_SET_NO_NEW_PRIVS: done\nEXIT-SUCCESS\n"
     )
     assert done.returncode == 0
@@ -123,6 +135,7 @@ def test_what_is_not_supported_is_refused_and_said_once(
     assert [said.count(text) for text in SAID] == [1] * len(SAID)
 
 
+@pytest.mark.needs_kernel("io_uring")
 def test_without_uemu_it_is_not_refused(behaviour: Compiled, tmp_path: Path) -> None:
     done = run(tmp_path, [str(behaviour(REFUSED))])
     assert "CLONE_UNTRACED: done" in done.stdout

@@ -6,9 +6,10 @@
  */
 #define _GNU_SOURCE
 #include "behaviour.h"
+#include "../../../../demos/programs/ring.h"
 
-#include <linux/io_uring.h>
 #include <linux/sched.h>
+#include <poll.h>
 #include <sched.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
@@ -58,6 +59,47 @@ static long set_up(unsigned flags)
 	return syscall(SYS_io_uring_setup, 1, &params);
 }
 
+static void completed(const char *what, int result)
+{
+	errno = -result;
+	shown(what, result < 0 ? -1 : 0);
+}
+
+/* What io_uring is asked for in vain, and what completes with that. */
+static void in_a_ring(void)
+{
+	unsigned char *page = aligned_alloc(PAGE, PAGE);
+	int direct = open_data(O_DIRECT), fds[2];
+	struct io_uring_sqe *sqe;
+	struct ring ring;
+	uint64_t data;
+	int result;
+
+	CHECK(page && pipe(fds) == 0 && ring_open(&ring, 8, 0, 0) == 0);
+	shown("RING_FDS", ring_register(&ring, IORING_REGISTER_RING_FDS, fds, 1));
+	ring_rw(&ring, IORING_OP_READ, direct, page, SECTOR, 0, 1)->flags = IOSQE_IO_LINK;
+	sqe = ring_rw(&ring, IORING_OP_POLL_ADD, fds[1], NULL, 0, 0, 2);
+	sqe->flags = IOSQE_IO_LINK;
+	sqe->poll32_events = POLLOUT;
+	ring_rw(&ring, IORING_OP_NOP, -1, NULL, 0, 0, 3);
+	ring_rw(&ring, IORING_OP_READ, direct, page, SECTOR, 0, 4);
+	CHECK(ring_enter(&ring, 4, 4) == 4);
+	for (int refused = 0; ring_reap(&ring, &data, &result);) {
+		CHECK(result >= 0 || result == (data == 1 ? -EOPNOTSUPP : -ECANCELED));
+		refused += result < 0;
+		if (!ring_ready(&ring))
+			printf("refused: %d\n", refused);
+	}
+	sqe = ring_rw(&ring, IORING_OP_NOP, -1, NULL, 0, 0, 1);
+	sqe->flags = IOSQE_IO_DRAIN;
+	completed("DRAIN", ring_do(&ring));
+	ring_rw(&ring, IORING_OP_READ, direct, page, SECTOR, 0, 1);
+	completed("a read after that", ring_do(&ring));
+	ring_close(&ring);
+	close(direct);
+	free(page);
+}
+
 int main(void)
 {
 	pid_t pid;
@@ -72,6 +114,7 @@ int main(void)
 		shown("CLONE_UNTRACED", cloned(CLONE_UNTRACED));
 		shown("clone", cloned(0));
 	}
+	in_a_ring();
 	pid = fork();
 	CHECK(pid >= 0);
 	if (pid == 0) {
