@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from uemu.events import Frame
-from uemu.report.stack_lines import MOST, frame_text, stack_lines
+from uemu.oracle.places import frame_text
+from uemu.report.stack_lines import MOST, stack_lines
 
 READ = Frame(0x401100, "/usr/bin/reader", "read_once", "../src/reader.c", 55)
 PREAD = Frame(0x7F0000, "/usr/lib/libc.so.6", "__pread@@GLIBC_2.2.5", "", 0)

@@ -6,11 +6,10 @@ import textwrap
 from collections.abc import Sequence
 from typing import Any
 
-from uemu.events import Frame
 from uemu.oracle.fitting import Fit, fitting
 from uemu.oracle.held import HeldBuffer
+from uemu.oracle.places import frame_text, own_frame
 from uemu.oracle.violations import Violation
-from uemu.report.stack_lines import frame_text, is_of_libc
 
 
 def advice_lines(violations: Sequence[Violation], width: int) -> list[str]:
@@ -53,11 +52,6 @@ def with_place(fit: Fit, violation: Violation) -> Fit:
     return Fit(
         fit.name, fit.text.replace("in place of fork", f"in place of fork in {frame_text(frame)}")
     )
-
-
-def own_frame(stack: Sequence[Frame]) -> Frame | None:
-    """The innermost function that is the program's own, and no C library's."""
-    return next((frame for frame in stack if frame.file and not is_of_libc(frame)), None)
 
 
 def buffer_text(held: HeldBuffer) -> str:

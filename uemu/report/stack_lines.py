@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from typing import Final
 
 from uemu.events import Frame
+from uemu.oracle.places import frame_text, function_of, is_of_libc
 
 MOST: Final = 8
 """Frames that are shown; JSON has them all."""
@@ -16,15 +16,6 @@ BELOW_MAIN: Final = frozenset(
     | {"start_thread", "clone", "__clone", "clone3", "__clone3", "__GI___clone"}
 )
 """What called main, or a thread's first function: the same in every program."""
-
-
-LIBC: Final = ("libc.", "libc-", "libpthread", "ld-linux", "ld-musl")
-"""How the files of a C library are called."""
-
-
-def is_of_libc(frame: Frame) -> bool:
-    """Whether a function is the C library's."""
-    return os.path.basename(frame.module).startswith(LIBC)
 
 
 def stack_lines(stack: Sequence[Frame]) -> list[str]:
@@ -39,16 +30,3 @@ def stack_lines(stack: Sequence[Frame]) -> list[str]:
     if len(frames) > MOST:
         lines.append(f"... and {len(frames) - MOST} more")
     return lines
-
-
-def frame_text(frame: Frame) -> str:
-    """A frame in words: its function and where that is."""
-    function = function_of(frame) or f"{frame.pc:#x}"
-    if frame.file:
-        return f"{function} ({os.path.basename(frame.file)}:{frame.line})"
-    return f"{function} (in {os.path.basename(frame.module)})" if frame.module else function
-
-
-def function_of(frame: Frame) -> str:
-    """Its name, without the version that a linker gave it."""
-    return frame.function.partition("@")[0]

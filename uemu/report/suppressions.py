@@ -29,8 +29,8 @@ from fnmatch import fnmatchcase
 from typing import Final, NamedTuple
 
 from uemu.events import Frame
+from uemu.oracle.places import function_of
 from uemu.oracle.violations import KINDS, Violation
-from uemu.report.stack_lines import function_of
 
 ANY: Final = "..."
 TOOL: Final = "uemu:"

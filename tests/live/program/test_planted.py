@@ -81,7 +81,7 @@ BUGS = {
         (0, 3584),
         {"MADV_DONTFORK": "4096, MADV_DON", "whole pages": "4096 bytes instead of 512"},
         {**TAKEN, "copied": "breaks"},
-        newer=("FOLL_PIN in the driver", "5.9"),
+        newer=("a newer kernel", "5.9"),
         needs=(pytest.mark.needs_kernel("io_uring"),),
     ),
     "pipe_leak": Bug(

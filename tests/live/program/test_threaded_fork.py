@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +15,7 @@ pytestmark = [pytest.mark.needs_ptrace, pytest.mark.slow]
 Program = Callable[[str], Path]
 
 WARNING = "has threads and has let devices into its memory, and forks"
+PLACE = re.compile(r"and forks in start_child \(common\.h:[0-9]+\): what is in flight")
 
 
 @pytest.mark.parametrize("policy", ["linux-2.6.29", "linux-6.5"])
@@ -27,6 +29,16 @@ def test_fork_of_a_threaded_program_that_pins_is_warned_of_once(
     assert "vfork(2)" in note
     told = " ".join(line.removeprefix("uemu: ").strip() for line in ran.err.splitlines())
     assert told.count(WARNING) == 1
+
+
+@pytest.mark.needs_libdw
+def test_the_warning_says_where_it_forks(demo_program: Program, tmp_path: Path) -> None:
+    ran = uemu_run(tmp_path, demo_program("lost_read"), policy="linux-6.5")
+    (note,) = (note for note in ran.json["notes"] if WARNING in note)
+    assert PLACE.search(note)
+    assert PLACE.search(
+        " ".join(line.removeprefix("uemu:").strip() for line in ran.err.splitlines())
+    )
 
 
 @pytest.mark.parametrize(

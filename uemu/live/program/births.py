@@ -40,7 +40,7 @@ SYS_VFORK = 58
 BIRTHS = (tracee.EVENT_FORK, tracee.EVENT_VFORK, tracee.EVENT_CLONE)
 
 THREADED_FORK = (
-    "{} has threads and has let devices into its memory, and forks: what is in flight then is"
+    "{} has threads and has let devices into its memory, and forks{}: what is in flight then is"
     " harmed or not as the kernel's version and chance have it. To run another program take"
     " posix_spawn(3), or vfork(2) and execve(2), which share no page; else madvise(MADV_DONTFORK)"
     " the buffers, or fork before there are threads"
@@ -70,6 +70,7 @@ class Births:
         stats: Stats,
         note: Callable[[str], None],
         execed: Callable[[Task], None],
+        where: Callable[[str], str],
     ) -> None:
         self._kernel = kernel
         self._mmu = mmu
@@ -81,6 +82,8 @@ class Births:
         self._segv = segv
         self._stats = stats
         self._note = note
+        self._where = where
+        self._warned: set[str] = set()
         self._execed = execed
         self._families = 0
         self.pids: dict[int, int] = {}
@@ -137,7 +140,7 @@ class Births:
         """A task that stands at a call of the fork family, without CLONE_VM, makes it."""
         tracees, mm = self._tracees, task.mm
         if mm.has_pinned and len(task.process.tasks) > 1:
-            self._note(THREADED_FORK.format(procfs.name_of_process(task.pid)))
+            self._warn(task)
         frozen = tracees.freeze([mm], task)
         # Whoever makes calls for us has to make its own once more: better another.
         actor = next((other for other in frozen if other.held), task)
@@ -145,6 +148,12 @@ class Births:
             self._fork(task, actor)
         finally:
             tracees.thaw(frozen)
+
+    def _warn(self, task: Task) -> None:
+        name = procfs.name_of_process(task.pid)
+        if name not in self._warned:
+            self._warned.add(name)
+            self._note(THREADED_FORK.format(name, self._where(task.cpu.name)))
 
     def _fork(self, task: Task, actor: Task) -> None:
         tracees, mm, framing = self._tracees, task.mm, self._framing

@@ -42,6 +42,7 @@ from uemu.live.program.uring_request import Requests
 from uemu.live.program.which import NOT_EXECUTABLE, CannotRun, find_program
 from uemu.live.program.window import WindowMmu
 from uemu.oracle.judge import Oracle
+from uemu.oracle.places import frame_text, own_frame
 from uemu.oracle.violations import Violation
 from uemu.policy.registry import make_policy
 
@@ -117,6 +118,7 @@ class Session:
             self._stats,
             self._note,
             self._uring.execed,
+            lambda cpu: self._where(cpu),
         )
         self._stacks = Stacks(self.tracees.tasks, self._births.tids)
         remote = Remote(kernel, self.tracees, framing, direct, self._schedule)
@@ -139,6 +141,23 @@ class Session:
             return
         self._notes.append(text)
         self._tell(text)
+
+    def _where(self, cpu: str) -> str:
+        """`` in FUNCTION (FILE:LINE)``: where a stopped thread is, if that can be known."""
+        moment = self._stacks.take(cpu)
+        if moment is None:
+            return ""
+        from uemu.host.libdw import NoLibdw
+
+        try:
+            unwinder = Unwinder()
+        except NoLibdw:
+            return ""
+        try:
+            own = own_frame(unwinder.stack_of(moment))
+        finally:
+            unwinder.close()
+        return f" in {frame_text(own)}" if own is not None else ""
 
     def _page_copied(self, cpu: str, mm: int, base: int, src: int, dst: int, fn: str) -> None:
         if fn == "cow_user_page":

@@ -157,12 +157,16 @@ class Unwinder:
         moment = line.moment
         if not isinstance(moment, Moment):
             return line
+        return replace(line, stack=self.stack_of(moment))
+
+    def stack_of(self, moment: Moment) -> tuple[Frame, ...]:
+        """The functions a thread was in, the innermost first."""
         stack = self._stacks.get(id(moment))
         if stack is None:
             image = self.image(moment.mappings)
             stack = tuple(image.frames(moment.registers, moment.stack))
             self._stacks[id(moment)] = stack
-        return replace(line, stack=stack)
+        return stack
 
     def close(self) -> None:
         """Give back what the library holds."""
