@@ -13,7 +13,15 @@ from rich.console import Console
 from rich.text import Text
 
 import uemu
-from uemu_demos.telling import Telling, print_legend, print_policy, print_verdict, readable
+from uemu_demos.telling import (
+    Telling,
+    print_legend,
+    print_paragraph,
+    print_policy,
+    print_verdict,
+    print_way_on,
+    readable,
+)
 
 name = "lost-read"
 summary = "an O_DIRECT read in flight over fork: who sees what the device wrote?"
@@ -29,10 +37,11 @@ TEXT = b"read from the file; "
 def run(console: Console, policy: str, pause: bool) -> int:
     """Tell it under ``policy`` and then under a kernel that protects the read."""
     console.print(Text("A read that is waited for, and never arrives", "bold"))
-    console.print(
-        "A process reads a file with O_DIRECT into the last 512 bytes of a page: the device\n"
-        "writes the page frame itself. Meanwhile the process forks, and stores one byte to\n"
-        "the beginning of the same page, as any neighbour on the heap may."
+    print_paragraph(
+        console,
+        "A process reads a file with O_DIRECT into the last 512 bytes of a page: the device"
+        " writes the page frame itself. Meanwhile the process forks, and stores one byte to"
+        " the beginning of the same page, as any neighbour on the heap may.",
     )
     console.print()
     print_legend(console)
@@ -43,10 +52,7 @@ def run(console: Console, policy: str, pause: bool) -> int:
         for each in policies:
             print_policy(console, each)
             _tell(console, each, pause, file.fileno(), file.name)
-    console.print()
-    console.print(
-        f"Every order of events, not this one alone:  uemu explore {name} --policy {policy}"
-    )
+    print_way_on(console, name, policy)
     return 0
 
 
@@ -68,8 +74,8 @@ def _tell(console: Console, policy: str, pause: bool, fd: int, path: str) -> Non
         how = "pin" if machine.page(held).refcount >= 1024 else "get"
         story.tell(
             f"read(fd, page + {AT}, 512) with O_DIRECT",
-            f"The kernel takes a reference to the frame (a {how}) and gives its number to the\n"
-            f"   device, which will write it. The file is {path}.",
+            f"The kernel takes a reference to the frame (a {how}) and gives its number to the"
+            f" device, which will write it. The file is {path}.",
         )
         story.child = child = parent.fork()
         story.tell("fork()", "A second process, with the same page.")

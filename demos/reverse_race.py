@@ -14,7 +14,15 @@ from rich.console import Console
 from rich.text import Text
 
 import uemu
-from uemu_demos.telling import Telling, print_legend, print_policy, print_verdict, readable
+from uemu_demos.telling import (
+    Telling,
+    print_legend,
+    print_paragraph,
+    print_policy,
+    print_verdict,
+    print_way_on,
+    readable,
+)
 
 name = "reverse-race"
 summary = "an O_DIRECT write of a page shared by fork: whose bytes reach the file?"
@@ -26,9 +34,10 @@ AT = uemu.PAGE_SIZE - 512
 def run(console: Console, policy: str, pause: bool) -> int:
     """Tell it under ``policy`` and then under a kernel that protects the write."""
     console.print(Text("The file that got the child's bytes", "bold"))
-    console.print(
-        "A process forks and then writes a page to a file with O_DIRECT: the device reads the\n"
-        "page frame itself. Before it does, the parent stores to the page, and then the child."
+    print_paragraph(
+        console,
+        "A process forks and then writes a page to a file with O_DIRECT: the device reads the"
+        " page frame itself. Before it does, the parent stores to the page, and then the child.",
     )
     console.print()
     print_legend(console)
@@ -37,10 +46,7 @@ def run(console: Console, policy: str, pause: bool) -> int:
         print_policy(console, each)
         with tempfile.TemporaryFile(prefix="uemu-demo-") as file:
             _tell(console, each, pause, file.fileno())
-    console.print()
-    console.print(
-        f"Every order of events, not this one alone:  uemu explore {name} --policy {policy}"
-    )
+    print_way_on(console, name, policy)
     return 0
 
 
@@ -59,8 +65,8 @@ def _tell(console: Console, policy: str, pause: bool, fd: int) -> None:
         story.device = {held: "holds it"}
         story.tell(
             "The parent: write(fd, page, 4096) with O_DIRECT",
-            "The kernel takes a reference to a frame and gives its number to the device,\n"
-            "   which will read it.",
+            "The kernel takes a reference to a frame and gives its number to the device,"
+            " which will read it.",
         )
         parent.store(buf, b"P")
         story.tell("The parent stores 'P' to byte 0", "It could have waited; it did not.")

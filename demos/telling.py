@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import dataclass, field
 
 from rich.console import Console
@@ -47,9 +48,9 @@ class Telling:
         self.step += 1
         self.console.print()
         self.console.print(Text(f"{self.step}. {title}", "bold"))
-        self.console.print(Text("   " + words), soft_wrap=False)
+        print_paragraph(self.console, words, "   ")
         for line in self._doings():
-            self.console.print(Text("   · " + line, "dim"))
+            print_paragraph(self.console, line, "   · ", "dim")
         self.console.print()
         self.console.print(draw_scene(self._scene()), soft_wrap=True)
         if self.pause:
@@ -109,18 +110,28 @@ class Telling:
         return FrameView(pfn, contents, info.refcount, info.mapcount, info.flags)
 
 
+def print_paragraph(console: Console, text: str, first: str = "", style: str = "") -> None:
+    """A text as wide as the terminal, whose later lines stand below where it begins."""
+    lines = textwrap.wrap(
+        text, console.width - 1, initial_indent=first, subsequent_indent=" " * len(first),
+        break_long_words=False, break_on_hyphens=False,
+    )  # fmt: skip
+    for line in lines:
+        console.print(Text(line, style), soft_wrap=True)
+
+
 def print_legend(console: Console) -> None:
     """Say what each sign of the pictures means."""
     console.print(Text("In the pictures:", "bold"))
     for sign, meaning in LEGEND:
-        console.print(Text(f"   {sign:<22} "), Text(meaning), sep="")
+        print_paragraph(console, meaning, f"   {sign:<22} ")
 
 
 def print_policy(console: Console, policy: str) -> None:
     """A line across, with the policy whose rules hold from here on."""
     console.print()
     console.rule(Text(f"under {policy}", "bold"), align="left", characters="─")
-    console.print(POLICIES[policy.partition(":")[0]].summary)
+    print_paragraph(console, POLICIES[policy.partition(":")[0]].summary)
 
 
 def print_verdict(console: Console, machine: uemu.Machine) -> None:
@@ -129,4 +140,12 @@ def print_verdict(console: Console, machine: uemu.Machine) -> None:
     if not violations:
         console.print(Text("   ✓ no violation", "bold green"))
     for violation in violations:
-        console.print(Text(f"   ✗ {violation.kind}: {violation.message}", "bold red"))
+        told = f"{violation.kind}: {violation.message}"
+        print_paragraph(console, told, "   ✗ ", "bold red")
+
+
+def print_way_on(console: Console, name: str, policy: str) -> None:
+    """The command that shows more, on a line of its own: one can paste it."""
+    console.print()
+    console.print("Every order of events, not this one alone:")
+    console.print(f"   uemu explore {name} --policy {policy}", soft_wrap=True)

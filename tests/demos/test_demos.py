@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
+from rich.console import Console
 
 from uemu.cli.main import main
 from uemu_demos.registry import DEMOS
@@ -34,6 +37,16 @@ def test_a_demo_is_told_under_the_kernel_that_loses_and_then_under_6_5(
     assert "✓ no violation" in told_under(text, "linux-6.5")
     assert "In the pictures:" in text
     assert all(len(line) <= 100 for line in text.splitlines())
+
+
+@pytest.mark.parametrize("name", DEMOS)
+def test_a_terminal_of_80_columns_is_wide_enough(name: str) -> None:
+    file = io.StringIO()
+    console = Console(file=file, width=80, highlight=False)
+    assert DEMOS[name].run(console, "linux-2.6.29", False) == 0
+    lines = file.getvalue().splitlines()
+    assert [line for line in lines if len(line) > 80] == []
+    assert f"   uemu explore {name} --policy linux-2.6.29" in lines
 
 
 def test_the_read_is_lost_and_the_child_has_it(capsys: pytest.CaptureFixture[str]) -> None:

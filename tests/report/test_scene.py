@@ -1,4 +1,4 @@
-"""The picture: who maps what, what a device does, all within 99 columns."""
+"""The picture: who maps what, what a device does, all within 79 columns."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def test_an_arrow_goes_from_each_process_to_its_frame() -> None:
     lines = drawn({})
     (old,) = [line for line in lines if "CIII" in line]
     (new,) = [line for line in lines if "PIII" in line]
-    assert old.endswith("◀──────────── r-")
-    assert new.startswith("rw  ──────────────▶ │")
+    assert old.endswith("◀────────── r-")
+    assert new.startswith("rw  ─────────────▶ │")
 
 
 def test_a_device_holds_writes_or_reads_on_the_last_line_of_a_frame() -> None:
@@ -44,7 +44,7 @@ def test_without_a_child_nothing_stands_on_its_side() -> None:
     assert not any("r-" in line for line in drawn({}, child=False))
 
 
-def test_no_line_is_wider_than_99_columns_or_ends_in_a_space() -> None:
+def test_no_line_is_wider_than_79_columns_or_ends_in_a_space() -> None:
     for line in drawn({0: "writes it"}):
-        assert len(line) <= 99
+        assert len(line) <= 79
         assert line == line.rstrip()

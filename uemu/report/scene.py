@@ -1,12 +1,12 @@
 """A picture of two processes, the page frames between them, and a device.
 
-    parent 4711         page frames                            child 4712      device
-                     ┌─ pfn 0 ────────────────────────────┐
-    r-  ───────────▶ │ byte 0     IIIIIIIIIIIIIIII        │ ◀───────── r-
-                     │ byte 3584  IIIIIIIIIIIIIIII        │ ◀═══════════════ holds it
-                     └──────────────── 3 refs, 2 mappings ┘
+    parent 4711        page frames                        child 4712       device
+                       ┌─ pfn 0 ───────────────────────┐
+    r-  ─────────────▶ │ byte 0     IIIIIIIIIIIIIIIIII │ ◀────────── r-
+                       │ byte 3584  IIIIIIIIIIIIIIIIII │ ◀════════════ holds it
+                       └─────────── 3 refs, 2 mappings ┘
 
-Every line is at most 99 columns wide. What colours say, signs and words say too.
+Every line is at most 79 columns wide. What colours say, signs and words say too.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from rich.text import Text
 
-LEFT, BOX, RIGHT = 20, 42, 19
+LEFT, BOX, RIGHT = 19, 35, 17
 
 LEGEND = (
     ("rw ──▶", "a process maps the frame and may store to it"),
@@ -80,7 +80,8 @@ def draw_scene(scene: Scene) -> Text:
         titles, (LEFT, BOX, RIGHT, 0), ("bold blue", "bold", "bold magenta", "bold yellow"),
         strict=True,
     ):  # fmt: skip
-        picture.append(title.ljust(width), style)
+        picture.append(f"{title} ".ljust(width), style)
+    picture.rstrip()
     picture.append("\n")
     for frame in scene.frames:
         _draw_frame(picture, scene, frame)
