@@ -6,19 +6,28 @@ another, under which the claim must have another verdict.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
+from tests.test_findings import HOW, document, parts
 from uemu.claims.claim import CONFIRMED, REFUTED
-from uemu.claims.question import Answer, Swap
+from uemu.claims.findings import STORIES, section, story
+from uemu.claims.question import Answer, Swap, never
 from uemu.claims.registry import CLAIMS
 from uemu.claims.survey import survey
 from uemu.explore import Schedule, replay
+from uemu.mm.lock_hooks import IoRequest
+from uemu.mm.page import Page
 from uemu.oracle.violations import KINDS
+from uemu.policy.linux_2_6_29 import Linux2_6_29
+from uemu.policy.linux_4_19 import Linux4_19
+from uemu.policy.registry import POLICIES
 from uemu.scenario.actions import Fork, Signal, WaitFor
 from uemu.scenario.registry import SCENARIOS
 from uemu.scenario.script import Script, Stage
+from uemu.step import Cpu, Op
 
 pytestmark = pytest.mark.slow
 
@@ -71,6 +80,10 @@ CONTROLS = {
     "C34": (Swap("linux-5.19:hugetlb-no-seq", "linux-5.19"), REFUTED),
     "C35": (Swap("linux-2.6.29", COUNTS), REFUTED),
     "C36": (Swap(DIRECTED, V2), REFUTED),
+    "C37": (Swap("linux-2.6.29", "ends-clean"), CONFIRMED),
+    "C38": (Swap("linux-2.6.29", "reuses-what-is-written"), CONFIRMED),
+    "C39": (Swap("lost-read", "mprotect-toggle-while-pinned"), REFUTED),
+    "C40": (Swap("linux-4.19", "merges-held"), REFUTED),
     "C41": (Swap(PIGGIN, f"{V1}:norecheck"), CONFIRMED),
     "C42": (Swap(DIRECT_IO_CALL, MMAP_SEM), REFUTED),
     "C43": (Swap(FORK_LOCK, "linux-6.5"), CONFIRMED),
@@ -92,9 +105,48 @@ def _fork_after(stage: Stage) -> Script:
     yield Fork("child")
 
 
+class EndsClean(Linux2_6_29):
+    """2.6.29 whose direct I/O does not set the pages dirty that it read into."""
+
+    name = "ends-clean"
+    were: Sequence[tuple[Page, bool]] = ()
+
+    def io_pages_done(self, cpu: Cpu, request: IoRequest, pages: Sequence[Page]) -> None:
+        """Know what is dirty before set_page_dirty()."""
+        self.were = [(page, page.dirty.peek()) for page in pages]
+
+    def io_end(self, cpu: Cpu, request: IoRequest) -> None:
+        """Take set_page_dirty() back, in the same step."""
+        for page, was in self.were:
+            cpu.write(page.dirty, was)
+
+
+class WaitsForWriteback(Linux2_6_29):
+    """2.6.29 that reuses no page that it cannot take out of the swap cache."""
+
+    name = "reuses-what-is-written"
+
+    def reuse_swap_page(self, cpu: Cpu, page: Page) -> bool:
+        """Nor what is under writeback."""
+        return super().reuse_swap_page(cpu, page) and cpu.read(page.swap) is None
+
+
+class MergesHeld(Linux4_19):
+    """4.19 whose KSM does not compare the counts."""
+
+    name = "merges-held"
+
+    def ksm_finds_held(self, cpu: Cpu, page: Page) -> Op[bool]:
+        """Whoever holds it."""
+        return False
+        yield  # pragma: no cover
+
+
 @pytest.fixture
 def made_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A program that takes a lock."""
+    """Kernels without a rule, and a program that takes a lock."""
+    for policy in (EndsClean, WaitsForWriteback, MergesHeld):
+        monkeypatch.setitem(POLICIES, policy.name, policy)
     ordered = replace(
         SCENARIOS["fork-mid-update"],
         name="fork-after-update",
@@ -126,6 +178,14 @@ def test_the_control_of_a_claim_comes_out_otherwise(id_: str) -> None:
         assert found.verdict == verdict, found.why
 
 
+@pytest.mark.usefixtures("made_up")
+def test_who_ends_clean_loses_nothing_where_a_flush_waits() -> None:
+    """What C37 says beside its verdict: what is held is dirty already."""
+    answer = never("dirty-lost", "swap-out-while-pinned", EndsClean.name).ask()
+    assert answer.holds
+    assert answer.exhaustive
+
+
 READINGS = {
     "C01": (True, False),
     "C03": (True, False),
@@ -148,6 +208,8 @@ READINGS = {
     "C32": (True, False),
     "C33": (True, True, False),
     "C35": (True, False),
+    "C38": (False, True, True),
+    "C39": (True, False),
     "C42": (True, False),
     "C43": (True, False),
     "C46": (False, True),
@@ -165,6 +227,9 @@ def test_a_claim_comes_out_as_expected(id_: str) -> None:
     for answers in found.answers:
         for answer in answers:
             _check_replay(answer)
+    stories, sections = parts(document())
+    assert sections[id_] == section(found), HOW.format(id=id_)
+    assert id_ not in STORIES or stories[id_] == story(found), HOW.format(id=id_)
 
 
 def _check_replay(answer: Answer) -> None:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from uemu.claims.watches import WATCHES
 from uemu.claims.where import Where
 from uemu.explore import explore
 from uemu.oracle.violations import KINDS
+from uemu.scenario.actions import Fork, Load, Store, SwapOut
+from uemu.scenario.registry import SCENARIOS
+from uemu.scenario.script import Script, Stage
 
 
 def seen(scenario: str, policy: str, watch: str) -> set[str]:
@@ -90,3 +95,44 @@ def test_cached(policy: str, names: set[str]) -> None:
     where = Where("swapcache-false-cow", policy, watch="cached")
     found = explore(where, wanted="lost-cached-before", max_schedules=500)
     assert set(found.verdicts) & WATCHES["cached"].names.keys() == names
+
+
+@pytest.mark.parametrize(
+    ("policy", "names"),
+    [
+        # Under writeback a store finds the page in the cache; gup-fast, before it is unmapped.
+        (
+            "linux-2.6.29",
+            {"made-writable-in-cache", "left-writable-in-cache", "taken-in-cache"},
+        ),
+        ("torvalds-2009-page-count:no-swapcache", set()),  # nothing is ever cached
+    ],
+)
+def test_writable_cached(policy: str, names: set[str]) -> None:
+    assert seen("swap-out-while-pinned", policy, "writable-cached") == names
+
+
+def _swapped_and_forked(stage: Stage) -> Script:
+    yield SwapOut(stage.buf)
+    yield Fork("child")
+    yield Load(stage.buf, 1)
+    yield Store(stage.buf, b"P")
+
+
+def _loads(stage: Stage) -> Script:
+    yield Load(stage.buf, 1)
+
+
+def test_mapcounts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where fork shared a swap entry, the child may map the page while the parent copies it."""
+    shared_swap = replace(
+        SCENARIOS["swap-out-while-pinned"],
+        name="shared-swap",
+        threads={**SCENARIOS["swap-out-while-pinned"].threads, "cpu": _swapped_and_forked},
+        children={"child": _loads},
+    )
+    monkeypatch.setitem(SCENARIOS, "shared-swap", shared_swap)
+    where = Where("shared-swap", "linux-2.6.29", watch="mapcounts")
+    assert "sole-count-moved" in explore(where, wanted="sole-count-moved").verdicts
+    assert seen("lost-read", "linux-2.6.29", "mapcounts") == {"shared-count-moved"}
+    assert seen("mprotect-fork", "linux-2.6.29", "mapcounts") == set()

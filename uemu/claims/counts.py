@@ -1,12 +1,12 @@
-"""Asking page_count before a page is reused (C16, C30, C31)."""
+"""Asking page_count: before a page is reused, unmapped, merged (C16, C30, C31, C39, C40)."""
 
 from __future__ import annotations
 
 from uemu.claims.claim import CONFIRMED, Claim, reading
 from uemu.claims.question import never, shows
-from uemu.claims.source import GUNTHORPE, torvalds
+from uemu.claims.source import GUNTHORPE, arcangeli, torvalds
 
-FOREIGN = "foreign-dma-read"
+LOST, FOREIGN = "lost-dma-write", "foreign-dma-read"
 UNSAFE = "unsafe-reuse"
 
 COUNTS = "torvalds-2009-page-count"
@@ -85,5 +85,46 @@ CLAIMS = (
         "a request wants what the memory held when it was made, a pipe what was put into it: a"
         " copy that others go on with does no harm; who keeps the page to see later stores has it"
         " no more",
+    ),
+    Claim(
+        "C39",
+        "count and mapcount cannot be compared while mapcount > 1; only mapcount 1 matters",
+        (
+            arcangeli("16 18:28", "20090316182814.GA20555@random.random"),
+            torvalds("17 19:55", "alpine.LFD.2.00.0903171242080.3082@localhost.localdomain"),
+        ),
+        (
+            reading(
+                "the page table lock keeps others from changing mapcount 1, and no other mapcount",
+                shows("shared-count-moved", "lost-read", "linux-2.6.29", watch="mapcounts"),
+                never("sole-count-moved", "lost-read", "linux-2.6.29", watch="mapcounts"),
+                never("sole-count-moved", "reverse-race", "linux-2.6.29", watch="mapcounts"),
+            ),
+            reading(
+                "with mapcount 1 the lock is enough to compare, gup-fast or not",
+                never(LOST, "reclaim-vs-gup-fast", "linux-2.6.7:gup-fast"),
+            ),
+        ),
+        CONFIRMED,
+        "each process has a lock of its own, so one that unmaps the page changes both numbers under"
+        " the other's; gup-fast has none, and changes the count whatever the mapcount is",
+    ),
+    Claim(
+        "C40",
+        "KSM is safe: clear and flush the PTE, then compare the counts",
+        (arcangeli("16 13:56", "20090316135654.GA17949@random.random"),),
+        (
+            reading(
+                "a TLB flush waits for a running gup-fast, as on x86",
+                never(LOST, "ksm-merge-pinned", "linux-4.19"),
+            ),
+            reading(
+                "a TLB flush does not wait, and gup-fast looks twice, as it did later",
+                never(LOST, "ksm-merge-pinned", "linux-4.19", ipi_wait=False),
+            ),
+        ),
+        CONFIRMED,
+        "who took the page before the flush has raised its count, and who comes later finds no"
+        " entry; what is held is put back as it was",
     ),
 )

@@ -105,17 +105,12 @@ class Cached(Watch):
         return super().kinds()
 
 
-class FastPins(Watch):
-    """Whether a device's write is lost to a page that gup-fast took, without mmap_lock."""
-
-    names: ClassVar = {
-        "lost-fast-pin": "a device's write is lost, and it was gup-fast that took the page",
-    }
+class GupPaths(Watch):
+    """Tells who took a page by gup-fast, without mmap_lock."""
 
     def __init__(self, world: Watched) -> None:
         super().__init__(world)
         self._slow: set[str] = set()
-        self._fast: set[int] = set()
         hooks = world.kernel.hooks
         follow = hooks.follow_page_pte
 
@@ -129,7 +124,27 @@ class FastPins(Watch):
 
     def _on_io(self, event: IoStarted) -> None:
         if event.cpu not in self._slow:
-            self._fast.update(held.pfn for held in event.held)
+            self.on_fast(event)
+
+    def on_fast(self, event: IoStarted) -> None:
+        """gup-fast took all pages of an I/O."""
+        raise NotImplementedError
+
+
+class FastPins(GupPaths):
+    """Whether a device's write is lost to a page that gup-fast took, without mmap_lock."""
+
+    names: ClassVar = {
+        "lost-fast-pin": "a device's write is lost, and it was gup-fast that took the page",
+    }
+
+    def __init__(self, world: Watched) -> None:
+        super().__init__(world)
+        self._fast: set[int] = set()
+
+    def on_fast(self, event: IoStarted) -> None:
+        """Remember the pages."""
+        self._fast.update(held.pfn for held in event.held)
 
     def kinds(self) -> frozenset[str]:
         """What was seen."""

@@ -1,10 +1,12 @@
-"""Reclaim and the swap cache against pages that are held (C17 to C20, C26)."""
+"""Reclaim and the swap cache against pages that are held (C17 to C20, C26, C37, C38)."""
 
 from __future__ import annotations
 
 from uemu.claims.claim import CONFIRMED, REFUTED, Claim, reading
 from uemu.claims.question import never, shows
 from uemu.claims.source import Source, arcangeli, torvalds
+
+BASE = "linux-2.6.29"
 
 LOST = "lost-dma-write"
 CACHED = "lost-cached-before"
@@ -36,7 +38,7 @@ CLAIMS = (
             ),
             reading(
                 "without it, too",
-                shows(LOST, "swap-out-while-pinned", "linux-2.6.29"),
+                shows(LOST, "swap-out-while-pinned", BASE),
             ),
         ),
         CONFIRMED,
@@ -111,5 +113,52 @@ CLAIMS = (
         CONFIRMED,
         "gup-fast may take the page after the first look; once the entry is clear and flushed"
         " nobody can take it any more, and who did has raised the count",
+    ),
+    Claim(
+        "C37",
+        "swap-out and swap-in can drop a device's write as clean",
+        (
+            torvalds("17 17:01", "alpine.LFD.2.00.0903170950410.3082@localhost.localdomain"),
+            arcangeli("17 17:10", "20090317171049.GA28447@random.random"),
+        ),
+        (
+            reading(
+                "gup-fast takes what reclaim has written out, for no TLB flush waits for it",
+                shows("dirty-lost", "swap-out-while-pinned", BASE, ipi_wait=False),
+                shows("dirty-lost", "reclaim-vs-gup-fast", BASE, ipi_wait=False),
+            ),
+            reading(
+                "the page is in the swap cache, a TLB flush waits, and reclaim comes twice",
+                shows("dirty-lost", "clean-swapcache-dirty", BASE),
+            ),
+        ),
+        REFUTED,
+        "the end of the read sets the page dirty (Arcangeli's answer), so it is written once more;"
+        " where a flush waits it is dirty anyway, since add_to_swap(): what is held is not written",
+    ),
+    Claim(
+        "C38",
+        "a page that is writable in the page tables is not in the swap cache, but for two"
+        " exceptions",
+        (torvalds("17 19:55", "alpine.LFD.2.00.0903171242080.3082@localhost.localdomain"),),
+        (
+            reading(
+                "who makes an entry writable takes the page out of the cache",
+                never("made-writable-in-cache", "swap-out-while-pinned", BASE,
+                      watch="writable-cached"),
+            ),
+            reading(
+                "his first exception: the page is cached, and then not unmapped",
+                shows("left-writable-in-cache", "swap-out-while-pinned", OLD,
+                      watch="writable-cached"),
+            ),
+            reading(
+                "his second exception: gup-fast comes after add_to_swap() and before the unmapping",
+                shows("taken-in-cache", "reclaim-vs-gup-fast", BASE, watch="writable-cached"),
+            ),
+        ),
+        REFUTED,
+        "there is a third one: reuse_swap_page() says yes to a page under writeback and leaves it"
+        " in the cache, which is how it may be there before gup runs (Arcangeli 18:46)",
     ),
 )  # fmt: skip

@@ -9,11 +9,12 @@ The steps themselves are those of the world without it, and so are its schedules
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 from uemu.kernel import Kernel
 from uemu.oracle.judge import Oracle
 from uemu.scenario.tasks import Task
+from uemu.step import Cell
 
 
 class Watched(Protocol):
@@ -45,9 +46,16 @@ class Watch:
 
     def touch(self, cpu: str, pfn: int, *, write: bool) -> None:
         """Note that the step at hand looks at what is remembered of a frame, or changes it."""
+        self._touch(cpu, ("watch", pfn), write)
+
+    def look_at(self, cpu: str, cell: Cell[Any]) -> None:
+        """Note that it matters whether the step at hand comes before or after a change of this."""
+        self._touch(cpu, cell.name, False)
+
+    def _touch(self, cpu: str, name: tuple[Any, ...], write: bool) -> None:
         for task in self.world.threads():
             if task.cpu.name == cpu:
-                task.cpu.touch(("watch", pfn), write=write)
+                task.cpu.touch(name, write=write)
 
     def kinds(self) -> frozenset[str]:
         """What was seen, now that the run is over."""

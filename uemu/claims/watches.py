@@ -6,6 +6,7 @@ from typing import Final
 
 from uemu.claims.frame_watches import HalfUpdates, Leavers, Nuked, Reuses
 from uemu.claims.io_watches import Cached, FastPins, Missing, Unwarned
+from uemu.claims.mapping_watches import Mapcounts, WritableCached
 from uemu.claims.watch import Watch
 
 WATCHES: Final[dict[str, type[Watch]]] = {
@@ -17,5 +18,7 @@ WATCHES: Final[dict[str, type[Watch]]] = {
     "missing": Missing,
     "cached": Cached,
     "fast-pins": FastPins,
+    "writable-cached": WritableCached,
+    "mapcounts": Mapcounts,
 }
 """The watches by name."""

@@ -27,6 +27,7 @@ from rich.console import Console
 from rich.text import Text
 
 from uemu.claims.claim import CONFIRMED, REFUTED, UNDECIDABLE, Claim, Verdict
+from uemu.claims.findings import findings
 from uemu.claims.question import Answer
 from uemu.claims.registry import CLAIMS, find_claim
 from uemu.claims.survey import survey
@@ -34,6 +35,7 @@ from uemu.claims.watches import WATCHES
 from uemu.cli.names import WorldMaker, read_schedule
 from uemu.cli.output import (
     JsonFile,
+    TextFile,
     envelope,
     make_console,
     print_lines,
@@ -68,6 +70,9 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.add_argument("ids", nargs="*", metavar="ID", help="C01, C02, ...")
     parser.add_argument("--json", metavar="FILE", help="write the verdicts there, as one object")
     parser.add_argument(
+        "--markdown", metavar="FILE", help="write what was found there, as a document to read"
+    )
+    parser.add_argument(
         "--jobs",
         type=positive,
         metavar="N",
@@ -83,12 +88,15 @@ def run(args: argparse.Namespace) -> int:
     except ValueError as error:
         raise UsageError(str(error)) from None
     file = None if args.json is None else JsonFile(args.json)
+    document = None if args.markdown is None else TextFile(args.markdown)
     start = monotonic()
     verdicts = decide_all(list(wanted.values()), args.jobs or usable_cpus())
     seconds = monotonic() - start
     if file is not None:
         told = [verdict.as_json() for verdict in verdicts]
         file.write(envelope("claims", {"seconds": round(seconds, 3), "claims": told}))
+    if document is not None:
+        document.write_text(findings(verdicts))
     console = make_console()
     if args.ids:
         for verdict in verdicts:

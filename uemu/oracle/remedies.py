@@ -181,7 +181,8 @@ ADVICE: Final[dict[str, Advice]] = {
         (WRITABLE,),
     ),
     "dirty-lost": Advice(
-        "A process whose memory is swapped out between a device's write and the end of the I/O.",
+        "A process whose memory reclaim has written out already when a device, which took it by"
+        " gup-fast, writes it; and who gives the page back does not say that it is dirty.",
         (DIRTY,),
     ),
     "pinned-page-freed": Advice("Everybody: the frame may be anybody's by now.", (MEND,)),
