@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.test_findings import HOW, document, parts
+from tests.claims.test_findings import HOW, document, parts
 from uemu.claims.claim import CONFIRMED, REFUTED
 from uemu.claims.findings import STORIES, section, story
 from uemu.claims.question import Answer, Swap, never

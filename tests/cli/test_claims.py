@@ -99,3 +99,13 @@ def test_an_id_that_is_none_is_wrong_use(uemu: Uemu, id_: str, why: str) -> None
     done = uemu("claims", id_)
     assert done.status == 2
     assert why in " ".join(done.err.split())
+
+
+@pytest.mark.usefixtures("few")
+def test_what_was_found_is_a_document(uemu: Uemu, tmp_path: Path) -> None:
+    path = tmp_path / "findings.md"
+    assert uemu("claims", "--jobs", "1", "--markdown", str(path)).status == 0
+    text = path.read_text()
+    assert text.startswith("# Findings\n")
+    assert "### Confirmed: 2\n\n- [C01](#c01) fork, and then" in text
+    assert "\n### C41\n\n> piggin's gup-fast races with fork\n" in text
