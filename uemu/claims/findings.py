@@ -22,7 +22,7 @@ from uemu.report.drawing import draw
 
 WIDTH: Final = 100
 
-SHORT: Final = 20
+SHORT: Final = 24
 """A run of at most so many steps is drawn in the section of its claim."""
 
 WORDS: Final = {CONFIRMED: "Confirmed", REFUTED: "Refuted", UNDECIDABLE: "Undecidable as worded"}
@@ -40,6 +40,7 @@ INTRO: Final = (
     " page_maybe_dma_pinned(), 003 the thread of March 2009, 004 KOSAKI's mail of April 2009.",
     "A claim may have several readings; the first is what its author meant, and decides. Where"
     " they come out differently and the words do not say which one is meant, nothing is decided."
+    " ✓ marks what came out as the reading has it, ✗ what did not."
     " *A TLB flush waits* means: for a gup-fast that runs with interrupts off, as a flush by IPI"
     " does on x86. States in drawings: the frame that the parent maps at the buffer, then"
     " count/mapcount of pfn 0, 1, ...",
