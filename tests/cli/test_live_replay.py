@@ -119,7 +119,7 @@ SAFE_NOWHERE_BUT_NOW = (
 
 
 def turn(number: int) -> list[str]:
-    """The policies a scenario is replayed under: those named here, and others in turn."""
+    """The policies of one scenario: those that say what to find, and of the others some in turn."""
     named = ("linux-2.6.29", "arcangeli-2009-v2", "linux-6.5")
     others = [policy for policy in STEPPED if policy not in named]
     return [*named, *others[number % 3 :: 3]]
