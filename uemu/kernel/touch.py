@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from uemu.mm.mechanism import SECTOR
 from uemu.mm.mm_struct import MmStruct
+from uemu.mm.page_alloc import SECTOR
 from uemu.step import Cpu
 
 __all__ = ["SECTOR", "brief", "touch_buffer"]

@@ -18,9 +18,10 @@ from uemu.mm.clear_refs_hooks import ClearRefsHooks
 from uemu.mm.huge_hooks import HugetlbHooks, ThpHooks
 from uemu.mm.lock_hooks import LockHooks
 from uemu.mm.locks import RwSem
-from uemu.mm.mechanism import SECTOR, Mechanism
+from uemu.mm.mechanism import Mechanism
 from uemu.mm.mm_struct import MmStruct
 from uemu.mm.page import Page
+from uemu.mm.page_alloc import SECTOR
 from uemu.mm.pte import Pte
 from uemu.mm.reclaim_hooks import ReclaimHooks
 from uemu.mm.vma import Vm, Vma

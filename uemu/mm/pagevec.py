@@ -28,6 +28,7 @@ from uemu.step import Cell, Cpu, Op, Step
 
 if TYPE_CHECKING:
     from uemu.mm.mechanism import Mechanism
+    from uemu.mm.page_alloc import Pages
 
 PG_LRU = "PG_lru"
 
@@ -83,7 +84,7 @@ class LruPagevecs:
         return Counter(page.pfn for _, pvec in self._pvecs.values() for page in pvec.peek())
 
 
-def lru_cache_add(mech: Mechanism, cpu: Cpu, page: Page) -> None:
+def lru_cache_add(mech: Pages, cpu: Cpu, page: Page) -> None:
     """A page that is fresh in memory goes to the LRU. Atomic: call inside a step."""
     if mech.pagevecs is not None:
         mech.pagevecs.lru_cache_add(cpu, page)
