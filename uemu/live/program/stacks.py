@@ -54,14 +54,19 @@ class Mappings:
     """What an address space had mapped: text as in /proc/PID/maps."""
 
     def __init__(self, mm: ProgramMm) -> None:
-        self._mm = mm
+        self._mm: ProgramMm | None = mm
         self.text = b""
         self.look()
 
     def look(self) -> None:
         """List them anew, if the address space is still there."""
-        with suppress(OSError):
-            self.text = self._mm.memory.maps() or self.text
+        if self._mm is not None:
+            with suppress(OSError):
+                self.text = self._mm.memory.maps() or self.text
+
+    def keep(self) -> None:
+        """The address space is going: its number may be another process's soon."""
+        self._mm = None
 
 
 class Stacks:
@@ -111,7 +116,9 @@ class Stacks:
 
     def forget(self, mm: int) -> None:
         """An address space is gone; stories that it is in keep what they need."""
-        self._mappings.pop(mm, None)
+        mappings = self._mappings.pop(mm, None)
+        if mappings is not None:
+            mappings.keep()
 
 
 def _mappings_of(violations: Iterable[Violation]) -> Iterable[Mappings]:
