@@ -35,6 +35,7 @@ from uemu.live.program.tids import written_at_exit
 from uemu.live.program.tracees import GONE, Tracees
 from uemu.live.program.uring import Uring
 from uemu.live.program.uring_register import Register
+from uemu.live.program.uring_rings import Rings
 
 Handler = Callable[[Task, Stop], None]
 
@@ -62,6 +63,7 @@ class Calls:
         direct: DirectIo,
         aio: Aio,
         uring: Uring,
+        rings: Rings,
         register: Register,
         pipes: Pipes,
         remote: Remote,
@@ -78,6 +80,7 @@ class Calls:
         self._direct = direct
         self._aio = aio
         self._uring = uring
+        self._rings = rings
         self._register = register
         self._pipes = pipes
         self._remote = remote
@@ -264,7 +267,7 @@ class Calls:
             self._tracees.pass_call(task)
 
     def _on_io_uring_register(self, task: Task, stop: Stop) -> None:
-        ring = self._uring.ring_of(task, stop.args[0])
+        ring = self._rings.ring_of(task, stop.args[0])
         if ring is None:
             self._tracees.pass_call(task)
         else:
@@ -272,7 +275,7 @@ class Calls:
 
     def _on_close(self, task: Task, stop: Stop) -> None:
         if task.process.rings:
-            self._uring.closes(task, stop)
+            self._rings.closes(task, stop)
         self._tracees.pass_call(task)
 
     def _on_vmsplice(self, task: Task, stop: Stop) -> None:

@@ -46,11 +46,11 @@ class Pipe:
 
     Attributes:
         pieces: what is in it, the first to be read first.
-        readers: how many tasks are in a call that may take something out.
+        users: how many calls that have to do with it are under way.
     """
 
     pieces: deque[Piece] = field(default_factory=deque)
-    readers: int = 0
+    users: int = 0
 
     @property
     def length(self) -> int:

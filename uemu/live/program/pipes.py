@@ -19,8 +19,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import stat
-import termios
 from dataclasses import dataclass
 from typing import Final
 
@@ -34,6 +32,7 @@ from uemu.live.program.adoption import Adoption
 from uemu.live.program.direct import DirectIo
 from uemu.live.program.framing import Framing, can_act
 from uemu.live.program.loader import Loader, NotLoaded
+from uemu.live.program.pipe_files import Inode, Names, is_socket, pipe_of, unread_of
 from uemu.live.program.pipe_queue import Hold, Piece, Pipe
 from uemu.live.program.request import Buffers
 from uemu.live.program.result import Stats
@@ -50,9 +49,6 @@ OUTS: Final = {abi.SYS_SPLICE: 2, abi.SYS_TEE: 1}
 
 F_GETPIPE_SZ: Final = 1032
 
-Inode = tuple[int, int]
-"""Device and number."""
-
 
 @dataclass(slots=True)
 class Call:
@@ -63,12 +59,14 @@ class Call:
         pipe: which.
         given: what it is to put there; None: it takes something out.
         out: the pipe that it puts into what it takes out; None: none.
+        is_sent: it puts it into a socket.
     """
 
     stop: Stop
     pipe: Inode
     given: list[Hold] | None = None
     out: Inode | None = None
+    is_sent: bool = False
 
 
 class Pipes:
@@ -94,9 +92,10 @@ class Pipes:
         self._loader = loader
         self._stats = stats
         self._pipes: dict[Inode, Pipe] = {}
-        self._names: dict[Inode, tuple[int, int]] = {}
+        self._names = Names(tracees)
         self._calls: dict[Task, Call] = {}
         self._is_watching = False
+        self._sent: list[Hold] = []
 
     # Putting in ------------------------------------------------------------------------------
 
@@ -110,7 +109,7 @@ class Pipes:
         self.left(task)
         own = tracee.getfd(task.pid, stop.args[0] & 0xFFFF_FFFF, task.tid)
         buffers = self._direct.pieces(task, stop.args[1], stop.args[2])
-        inode = _pipe_of(task.pid, stop.args[0])
+        inode = pipe_of(task.pid, stop.args[0])
         try:
             if own < 0 or inode is None or not buffers:
                 self._tracees.pass_call(task)
@@ -120,20 +119,20 @@ class Pipes:
                 self.takes_out(task, stop)
                 self._tracees.pass_call(task, tracee.TO_RETURN)
                 return
-            most, unread = fcntl.fcntl(own, F_GETPIPE_SZ) // abi.PAGE_SIZE, _unread(own)
+            most, unread = fcntl.fcntl(own, F_GETPIPE_SZ) // abi.PAGE_SIZE, unread_of(own)
         finally:
             if own >= 0:
                 os.close(own)
         self._watch(task)
         pipe = self._pipes.setdefault(inode, Pipe())
-        self._names[inode] = task.pid, stop.args[0] & 0xFFFF_FFFF
+        self._names.note(inode, task.pid, stop.args[0])
         try:
             given = self._hold(task, buffers, most)
         except Fault as fault:
             self._tracees.return_from_call(task, -fault.errno)
             return
         pipe.fill(unread)
-        pipe.readers += 1
+        pipe.users += 1
         self._calls[task] = Call(stop, inode, given)
         self._tracees.pass_call(task, tracee.TO_RETURN)
 
@@ -204,15 +203,18 @@ class Pipes:
         if not self._is_watching or stop.nr not in READS:
             return False
         self.left(task)
-        inode = _pipe_of(task.pid, stop.args[0])
+        inode = pipe_of(task.pid, stop.args[0])
         if inode is None:
             return False
-        out = _pipe_of(task.pid, stop.args[OUTS[stop.nr]]) if stop.nr in OUTS else None
+        out = pipe_of(task.pid, stop.args[OUTS[stop.nr]]) if stop.nr in OUTS else None
         if out is not None:
-            self._names[out] = task.pid, stop.args[OUTS[stop.nr]] & 0xFFFF_FFFF
-            self._pipes.setdefault(out, Pipe()).fill(self._unread_of(out))
-        self._pipes.setdefault(inode, Pipe()).readers += 1
-        self._calls[task] = Call(stop, inode, None, out)
+            self._names.note(out, task.pid, stop.args[OUTS[stop.nr]])
+            target = self._pipes.setdefault(out, Pipe())
+            target.fill(self._names.unread_of(out))
+            target.users += 1
+        self._pipes.setdefault(inode, Pipe()).users += 1
+        is_sent = stop.nr == abi.SYS_SPLICE and is_socket(task.pid, stop.args[2])
+        self._calls[task] = Call(stop, inode, None, out, is_sent)
         return True
 
     def returned(self, task: Task) -> None:
@@ -225,16 +227,26 @@ class Pipes:
             # ERESTARTSYS and its like.
             return
         del self._calls[task]
-        pipe = self._pipes[call.pipe]
-        pipe.readers -= 1
         if call.given is not None:
-            self._give(pipe, call, max(result, 0))
+            self._give(call, max(result, 0))
         elif result > 0:
-            self._take_out(task, pipe, call, result)
+            self._take_out(task, call, result)
+        self._is_over(call)
 
-    def _give(self, pipe: Pipe, call: Call, count: int) -> None:
+    def _is_over(self, call: Call) -> None:
+        """Of most pipes there is nothing to be remembered."""
+        for inode in (call.pipe, call.out):
+            if inode is not None:
+                pipe = self._pipes[inode]
+                pipe.users -= 1
+                if not pipe.pieces and not pipe.users:
+                    del self._pipes[inode]
+                    self._names.forget(inode)
+
+    def _give(self, call: Call, count: int) -> None:
         """The first ``count`` bytes of what was to be given are in the pipe."""
         assert call.given is not None
+        pipe = self._pipes[call.pipe]
         for hold in call.given:
             length = min(count, hold.io.length)
             if length:
@@ -243,8 +255,9 @@ class Pipes:
             hold.pieces -= 1
             self._let_go(hold)
 
-    def _take_out(self, task: Task, pipe: Pipe, call: Call, count: int) -> None:
+    def _take_out(self, task: Task, call: Call, count: int) -> None:
         """Bytes were read, or went on to another pipe; what was read is compared."""
+        pipe = self._pipes[call.pipe]
         taken, at = list(pipe.peek(count)), 0
         data = self._received(task, call.stop, count)
         if call.out is not None:
@@ -256,6 +269,10 @@ class Pipes:
             if piece.hold is not None:
                 if call.out is None:
                     self._read(task.cpu, piece, data[at : at + piece.length])
+                if call.is_sent:
+                    # A socket has the page itself, who knows for how long.
+                    piece.hold.pieces += 1
+                    self._sent.append(piece.hold)
                 self._let_go(piece.hold)
             at += piece.length
 
@@ -301,12 +318,17 @@ class Pipes:
 
     def tick(self) -> None:
         """See which pipes are empty, or gone."""
+        for task in [task for task in self._calls if not self._is_there(task)]:
+            self.left(task)
         for inode, pipe in list(self._pipes.items()):
-            if not pipe.pieces or pipe.readers:
+            if not pipe.pieces or pipe.users:
                 continue
-            unread = self._unread_of(inode)
+            unread = self._names.unread_of(inode)
             if unread <= 0:
                 self._empty(inode, was_read=unread == 0)
+
+    def _is_there(self, task: Task) -> bool:
+        return self._tracees.tasks.get(task.tid) is task
 
     def _empty(self, inode: Inode, *, was_read: bool) -> None:
         pipe = self._pipes[inode]
@@ -318,32 +340,13 @@ class Pipes:
                     self._read(Cpu("pipe"), piece, b"")
                 self._let_go(piece.hold)
 
-    def _unread_of(self, inode: Inode) -> int:
-        """How many bytes a pipe has; -1: it is gone."""
-        tasks = {task.pid: task for task in self._tracees.tasks.values()}
-        pid, fd = self._names.get(inode, (0, -1))
-        if pid not in tasks or _pipe_of(pid, fd) != inode:
-            names = ((pid, fd) for pid in tasks for fd in _descriptors(pid))
-            found = next((name for name in names if _pipe_of(*name) == inode), None)
-            if found is None:
-                return -1
-            self._names[inode] = pid, fd = found
-        own = tracee.getfd(pid, fd, tasks[pid].tid)
-        if own < 0:
-            return -1
-        try:
-            return _unread(own)
-        finally:
-            os.close(own)
-
     def left(self, task: Task) -> None:
         """A task is not in its call any more: it ended, or a signal came instead."""
         call = self._calls.pop(task, None)
         if call is not None:
-            pipe = self._pipes[call.pipe]
-            pipe.readers -= 1
             if call.given is not None:
-                self._give(pipe, call, 0)
+                self._give(call, 0)
+            self._is_over(call)
 
     def end_all(self) -> None:
         """Everybody is gone, and all pipes."""
@@ -351,28 +354,9 @@ class Pipes:
             self.left(task)
         for inode in list(self._pipes):
             self._empty(inode, was_read=False)
-
-
-def _pipe_of(pid: int, fd: int) -> Inode | None:
-    """The pipe that a descriptor is; None: it is none."""
-    try:
-        status = os.stat(f"/proc/{pid}/fd/{fd & 0xFFFF_FFFF}")
-    except OSError:
-        return None
-    return (status.st_dev, status.st_ino) if stat.S_ISFIFO(status.st_mode) else None
-
-
-def _descriptors(pid: int) -> list[int]:
-    """The descriptors of a process; none of one that is gone."""
-    try:
-        return [int(name) for name in os.listdir(f"/proc/{pid}/fd")]
-    except OSError:
-        return []
-
-
-def _unread(own: int) -> int:
-    data = fcntl.ioctl(own, termios.FIONREAD, bytes(4))
-    return int.from_bytes(data, "little")
+        for hold in self._sent:
+            hold.pieces -= 1
+            self._let_go(hold)
 
 
 def _by_page(buffers: Buffers) -> list[tuple[int, int, int]]:

@@ -39,6 +39,7 @@ from uemu.live.program.tracees import GONE, Tracees
 from uemu.live.program.uring import Uring
 from uemu.live.program.uring_register import Register
 from uemu.live.program.uring_request import Requests
+from uemu.live.program.uring_rings import Rings
 from uemu.live.program.which import NOT_EXECUTABLE, CannotRun, find_program
 from uemu.live.program.window import WindowMmu
 from uemu.oracle.judge import Oracle
@@ -84,8 +85,9 @@ class Session:
             kernel, self.tracees, framing, adoption, self._schedule, self._note
         )  # fmt: skip
         requests = Requests(direct, self._note)
+        rings = Rings(self.tracees, register)
         self._uring = Uring(
-            self.tracees, framing, self._loader, requests, register, self._note
+            self.tracees, framing, self._loader, requests, rings, self._note
         )  # fmt: skip
         self._pipes = Pipes(
             kernel,
@@ -104,7 +106,7 @@ class Session:
             self._schedule,
             register.mm_ends,
             self._pipes.left,
-            self._uring.look_for_ends,
+            rings.look_for_ends,
         )
         self._births = Births(
             kernel,
@@ -117,7 +119,7 @@ class Session:
             segv,
             self._stats,
             self._note,
-            self._uring.execed,
+            rings.execed,
             lambda cpu: self._where(cpu),
         )
         self._stacks = Stacks(self.tracees.tasks, self._births.tids)
@@ -126,7 +128,7 @@ class Session:
         mappings = Mappings(kernel, self.tracees, framing, self._schedule, self._note)
         self._calls = Calls(
             mappings, self.tracees, framing, self._births, self._loader, self._schedule, direct,
-            self._aio, self._uring, register, self._pipes,
+            self._aio, self._uring, rings, register, self._pipes,
             remote, self._placement, segv, self._note,
         )  # fmt: skip
         self._faults = Faults(

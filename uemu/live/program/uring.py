@@ -1,4 +1,4 @@
-"""io_uring: io_uring_setup, io_uring_enter, and the end of rings.
+"""io_uring: io_uring_setup and io_uring_enter.
 
 A program's ring is a real one. At io_uring_enter, what is ours (`uring_request`)
 is taken from the submission queue: the kernel finds an entry there that does
@@ -7,6 +7,7 @@ to the ring from one of our own, so that the kernel keeps its completion queue:
 waiting, overflow, eventfds.
 
 uring_abi       numbers
+uring_rings     which rings there are, and their ends
 uring_ring      a ring and its queue
 uring_request   what one entry asks for
 uring_chain     linked ones
@@ -14,7 +15,9 @@ uring_outputs   what the kernel writes for those it has
 uring_register  registered buffers and files
 
 Not modelled: rings that came by SCM_RIGHTS; cancelling what is ours (ENOENT);
-IOSQE_IO_DRAIN in a ring that has had requests of ours (EOPNOTSUPP).
+IOSQE_IO_DRAIN in a ring that has had requests of ours (EOPNOTSUPP); that a page
+becomes a frame, or is write-protected by a fork, while a request that is the
+kernel's is to write it.
 """
 
 from __future__ import annotations
@@ -25,7 +28,6 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
-from typing import Final
 
 from uemu import abi as linux
 from uemu.host import procfs, tracee
@@ -39,11 +41,9 @@ from uemu.live.program.tracees import GONE, Tracees
 from uemu.live.program.uring_abi import Sqe
 from uemu.live.program.uring_chain import Chain
 from uemu.live.program.uring_outputs import writes_of_entry
-from uemu.live.program.uring_register import Register
 from uemu.live.program.uring_request import Requests, Work, over_at_once
 from uemu.live.program.uring_ring import Entered, Queue, Ring
-
-CLOSE_RANGE_CLOEXEC: Final = 4
+from uemu.live.program.uring_rings import Rings
 
 
 class Uring:
@@ -55,23 +55,21 @@ class Uring:
         framing: Framing,
         loader: Loader,
         requests: Requests,
-        register: Register,
+        rings: Rings,
         note: Callable[[str], None],
     ) -> None:
         self._tracees = tracees
         self._framing = framing
         self._loader = loader
         self._requests = requests
-        self._register = register
         self._note = note
         self._poster = host.Poster()
-        self._rings: list[Ring] = []
+        self._rings = rings
         self._ready: list[Chain] = []
 
     def close(self) -> None:
         """Give everything back."""
-        for ring in self._rings:
-            ring.forget_files()
+        self._rings.close()
         self._poster.close()
 
     # Rings -----------------------------------------------------------------------------------
@@ -92,8 +90,7 @@ class Uring:
             except NotLoaded as why:
                 self._note(f"the ends of io_urings are not noticed: {why}")
             params = task.mm.memory.read(stop.args[1], abi.PARAMS_BYTES)
-            task.process.rings[fd] = ring = Ring.of(params)
-            self._rings.append(ring)
+            self._rings.add(task, fd, Ring.of(params))
         self._tracees.return_from_call(task, fd)
 
     def _refusal(self, task: Task, where: int) -> int:
@@ -117,71 +114,6 @@ class Uring:
             return errno.ENOSYS
         return 0
 
-    def ring_of(self, task: Task, fd: int) -> Ring | None:
-        """What ring a descriptor is; None: it is none that we know."""
-        fd &= 0xFFFF_FFFF
-        ring = task.process.rings.get(fd)
-        if ring is None:
-            ring = self._by_another_name(task, fd)
-        return ring
-
-    def _by_another_name(self, task: Task, fd: int) -> Ring | None:
-        """A descriptor that dup(2) made, or its like."""
-        for ring in self._rings:
-            for pid, other in self._names(ring):
-                if host.is_same_file(task.pid, fd, pid, other):
-                    task.process.rings[fd] = ring
-                    return ring
-        return None
-
-    def _names(self, ring: Ring) -> Iterator[tuple[int, int]]:
-        """Process and descriptor, of those we know."""
-        processes = {task.pid: task.process for task in self._tracees.tasks.values()}
-        for process in processes.values():
-            for fd, known in process.rings.items():
-                if known is ring:
-                    yield process.pid, fd
-
-    # Ends ------------------------------------------------------------------------------------
-
-    def closes(self, task: Task, stop: Stop) -> None:
-        """close, dup2, dup3, close_range: what rings have no name then is released."""
-        first = last = stop.args[0 if stop.nr in (linux.SYS_CLOSE, linux.SYS_CLOSE_RANGE) else 1]
-        if stop.nr == linux.SYS_CLOSE_RANGE:
-            last = -1 if stop.args[2] & CLOSE_RANGE_CLOEXEC else stop.args[1] & 0xFFFF_FFFF
-        rings = task.process.rings
-        for fd in [fd for fd in rings if first & 0xFFFF_FFFF <= fd <= last & 0xFFFF_FFFF]:
-            self._find_other_name(task, fd)
-            self._end(rings.pop(fd))
-
-    def _find_other_name(self, task: Task, fd: int) -> None:
-        ring = task.process.rings[fd]
-        for other in {each.pid: each for each in self._tracees.tasks.values()}.values():
-            for name in host.rings_of(other.pid):
-                known = other.process.rings.get(name)
-                is_it = known is None and host.is_same_file(task.pid, fd, other.pid, name)
-                if is_it and (other.pid, name) != (task.pid, fd):
-                    other.process.rings[name] = ring
-                    return
-
-    def execed(self, task: Task) -> None:
-        """A new program has those of its process's rings that were not to be closed."""
-        left = host.rings_of(task.pid)
-        rings = task.process.rings
-        for fd in [fd for fd in rings if fd not in left]:
-            self._end(rings.pop(fd))
-
-    def look_for_ends(self) -> None:
-        """A process is gone, and perhaps its rings."""
-        for ring in list(self._rings):
-            self._end(ring)
-
-    def _end(self, ring: Ring) -> None:
-        """Release a ring that nobody has any more."""
-        if ring in self._rings and next(self._names(ring), None) is None:
-            self._rings.remove(ring)
-            self._register.release_all(ring)
-
     def returned(self, task: Task) -> None:
         """A task's io_uring_enter is over, if it is not to be made again.
 
@@ -193,7 +125,7 @@ class Uring:
             return
         was_new = entered.count if not entered.submitted else 0
         if stop.msg == was_new and not entered.is_timed and not procfs.signal_waits(task.tid):
-            ring = self.ring_of(task, entered.fd)
+            ring = self._rings.ring_of(task, entered.fd)
             queue = self._queue(task, entered.fd, ring) if ring is not None else None
             if ring is not None and queue is not None:
                 is_early = queue.ready < min(entered.least, ring.cq_entries)
@@ -221,7 +153,7 @@ class Uring:
         fd, count, flags = stop.args[0], stop.args[1] & 0xFFFF_FFFF, stop.args[3]
         ring = None
         if not flags & abi.ENTER_REGISTERED_RING:
-            ring = self.ring_of(task, fd)
+            ring = self._rings.ring_of(task, fd)
         queue = self._queue(task, fd, ring) if count and ring is not None else None
         if ring is None or queue is None:
             self._wait(task, stop, 0)
@@ -246,11 +178,11 @@ class Uring:
         batch = queue.pending(count)
         sorted_out = [(slot, sqe, self._requests.work_of(task, ring, sqe)) for slot, sqe in batch]
         drains = any(sqe.flags & abi.DRAIN for _, sqe in batch)
-        if drains and ring.has_taken:
-            self._note("io_uring: IOSQE_IO_DRAIN beside direct I/O or registered buffers is not"
-                       " supported: such requests are refused (EOPNOTSUPP)")  # fmt: skip
         ring.drains = ring.drains or drains
         chains = self._chains(task, ring, sorted_out)
+        if (drains and ring.has_taken) or (ring.drains and chains):
+            self._note("io_uring: IOSQE_IO_DRAIN beside direct I/O or registered buffers is not"
+                       " supported: such requests are refused (EOPNOTSUPP)")  # fmt: skip
         for _, sqe, work in sorted_out:
             if work is None:
                 ring.note(sqe)
@@ -336,7 +268,7 @@ class Uring:
 
     def _post(self, ring: Ring, sqe: Sqe, result: int) -> None:
         """Complete a request. A ring that is closed is told nothing."""
-        for pid, fd in self._names(ring):
+        for pid, fd in self._rings.names_of(ring):
             tid = next(t.tid for t in self._tracees.tasks.values() if t.pid == pid)
             own = tracee.getfd(pid, fd, tid)
             if own >= 0:

@@ -116,7 +116,7 @@ class Register:
             ring.buffers += [None] * (max(size, start + kept) - len(ring.buffers))
             replaced = ring.buffers[start : start + kept]
             ring.buffers[start : start + kept] = pinned
-            self._unpin(replaced)
+            self._unregister(ring, replaced)
             if ring not in self._rings:
                 self._rings.append(ring)
         return done
@@ -155,11 +155,19 @@ class Register:
     def release(self, ring: Ring) -> None:
         """A ring's buffers are registered no more."""
         buffers, ring.buffers = ring.buffers, []
-        self._unpin(buffers)
+        self._unregister(ring, buffers)
+
+    def _unregister(self, ring: Ring, buffers: Sequence[Registered | None]) -> None:
+        """Give pages back, unless the host kernel may still use them."""
+        if ring.leaves_fixed:
+            ring.kept += buffers
+        else:
+            self._unpin(buffers)
 
     def release_all(self, ring: Ring) -> None:
         """A ring is gone."""
-        self.release(ring)
+        self._unpin([*ring.buffers, *ring.kept])
+        ring.buffers, ring.kept = [], []
         ring.forget_files()
         if ring in self._rings:
             self._rings.remove(ring)
@@ -167,9 +175,8 @@ class Register:
     def mm_ends(self, mm: ProgramMm) -> None:
         """An address space is about to end: what is registered of it is held no longer."""
         for ring in self._rings:
-            mine = [b for b in ring.buffers if b is not None and b.mm is mm]
-            self._unpin(mine)
-            ring.buffers = [None if b in mine else b for b in ring.buffers]
+            # They stay in its table: who asks for them gets EFAULT.
+            self._unpin([b for b in (*ring.buffers, *ring.kept) if b is not None and b.mm is mm])
 
     def _iov(self, task: Task, where: int, count: int) -> list[tuple[int, int]]:
         """An array of struct iovec; what cannot be read, or is too much, the kernel refuses."""

@@ -21,10 +21,17 @@ from uemu.live.program.uring_abi import (
     OPENAT,
     OPENAT2,
     PIPE,
+    READ_FIXED,
+    READV_FIXED,
+    SEND_ZC,
+    SENDMSG_ZC,
     SETUP_NO_SQARRAY,
     SETUP_SQE128,
     SOCKET,
     SQE,
+    URING_CMD,
+    WRITE_FIXED,
+    WRITEV_FIXED,
     Sqe,
 )
 
@@ -34,6 +41,10 @@ if TYPE_CHECKING:
 
 OFF_SQES: Final = 0x1000_0000
 CHANGE_FILES: Final = (OPENAT, OPENAT2, ACCEPT, CLOSE, FILES_UPDATE, SOCKET, PIPE)
+USE_BUFFERS: Final = (
+    *(READ_FIXED, WRITE_FIXED, READV_FIXED, WRITEV_FIXED),
+    *(URING_CMD, SEND_ZC, SENDMSG_ZC),
+)
 WORD: Final = struct.Struct("=I")
 
 
@@ -93,6 +104,9 @@ class Ring:
         files: descriptors of ours for registered files; -1: none, None: not known.
         has_taken: whether a request was ever taken from it.
         drains: whether it ever had one with IOSQE_IO_DRAIN.
+        leaves_fixed: whether the host kernel ever had one through a registered buffer: for
+            how long it is in flight, nobody knows.
+        kept: what is not registered any more, but may be in flight so.
     """
 
     entries: int
@@ -107,6 +121,8 @@ class Ring:
     files: list[int | None] = field(default_factory=list)
     has_taken: bool = False
     drains: bool = False
+    leaves_fixed: bool = False
+    kept: list[Registered | None] = field(default_factory=list)
 
     @classmethod
     def of(cls, params: bytes) -> Ring:
@@ -124,7 +140,8 @@ class Ring:
                 os.close(own)
 
     def note(self, sqe: Sqe) -> None:
-        """An entry that is the host kernel's may change which files are registered."""
+        """Remember what an entry does that is the host kernel's."""
+        self.leaves_fixed = self.leaves_fixed or sqe.opcode in USE_BUFFERS
         if sqe.opcode in CHANGE_FILES and (sqe.file_index or sqe.opcode == FILES_UPDATE):
             self.forget_files(unknown=len(self.files))
 

@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 
 enum { NR = 24, ROOM = 16 };
 
@@ -123,6 +124,26 @@ static void onwards(void)
 	close(file);
 }
 
+/* A socket has the page itself until somebody reads it. */
+static void sent(void)
+{
+	int pair[2];
+
+	fill(6);
+	CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0);
+	CHECK(give(4 * PAGE, 2 * PAGE, 0) == 2 * PAGE);
+	show("to a socket", splice(ends[0], NULL, pair[0], NULL, 2 * PAGE, 0));
+	CHECK(munmap(page + 4 * PAGE, 2 * PAGE) == 0);
+	CHECK(mmap(page + 4 * PAGE, 2 * PAGE, PROT_READ | PROT_WRITE,
+		   MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == page + 4 * PAGE);
+	/* Pages that are given next are others. */
+	memset(page + 4 * PAGE, 'X', 2 * PAGE);
+	CHECK(give(4 * PAGE, 2 * PAGE, 0) == 2 * PAGE);
+	got("the socket", pair[1], 2 * PAGE);
+	got("the pipe", ends[0], 2 * PAGE);
+	CHECK(close(pair[0]) == 0 && close(pair[1]) == 0);
+}
+
 static void meanwhile(void)
 {
 	pid_t pid;
@@ -165,6 +186,7 @@ static void behave(struct arena *given)
 	in_parts();
 	full();
 	onwards();
+	sent();
 	meanwhile();
 	for (int i = 0; i < 2; i++)
 		CHECK(close(ends[i]) == 0 && close(others[i]) == 0);
