@@ -1,15 +1,18 @@
 from __future__ import annotations
 
+import io
 import json
 import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from tests.cli.conftest import Uemu
 from uemu.claims.claim import REFUTED
 from uemu.claims.registry import CLAIMS
+from uemu.cli.claims import _show, decide_all
 
 
 @pytest.fixture
@@ -50,6 +53,16 @@ def test_one_is_told_with_its_sources_its_answers_and_its_race(uemu: Uemu) -> No
     assert "  - gup-fast-vs-fork under arcangeli-2009-v1: no lost-dma-write in its" in done.out
     assert "expected: confirmed; " in done.out
     assert "Race: gup-fast-vs-fork uemu1:" in done.out
+
+
+def test_a_terminal_of_80_columns_is_wide_enough() -> None:
+    file = io.StringIO()
+    console = Console(file=file, width=80, highlight=False)
+    for id_ in ("C01", "C04", "C45"):
+        _show(console, decide_all([CLAIMS[id_]], 1)[0])
+    replays = [line for line in file.getvalue().splitlines() if line.startswith("replay:  ")]
+    wide = [line for line in file.getvalue().splitlines() if len(line) > 80]
+    assert set(wide) <= set(replays)
 
 
 def test_what_is_no_violation_is_explained(uemu: Uemu) -> None:

@@ -40,9 +40,10 @@ from uemu.cli.output import (
     make_console,
     print_lines,
     print_table,
+    print_wrapped,
     progress_bar,
 )
-from uemu.cli.parser import UsageError, positive, wrapped
+from uemu.cli.parser import UsageError, positive
 from uemu.cli.show import show_run
 from uemu.cli.workers import Processes, usable_cpus
 from uemu.explore import replay
@@ -140,20 +141,23 @@ def _show_table(console: Console, verdicts: Sequence[Verdict]) -> None:
 def _show(console: Console, verdict: Verdict) -> None:
     """Everything about one claim, and the race that shows it."""
     claim = verdict.claim
-    print_lines(console, *wrapped(f"{claim.id}: {claim.text}"), style="bold")
+    print_wrapped(console, f"{claim.id}: {claim.text}", style="bold")
     for each in claim.sources:
-        print_lines(console, *wrapped(each.cited, "  "))
+        print_wrapped(console, each.cited, "  ")
     word = "undecidable as worded" if verdict.verdict == UNDECIDABLE else verdict.verdict
     print_lines(console, "", word, style=STYLES[verdict.verdict])
     for reading, holds, answers in zip(claim.readings, verdict.held, verdict.answers, strict=True):
-        print_lines(console, "", *wrapped(f"{'holds' if holds else 'fails'}: {reading.name}"))
+        print_lines(console, "")
+        print_wrapped(console, f"{'holds' if holds else 'fails'}: {reading.name}")
         for answer in answers:
-            print_lines(console, *wrapped(f"{'+' if answer.holds else '-'} {answer.text}", "  "))
+            print_wrapped(console, f"{'+' if answer.holds else '-'} {answer.text}", "  ")
     meant = {kind: text for watch in WATCHES.values() for kind, text in watch.names.items()}
     asked = {kind for answers in verdict.answers for answer in answers for kind in answer.asked}
     for kind in sorted(asked & meant.keys()):
-        print_lines(console, "", *wrapped(f"{kind}: {meant[kind]}"))
-    print_lines(console, "", *wrapped(f"expected: {claim.expected}; {claim.because}"))
+        print_lines(console, "")
+        print_wrapped(console, f"{kind}: {meant[kind]}")
+    print_lines(console, "")
+    print_wrapped(console, f"expected: {claim.expected}; {claim.because}")
     _show_race(console, verdict)
     print_lines(console, "")
 
@@ -166,7 +170,9 @@ def _show_race(console: Console, verdict: Verdict) -> None:
     maker = WorldMaker(
         find_scenario(where.scenario), where.policy, where.ipi_wait, where.memory_model
     )
-    print_lines(console, "", *wrapped(f"shown by: {evidence.text}"), "")
+    print_lines(console, "")
+    print_wrapped(console, f"shown by: {evidence.text}")
+    print_lines(console, "")
     show_run(console, maker, replay(maker, read_schedule(evidence.schedule)))
 
 
@@ -182,7 +188,7 @@ def _show_sum(console: Console, verdicts: Sequence[Verdict], seconds: float) -> 
         if not verdict.is_expected:
             claim = verdict.claim
             text = f"{claim.id} is {verdict.verdict}, and {claim.expected} was expected"
-            print_lines(console, *wrapped(f"{text}: {claim.because}"), style="bold red")
+            print_wrapped(console, f"{text}: {claim.because}", style="bold red")
 
 
 def _all_answers(verdicts: Sequence[Verdict]) -> set[Answer]:

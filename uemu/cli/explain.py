@@ -8,8 +8,14 @@ from typing import TYPE_CHECKING
 
 from uemu.claims.registry import CLAIMS
 from uemu.cli.explanations import cells_of, explain, what_is
-from uemu.cli.output import envelope, make_console, print_json, print_lines, progress_bar
-from uemu.cli.parser import wrapped
+from uemu.cli.output import (
+    envelope,
+    make_console,
+    print_json,
+    print_lines,
+    print_wrapped,
+    progress_bar,
+)
 from uemu.matrix.cells import How
 from uemu.matrix.result import Cell
 from uemu.matrix.share import run_cells
@@ -49,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
         return 0
     console = make_console()
     told = explained.told if args.race else replace(explained.told, drawing="")
-    print_lines(console, *wrapped(told.title, width=console.width), style="bold")
+    print_wrapped(console, told.title, style="bold")
     print_lines(console, "", *told.lines(console.width))
     return 0
 

@@ -34,9 +34,10 @@ from uemu.cli.output import (
     make_console,
     print_lines,
     print_table,
+    print_wrapped,
     progress_bar,
 )
-from uemu.cli.parser import UsageError, error_text, positive, wrapped
+from uemu.cli.parser import UsageError, error_text, positive
 from uemu.cli.workers import Processes, add_workers, make_workers
 from uemu.matrix.cells import CellName, How, cell_names
 from uemu.matrix.result import Cell
@@ -203,12 +204,12 @@ def _show(matrix: Matrix) -> None:
         print_table(console, table)
     unrun = len(matrix.cells) < len(matrix.names)
     print_lines(console, "", *sign_lines(shown.values(), console.width, unrun=unrun), "")
-    print_lines(console, *wrapped(_counts(matrix)))
+    print_wrapped(console, _counts(matrix))
     for cell in matrix.in_order():
         if not cell.as_expected:
             print_lines(console, "")
-            print_lines(console, *_difference(cell), style="bold red")
-            print_lines(console, *wrapped(f"expected: {cell.expected.reason}", "  "))
+            print_wrapped(console, _difference(cell), style="bold red")
+            print_wrapped(console, f"expected: {cell.expected.reason}", "  ")
     told = [line for cell in matrix.in_order() if not cell.as_live for line in _disagreement(cell)]
     if told:
         make_console(stderr=True).file.write(
@@ -248,12 +249,9 @@ def _counts(matrix: Matrix) -> str:
     )
 
 
-def _difference(cell: Cell) -> list[str]:
-    if cell.unruly:
-        return wrapped(cell.unruly)
-    return wrapped(
-        f"{cell.name}: {verdict_text(cell.canonical)}, not {verdict_text(cell.expected.kinds)}"
-    )
+def _difference(cell: Cell) -> str:
+    shown = f"{verdict_text(cell.canonical)}, not {verdict_text(cell.expected.kinds)}"
+    return cell.unruly or f"{cell.name}: {shown}"
 
 
 def _disagreement(cell: Cell) -> list[str]:

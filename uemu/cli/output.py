@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from uemu.cli.parser import WIDEST, UsageError, error_text
+from uemu.cli.parser import WIDEST, UsageError, error_text, wrapped
 
 
 class _Console(Console):
@@ -33,6 +33,13 @@ def print_lines(console: Console, *lines: str, style: str | None = None) -> None
     """Print lines that are laid out already: nothing is wrapped or cut."""
     for line in lines:
         console.print(line, style=style, soft_wrap=True)
+
+
+def print_wrapped(
+    console: Console, text: str, indent: str = "", *, style: str | None = None
+) -> None:
+    """Print a paragraph as wide as the console; lines after the first are set off."""
+    print_lines(console, *wrapped(text, indent, console.width), style=style)
 
 
 def print_table(console: Console, table: Table) -> None:

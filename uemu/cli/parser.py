@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from uemu.policy.registry import NEWEST
+from uemu.report.width import report_width
 
 if TYPE_CHECKING:
     Subparsers = argparse._SubParsersAction["Parser"]
@@ -52,9 +53,10 @@ class Parser(argparse.ArgumentParser):
 
 def error_text(message: str, *more: str) -> str:
     """An error as it goes to stderr; lines after the first are set off."""
-    lines = wrapped(f"uemu: error: {message}")
+    width = report_width()
+    lines = wrapped(f"uemu: error: {message}", width=width)
     for line in more:
-        lines += wrapped(line, "  ")
+        lines += wrapped(line, "  ", width)
     return "\n".join(lines) + "\n"
 
 

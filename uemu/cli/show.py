@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import textwrap
+
 from rich.console import Console
 
 from uemu.cli.names import WorldMaker
-from uemu.cli.output import print_lines
+from uemu.cli.output import print_lines, print_wrapped
 from uemu.explore import Run, replay
 from uemu.oracle.violations import Violation
 from uemu.report.drawing import WIDTH, draw_steps, title
@@ -43,18 +45,27 @@ def race_of(maker: WorldMaker, run: Run) -> Race:
 def show_run(console: Console, maker: WorldMaker, run: Run) -> None:
     """Print everything about a run; the last line replays it."""
     violations = violations_of(maker, run)
-    told = told_together(violations)
+    width = min(console.width, WIDTH)
+    told = told_together(violations, width=width)
     # What ended the run before its end is no violation that the oracle saw.
     seen = {violation.kind for violation in violations}
-    told += [(verdict_lines(kind, run.message), []) for kind in in_order(run.verdicts - seen)]
-    for heads, story in told:
-        print_lines(console, *heads, style="bold red")
+    told += [
+        (verdict_lines(kind, run.message, width=width), [])
+        for kind in in_order(run.verdicts - seen)
+    ]
+    for verdicts, story in told:
+        print_lines(console, *verdicts, style="bold red")
         print_lines(console, *story, "")
     scenario = maker.scenario.name
-    width = min(console.width, WIDTH)
-    print_lines(console, *title(scenario, run, remark=maker.remark), style="bold")
-    print_lines(console, "", *draw_steps(run.records, width), "", *legend_of(run), "")
+    heads = title(scenario, run, remark=maker.remark, width=width)
+    print_lines(console, *heads, style="bold")
+    legend = [
+        line
+        for text in legend_of(run)
+        for line in textwrap.wrap(text, width, subsequent_indent=" " * len("State: "))
+    ]
+    print_lines(console, "", *draw_steps(run.records, width), "", *legend, "")
     command = maker.replay_command(run.schedule)
     verdict, replay_line = way_back(scenario, maker.policy, run.verdicts, command)
-    print_lines(console, verdict, style="bold red" if run.verdicts else "bold green")
+    print_wrapped(console, verdict, style="bold red" if run.verdicts else "bold green")
     print_lines(console, replay_line, style="bold")

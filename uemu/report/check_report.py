@@ -23,7 +23,8 @@ from uemu.report.run_report import (
     violations_json,
     wrapped,
 )
-from uemu.report.story import WIDTH, in_order, verdict_text
+from uemu.report.story import in_order, verdict_text
+from uemu.report.width import WIDEST, report_width
 
 SAFE: Final = "safe"
 VIOLATED: Final = "VIOLATED"
@@ -103,8 +104,9 @@ def check_lines(checked: Sequence[Checked], interrupted: str | None = None) -> l
 def table_lines(checked: Sequence[Checked]) -> list[str]:
     """One row for each policy."""
     rows = [_row(each) for each in checked]
-    width = WIDTH - len(PREFIX)
-    widths = fit(COLUMNS, rows, width)
+    width = report_width() - len(PREFIX)
+    # Names are not folded: a terminal that is too narrow for them breaks lines itself.
+    widths = fit(COLUMNS, rows, width) or fit(COLUMNS, rows, WIDEST - len(PREFIX))
     assert widths is not None, "names of policies are no wider than a terminal"
     return prefixed(*lay_out(COLUMNS, rows, widths))
 

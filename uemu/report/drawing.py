@@ -99,14 +99,14 @@ def draw(scenario: str, run: DrawnRun, *, remark: str = "") -> str:
     return "\n".join(lines) + "\n"
 
 
-def title(scenario: str, run: DrawnRun, *, remark: str = "") -> list[str]:
+def title(scenario: str, run: DrawnRun, *, remark: str = "", width: int = WIDTH) -> list[str]:
     """``Race: SCENARIO SCHEDULE -> VERDICTS``, in more lines where one is too short."""
     line = title_line(scenario, run, remark=remark)
-    if len(line) <= WIDTH:
+    if len(line) <= width:
         return [line]
     head, _, what = line.partition(" -> ")
-    first, *rest = fold(head, WIDTH - len(INDENT))
-    return [first, *_indented([*rest, *fold(f"-> {what}", WIDTH - len(INDENT))])]
+    first, *rest = fold(head, width - len(INDENT))
+    return [first, *_indented([*rest, *fold(f"-> {what}", width - len(INDENT))])]
 
 
 def title_line(scenario: str, run: DrawnRun, *, remark: str = "") -> str:

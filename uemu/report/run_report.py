@@ -16,7 +16,8 @@ from uemu.live.program.result import RunResult, Stats
 from uemu.oracle.violations import Violation
 from uemu.report.advice_lines import advice_json, advice_lines
 from uemu.report.folding import fold, fold_text
-from uemu.report.story import WIDTH, told, verdict_text
+from uemu.report.story import told, verdict_text
+from uemu.report.width import report_width
 
 PREFIX = "uemu: "
 
@@ -33,7 +34,7 @@ def prefixed(*lines: str) -> list[str]:
 
 def wrapped(text: str) -> list[str]:
     """A sentence in as many lines as it takes, prefixed."""
-    width = WIDTH - len(PREFIX)
+    width = report_width() - len(PREFIX)
     lines = textwrap.wrap(
         text, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
     )
@@ -76,7 +77,7 @@ def end_lines(result: RunResult) -> list[str]:
 def violation_lines(violations: Iterable[Violation]) -> list[str]:
     """The violations with their stories, an empty line after each."""
     lines = []
-    width = WIDTH - len(PREFIX)
+    width = report_width() - len(PREFIX)
     for each in fold(violations):
         heads, story = told(each.shown, width=width)
         lines += prefixed(*heads, *story, *advice_lines(each.shown, width))
