@@ -39,9 +39,11 @@ OLD, DATA = b"I" * 512, b"D" * 512
 class Story:
     """A parent that maps `FRAME` writable and lets a device hold its last 512 bytes."""
 
-    def __init__(self, *, api: str = "o_direct", from_device: bool = True) -> None:
+    def __init__(
+        self, *, api: str = "o_direct", from_device: bool = True, sees_stores: bool = True
+    ) -> None:
         self.bus = EventBus()
-        self.oracle = Oracle(self.bus)
+        self.oracle = Oracle(self.bus, sees_stores=sees_stores)
         self.bus.emit(MmCreated(PARENT, "parent", None))
         self.map(PARENT, FRAME)
         self.from_device, self.api = from_device, api
@@ -446,6 +448,30 @@ def test_a_violation_tells_of_the_buffer_and_who_was_beside_it_meanwhile() -> No
     assert (lost.buffer.start, lost.buffer.end) == (ADDR, ADDR + 512)
     assert (lost.buffer.api, lost.buffer.pinned) == ("o_direct", False)
     assert lost.buffer.neighbours == ((BASE, BASE + 512),)
+
+
+@pytest.mark.parametrize(("sees_stores", "kinds"), [(True, ["lost-dma-write"]), (False, [])])
+def test_where_stores_are_not_seen_what_was_there_once_may_be_overwritten(
+    sees_stores: bool, kinds: list[str]
+) -> None:
+    story = Story(api="io_uring", sees_stores=sees_stores)
+    story.hold(long_term=True)
+    story.device_writes()
+    story.look(FRAME, final=False)
+    story.map(PARENT, COPY, FRAME)
+    story.look(COPY, b"P" * 512)
+    assert story.kinds() == kinds
+
+
+@pytest.mark.parametrize("sees_stores", [True, False])
+def test_what_was_never_there_is_lost_whoever_sees_stores(sees_stores: bool) -> None:
+    story = Story(api="io_uring", sees_stores=sees_stores)
+    story.hold(long_term=True)
+    story.map(PARENT, COPY, FRAME)
+    story.device_writes()
+    story.look(COPY, OLD, final=False)
+    story.look(COPY, OLD)
+    assert story.kinds() == ["lost-dma-write"]
 
 
 def test_a_witness_is_asked_at_what_threads_do_and_at_nothing_else() -> None:

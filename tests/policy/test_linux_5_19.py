@@ -92,6 +92,17 @@ def test_a_read_only_pin_of_a_shared_page_unshares_it_first() -> None:
     world.kernel.check(at_rest=True)
 
 
+@pytest.mark.parametrize(("policy", "unshares"), [(POLICY, True), ("linux-5.11", False)])
+def test_who_reads_the_memory_of_another_unshares_it_there(policy: str, unshares: bool) -> None:
+    """process_vm_readv(2) pins since v5.6; ptrace and /proc/PID/mem get."""
+    world, parent, child, buf = two_mms(policy)
+    copied = parent.write_disk(buf, api="process_vm")
+    assert (parent.page(buf) is not child.page(buf)) is unshares
+    assert world.device_reads(copied) == b"I"
+    world.complete(copied)
+    world.kernel.check(at_rest=True)
+
+
 def test_a_get_of_a_shared_page_does_not() -> None:
     world, parent, child, buf = two_mms(POLICY)
     parent.write_disk(buf)
