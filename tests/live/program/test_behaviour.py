@@ -99,6 +99,9 @@ SAID = (
     "io_uring: IOSQE_IO_DRAIN beside direct I/O or registered buffers is not supported",
     "ptrace is not supported inside: a program that traces others is refused (EPERM)",
     "CLONE_UNTRACED is not supported: such a clone is refused (EPERM)",
+    "process_madvise of memory that devices have had to do with is not supported"
+    " but for hints: it is refused (EINVAL), madvise is not",
+    "IOCB_CMD_POLL is not supported: such a request is refused (EINVAL)",
 )
 """Once each, however often it was tried."""
 
@@ -109,6 +112,11 @@ io_uring_setup, of the future: EINVAL
 ptrace: EPERM
 CLONE_UNTRACED: EPERM
 clone: done
+process_madvise: EINVAL
+process_madvise, a hint: done
+it is as it was
+madvise: done
+IOCB_CMD_POLL: EINVAL
 """
 
 
@@ -141,3 +149,4 @@ def test_without_uemu_it_is_not_refused(behaviour: Compiled, tmp_path: Path) -> 
     done = run(tmp_path, [str(behaviour(REFUSED))])
     assert "CLONE_UNTRACED: done" in done.stdout
     assert "ptrace: done" in done.stdout
+    assert "IOCB_CMD_POLL: done" in done.stdout

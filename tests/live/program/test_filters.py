@@ -205,6 +205,8 @@ CASES = [
     # Advice for fork, and what SIGSEGV shall do
     *(Case(abi.SYS_MADVISE, (1, 1, advice), 0) for advice in (10, 11, 18, 19)),
     *(Case(abi.SYS_MADVISE, (1, 1, advice), 1) for advice in (0, 4, 8, 9, 12, 17, 20)),
+    *(Case(abi.SYS_PROCESS_MADVISE, (BAD_FD, NOWHERE, 1, advice), 0) for advice in (10, 19)),
+    *(Case(abi.SYS_PROCESS_MADVISE, (BAD_FD, NOWHERE, 1, advice), 1) for advice in (3, 4, 9)),
     Case(abi.SYS_RT_SIGACTION, (11, NOWHERE, 0, 8), 2),
     Case(abi.SYS_RT_SIGACTION, (11, 0, NOWHERE, 8), 2),
     Case(abi.SYS_RT_SIGACTION, (10, NOWHERE, 0, 8), 2),
@@ -245,6 +247,9 @@ CASES = [
     Case(abi.SYS_MMAP, (0x10000, 0, 0, 0x32), 1),
     Case(abi.SYS_MMAP, (0x10000, 0, 0, 0x22), None),
     Case(abi.SYS_MMAP, (0x10000, 0, 0, 0x100022), None),
+    Case(abi.SYS_REMAP_FILE_PAGES, (1, 1), 1),
+    Case(abi.SYS_SHMAT, (BAD_FD, 0, abi.SHM_REMAP), 1),
+    Case(abi.SYS_SHMAT, (BAD_FD, abi.SHM_REMAP, 0), None),
     # What fails when it is interrupted
     *(Case(nr, (BAD_FD, NOWHERE, 0, 0, 0), 1) for nr in sorted(INTERRUPTED)),
     # Where a task runs

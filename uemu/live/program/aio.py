@@ -76,12 +76,14 @@ class Aio:
         schedule: Schedule,
         direct: DirectIo,
         slot: Slot,
+        note: Callable[[str], None],
     ) -> None:
         self._tracees = tracees
         self._framing = framing
         self._schedule = schedule
         self._direct = direct
         self._slot = slot
+        self._note = note
         self._waiters = Waiters(tracees, framing)
         self._contexts: dict[tuple[int, int], Context] = {}
         self._blocked: list[_Submission] = []
@@ -238,6 +240,8 @@ class Aio:
                 raise Fault(errno.EINVAL, iocb.buf)
             done(requests.synchronize(own, iocb.opcode))
             return
+        if iocb.opcode == requests.POLL:
+            self._note("IOCB_CMD_POLL is not supported: such a request is refused (EINVAL)")
         buffers = requests.check(task, iocb, own)
         if not iocb.rw_flags & ~RWF_KNOWN:
             direction = Direction.FROM_DEVICE if iocb.is_read else Direction.TO_DEVICE

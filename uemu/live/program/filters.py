@@ -58,6 +58,7 @@ FIRST: Final[Rules] = {
     abi.SYS_OPENAT2: _ALWAYS,
     abi.SYS_FCNTL: (Test(1, 0xFFFF_FFFF, (F_SETFL,)), Test(2, abi.O_DIRECT)),
     abi.SYS_MADVISE: (Test(2, 0xFFFF_FFFF, (10, 11, 18, 19)),),
+    abi.SYS_PROCESS_MADVISE: (Test(3, 0xFFFF_FFFF, (10, 11, 18, 19)),),
     abi.SYS_IO_SETUP: _ALWAYS,
     abi.SYS_IO_URING_SETUP: _ALWAYS,
     abi.SYS_VMSPLICE: _ALWAYS,
@@ -74,7 +75,7 @@ _LOOKED_AT = (
     *(abi.SYS_IO_SUBMIT, abi.SYS_IO_GETEVENTS, abi.SYS_IO_PGETEVENTS),
     *(abi.SYS_IO_CANCEL, abi.SYS_IO_DESTROY),
     *(abi.SYS_MUNMAP, abi.SYS_MREMAP, abi.SYS_MPROTECT, abi.SYS_MADVISE, abi.SYS_BRK),
-    abi.SYS_PKEY_MPROTECT,
+    *(abi.SYS_PKEY_MPROTECT, abi.SYS_PROCESS_MADVISE, abi.SYS_REMAP_FILE_PAGES),
     *(abi.SYS_FORK, abi.SYS_CLONE3),
     *(abi.SYS_IO_URING_ENTER, abi.SYS_IO_URING_REGISTER),
     *(abi.SYS_SCHED_SETAFFINITY, abi.SYS_SCHED_GETAFFINITY),
@@ -91,6 +92,7 @@ DIRECT: Final[Rules] = {
     **dict.fromkeys(_SCALAR, _DIRECT_SCALAR),
     **dict.fromkeys((*_LOOKED_AT, *sorted(INTERRUPTED)), _ALWAYS),
     abi.SYS_MMAP: (Test(3, abi.MAP_FIXED),),
+    abi.SYS_SHMAT: (Test(2, abi.SHM_REMAP),),
     abi.SYS_CLONE: (Test(0, abi.CLONE_VM, (0,)),),
 }
 

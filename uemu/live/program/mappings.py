@@ -3,7 +3,9 @@
 What a device does there ends with that: it may be so fast. What it holds for
 longer stays a frame, and its entries change as the policy's kernel would have it.
 
-Not modelled: mremap of what is held so (ENOMEM); PROT_EXEC and protection keys for it.
+Not modelled: mremap of what is held so (ENOMEM); PROT_EXEC and protection keys for it;
+    process_madvise of frames (EINVAL); shmat with SHM_REMAP of huge pages over the end
+    of the segment's size.
 """
 
 from __future__ import annotations
@@ -16,7 +18,9 @@ from uemu import abi
 from uemu.abi import MADV_DONTNEED, MADV_WIPEONFORK
 from uemu.host.tracee import Stop
 from uemu.kernel import FORK_ADVICE, Kernel
+from uemu.live.area import Slot
 from uemu.live.program.framing import Framing
+from uemu.live.program.outputs_rules import buffers
 from uemu.live.program.runs import Run, gaps_of, runs_of
 from uemu.live.program.schedule import Schedule
 from uemu.live.program.tasks import Task
@@ -24,6 +28,16 @@ from uemu.live.program.tracees import Tracees
 from uemu.step import run
 
 PROTECTS: Final = (abi.SYS_MPROTECT, abi.SYS_PKEY_MPROTECT)
+
+HINTS: Final = (abi.MADV_WILLNEED, abi.MADV_COLD, abi.MADV_PAGEOUT, abi.MADV_COLLAPSE)
+"""Advice that leaves all bytes and mappings as they are, and may concern another process.
+
+Linux: mm/madvise.c:process_madvise_remote_valid.
+"""
+
+IPC_STAT: Final = 2
+SHM_SEGSZ_AT: Final = 48
+"""Of struct shmid64_ds. Source: linux/shm.h, asm-generic/shmbuf.h."""
 
 
 class Mappings:
@@ -35,12 +49,14 @@ class Mappings:
         tracees: Tracees,
         framing: Framing,
         schedule: Schedule,
+        slot: Slot,
         note: Callable[[str], None],
     ) -> None:
         self._kernel = kernel
         self._tracees = tracees
         self._framing = framing
         self._schedule = schedule
+        self._slot = slot
         self._note = note
 
     def change(self, task: Task, stop: Stop) -> None:
@@ -55,6 +71,37 @@ class Mappings:
             lambda held: self._change_held(task, stop, held),
             lambda: self._tracees.pass_call(task),
         )
+
+    def shmat(self, task: Task, stop: Stop) -> None:
+        """shmat(2) with SHM_REMAP: what was mapped there is replaced."""
+        if not task.mm.has_frames():
+            self._tracees.pass_call(task)
+            return
+        size = self._size_of_segment(task, stop.args[0])
+        self._with_own(
+            task,
+            self._framed(task, stop.args[1], size),
+            lambda held: self._change_held(task, stop, held),
+            lambda: self._change_held(task, stop, []),
+        )
+
+    def _size_of_segment(self, task: Task, shmid: int) -> int:
+        """In bytes; 0 if the task may not know it, and so not attach it either."""
+        call = (abi.SYS_SHMCTL, shmid, IPC_STAT, self._slot.buffer, 0, 0, 0)
+        (result,) = self._tracees.inject(task, [call])
+        found = self._slot.get(SHM_SEGSZ_AT + 8)[SHM_SEGSZ_AT:]
+        return 0 if result else int.from_bytes(found, "little")
+
+    def remap_file_pages(self, task: Task, stop: Stop) -> None:
+        """remap_file_pages(2) is for shared mappings only, which frames are not for the program.
+
+        Linux: mm/mmap.c:SYSCALL remap_file_pages.
+        """
+        start, size = (word & abi.PAGE_MASK for word in stop.args[:2])
+        if self._framed(task, start, size):
+            self._tracees.return_from_call(task, -errno.EINVAL)
+        else:
+            self._tracees.pass_call(task)
 
     def _with_own(
         self,
@@ -173,6 +220,20 @@ class Mappings:
             )
             return
         self._tracees.pass_call(task)
+
+    def process_madvise(self, task: Task, stop: Stop) -> None:
+        """process_madvise(2) of a task's own memory; of another's the kernel takes HINTS only."""
+        iov, count, word = stop.args[1:4]
+        advice = word & 0xFFFF_FFFF
+        if advice in FORK_ADVICE:
+            task.mm.has_fork_advice = True
+        pieces = buffers(task.mm.memory.read, iov, count) if advice not in HINTS else []
+        if any(self._framed(task, addr, length) for addr, length in pieces):
+            self._note("process_madvise of memory that devices have had to do with is not supported"
+                       " but for hints: it is refused (EINVAL), madvise is not")  # fmt: skip
+            self._tracees.return_from_call(task, -errno.EINVAL)
+        else:
+            self._tracees.pass_call(task)
 
     def _advise_held(self, task: Task, held: list[int], addr: int, end: int, advice: int) -> None:
         """Of what a device holds only MADV_DONTNEED is heard: there is fresh memory then."""

@@ -80,7 +80,8 @@ class Session:
         adoption = Adoption(kernel, self.tracees, framing, self._stats, self._note)
         violations = self._oracle.violations
         direct = DirectIo(kernel, framing, adoption, self._schedule, self._stats, violations)
-        self._aio = Aio(self.tracees, framing, self._schedule, direct, self._loader.slot)
+        slot = self._loader.slot
+        self._aio = Aio(self.tracees, framing, self._schedule, direct, slot, self._note)
         register = Register(
             kernel, self.tracees, framing, adoption, self._schedule, self._note
         )  # fmt: skip
@@ -125,7 +126,7 @@ class Session:
         self._stacks = Stacks(self.tracees.tasks, self._births.tids)
         remote = Remote(kernel, self.tracees, framing, direct, self._schedule)
         self._placement = Placement(self.tracees.tasks)
-        mappings = Mappings(kernel, self.tracees, framing, self._schedule, self._note)
+        mappings = Mappings(kernel, self.tracees, framing, self._schedule, slot, self._note)
         self._calls = Calls(
             mappings, self.tracees, framing, self._births, self._loader, self._schedule, direct,
             self._aio, self._uring, rings, register, self._pipes,

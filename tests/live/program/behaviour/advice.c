@@ -85,7 +85,34 @@ static void behave(struct arena *given)
 		CHECK(is_filled(arena_page(arena, i), head_byte(i), TAIL));
 }
 
+/* Advice by way of process_madvise, where there is such, before a device comes. */
+static void advise_oneself(void)
+{
+	unsigned char *page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
+				   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct iovec iov = { page, PAGE };
+	int self = (int)syscall(SYS_pidfd_open, getpid(), 0), direct;
+	long advised;
+	pid_t pid;
+
+	CHECK(page != MAP_FAILED && self >= 0);
+	memset(page, 'p', PAGE);
+	advised = syscall(SYS_process_madvise, self, &iov, 1L, MADV_WIPEONFORK, 0L);
+	show("process_madvise", advised);
+	direct = open_data(O_DIRECT | O_CLOEXEC);
+	CHECK(pread(direct, page, SECTOR, 0) == SECTOR);
+	pid = fork();
+	CHECK(pid >= 0);
+	if (pid == 0)
+		_exit(is_filled(page + TAIL, advised < 0 ? 'p' : 0, SECTOR) ? 0 : 3);
+	CHECK(status_of(pid) == 0);
+	CHECK(is_filled(page, sector_byte(0), SECTOR));
+	CHECK(munmap(page, PAGE) == 0 && close(direct) == 0 && close(self) == 0);
+}
+
 int main(void)
 {
+	setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
+	advise_oneself();
 	return in_every_way(NR, behave);
 }

@@ -11,6 +11,7 @@
 #include <linux/sched.h>
 #include <poll.h>
 #include <sched.h>
+#include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 
@@ -100,6 +101,39 @@ static void in_a_ring(void)
 	free(page);
 }
 
+/* Of pages that a device had to do with; madvise is for the same and is done. */
+static void advised(void)
+{
+	struct arena arena;
+	struct iovec pages;
+	int self = (int)syscall(SYS_pidfd_open, getpid(), 0);
+
+	CHECK(self >= 0);
+	arena_start(&arena, 2, FLYING);
+	pages = (struct iovec){ arena.pages, 2 * PAGE };
+	shown("process_madvise", syscall(SYS_process_madvise, self, &pages, 1L, MADV_DONTNEED, 0L));
+	shown("process_madvise, a hint", syscall(SYS_process_madvise, self, &pages, 1L, MADV_COLD, 0L));
+	puts(arena_is_intact(&arena, 0) ? "it is as it was" : "it is gone");
+	shown("madvise", madvise(arena.pages, 2 * PAGE, MADV_DONTNEED));
+	CHECK(is_filled(arena.pages, 0, 2 * PAGE));
+	arena_end(&arena);
+	CHECK(munmap(arena.pages, 2 * PAGE) == 0 && close(self) == 0);
+}
+
+/* A request of libaio that only waits for a file. */
+static void polled(void)
+{
+	int ready = eventfd(1, EFD_CLOEXEC);
+	struct iocb iocb = { .aio_lio_opcode = IOCB_CMD_POLL, .aio_buf = POLLIN,
+			     .aio_fildes = (uint32_t)ready };
+	struct iocb *one[] = { &iocb };
+	aio_context_t context = 0;
+
+	CHECK(syscall(SYS_io_setup, 1, &context) == 0);
+	shown("IOCB_CMD_POLL", syscall(SYS_io_submit, context, 1L, one));
+	CHECK(syscall(SYS_io_destroy, context) == 0 && close(ready) == 0);
+}
+
 int main(void)
 {
 	pid_t pid;
@@ -113,6 +147,8 @@ int main(void)
 		shown("ptrace", traced());
 		shown("CLONE_UNTRACED", cloned(CLONE_UNTRACED));
 		shown("clone", cloned(0));
+		advised();
+		polled();
 	}
 	in_a_ring();
 	pid = fork();
