@@ -92,6 +92,7 @@ CONTROLS = {
     "C46": (Swap(KOSAKI_V2, KOSAKI_V1), CONFIRMED),
     "C47": (Swap(LOOKS_TWICE, "linux-2.6.29"), REFUTED),
     "C48": (Swap("linux-5.11", "linux-6.5"), REFUTED),
+    "C49": (Swap("hildenbrand-2021-model1", "hildenbrand-2021-model2"), REFUTED),
 }
 
 
@@ -214,6 +215,7 @@ READINGS = {
     "C43": (True, False),
     "C46": (False, True),
     "C47": (True, False, True, False),
+    "C49": (True, False),
 }
 """Which readings hold, where not all come out alike."""
 

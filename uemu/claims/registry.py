@@ -17,12 +17,13 @@ from uemu.claims import (
     pins,
     race,
     reclaim,
+    swapped,
     users,
 )
 from uemu.claims.claim import Claim
 
 _FAMILIES = (race, marking, directed, locks, decow, counts, reclaim, pins, exclusive, users, costs,
-             notifier)  # fmt: skip
+             notifier, swapped)  # fmt: skip
 
 CLAIMS: Final[dict[str, Claim]] = {
     claim.id: claim

@@ -18,7 +18,7 @@ FAMILIES: Final[dict[str, str]] = {
     "remedies": "dontfork dofork-again wipeonfork dontfork-collateral vfork-exec posix-spawn"
     " map-shared",
     "reclaim, swap": "swap-out-while-pinned swapped-out-pinned-then-fork swapcache-false-cow"
-    " reclaim-vs-gup-fast pin-vs-reclaim clean-swapcache-dirty secondary-mmu-*",
+    " reclaim-vs-gup-fast pin-vs-reclaim ro-pin-swapped-in clean-swapcache-dirty secondary-mmu-*",
     "other page work": "clear-refs-* ksm-* migration-*",
     "huge pages": "thp-* hugetlb-*",
     "at scale": "snapshot-writeout-cost big-vma-cost big-read-cost forkscrewreverse",
