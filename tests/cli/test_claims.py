@@ -106,7 +106,7 @@ def test_status_is_1_if_a_verdict_is_not_the_expected_one(
 
 @pytest.mark.parametrize(
     ("id_", "why"),
-    [("C49", "cannot be decided by this version"), ("X", "unknown claim 'X'; nearest: C01")],
+    [("C50", "unknown claim 'C50'; nearest: C"), ("X", "unknown claim 'X'; nearest: C01")],
 )
 def test_an_id_that_is_none_is_wrong_use(uemu: Uemu, id_: str, why: str) -> None:
     done = uemu("claims", id_)

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 from uemu.claims.claim import CONFIRMED, REFUTED, UNDECIDABLE, Claim, Verdict
 from uemu.claims.measure import FIGURES
 from uemu.claims.question import Answer
-from uemu.claims.registry import CLAIMS, LAST
+from uemu.claims.registry import CLAIMS
 from uemu.claims.watches import WATCHES
 from uemu.explore import Schedule, replay
 from uemu.report.drawing import draw
@@ -116,16 +116,13 @@ def assemble(
 
 
 def contents(verdicts: Mapping[str, str]) -> str:
-    """The claims by verdict, and those that there is none for."""
+    """The claims by verdict."""
     parts = ["## Contents"]
     for verdict, word in WORDS.items():
         ids = [id_ for id_ in sorted(verdicts) if verdicts[id_] == verdict]
         if ids:
             lines = [_item(f"[{id_}](#{id_.lower()}) {_said(CLAIMS[id_])}") for id_ in ids]
             parts += [f"### {word}: {len(ids)}", "\n".join(lines)]
-    left = [id_ for id_ in (f"C{number:02}" for number in range(1, LAST + 1)) if id_ not in CLAIMS]
-    if left:
-        parts.append(_fold(f"Not looked at, for want of what they are about: {', '.join(left)}."))
     return "\n\n".join(parts)
 
 
