@@ -91,9 +91,11 @@ def test_nothing_is_wider_than_100_columns_but_commands_and_links() -> None:
         assert len(line) <= 100 or line.startswith("$ ")
 
 
-def test_the_stories_are_drawn() -> None:
+def test_the_stories_are_told_and_drawn() -> None:
     stories, _ = parts(document())
-    assert all("\nRace: " in told for told in stories.values())
+    for id_, told in stories.items():
+        assert STORIES[id_].text in " ".join(told.split()), HOW.format(id=id_)
+        assert "\nRace: " in told
 
 
 @each("id_", ["C01", "C28"])

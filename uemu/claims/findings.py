@@ -77,18 +77,18 @@ STORIES: Final = {
     "C26": Story(
         "KOSAKI's double check, 2009-04-19",
         "His patch leaves alone what is held: reclaim compares page_count with the mapcount, clears"
-        " the entry, and compares once more. This is the variant that compares once. gup-fast takes"
-        " the page after the look and before the entry is gone; later the store copies what a"
-        " device writes. With the second look no order shows it.",
+        " the entry, and compares once more. This is the variant that compares once. gup-fast,"
+        " which has read the entry, takes the page after that look, while the flush still waits for it;"
+        " later the store copies what a device writes. With the second look no order shows it.",
     ),
     "C28": Story(
         "Kara's race, 2021",
         "Torvalds and Hubbard would have gup-fast give up on a page that is locked once it has"
         " pinned it, because reclaim works under the page lock. Kara: that does not guarantee that"
-        " the page is not unmapped. It does not: reclaim looks for pins, finds none, and goes on;"
-        " gup-fast has read the entry before, pins the page when reclaim has unlocked it again, and"
-        " finds it unlocked. With his look inside the rmap walk, the seqcount raised, no order"
-        " shows it.",
+        " the page is not unmapped. It does not: reclaim has looked for pins and found none when"
+        " gup-fast pins the page and sees the entry as it was; reclaim unmaps the page, finds it"
+        " held, and unlocks it; then gup-fast looks at the lock. With Kara's look, inside the rmap"
+        " walk with the seqcount raised, no order shows it.",
     ),
 }
 """What is told at the top, by the claim that it decides."""
