@@ -55,10 +55,11 @@ HOW = "`python -m tests.claims.test_findings {id}` writes it anew"
 def test_every_claim_has_its_section_and_the_contents_lead_there() -> None:
     text = document()
     stories, sections = parts(text)
-    assert list(sections) == sorted(CLAIMS)
+    missing = " ".join(sorted(CLAIMS.keys() - sections.keys()))
+    assert not missing, HOW.format(id=missing)
     assert list(stories) == list(STORIES)
     expected = {id_: claim.expected for id_, claim in CLAIMS.items()}
-    assert contents(expected) in text
+    assert contents(expected) in text, HOW.format(id="C01")
     assert text == assemble(stories, expected, sections), HOW.format(id="C01")
 
 
@@ -66,8 +67,9 @@ def test_every_claim_has_its_section_and_the_contents_lead_there() -> None:
 def test_a_section_is_of_its_claim(id_: str) -> None:
     claim = CLAIMS[id_]
     _, sections = parts(document())
-    assert sections[id_].startswith(opening(claim, claim.expected)), HOW.format(id=id_)
-    unfolded = " ".join(sections[id_].split())
+    told = sections.get(id_, "")
+    assert told.startswith(opening(claim, claim.expected)), HOW.format(id=id_)
+    unfolded = " ".join(told.split())
     assert all(f"*{one.name}*" in unfolded for one in claim.readings), HOW.format(id=id_)
 
 

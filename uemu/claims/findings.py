@@ -78,8 +78,9 @@ STORIES: Final = {
         "KOSAKI's double check, 2009-04-19",
         "His patch leaves alone what is held: reclaim compares page_count with the mapcount, clears"
         " the entry, and compares once more. This is the variant that compares once. gup-fast,"
-        " which has read the entry, takes the page after that look, while the flush still waits for it;"
-        " later the store copies what a device writes. With the second look no order shows it.",
+        " which has read the entry, takes the page after that look, while the flush still waits"
+        " for it; later the store copies what a device writes. With the second look no order"
+        " shows it.",
     ),
     "C28": Story(
         "Kara's race, 2021",
