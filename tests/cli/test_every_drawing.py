@@ -1,7 +1,7 @@
 """Every scenario, and every policy: text, data and picture tell the same, and fit.
 
-Each scenario is drawn under every eighth policy, beginning with another one each time, so
-that each policy is drawn in every eighth scenario.
+Each scenario is drawn under every twelfth policy, beginning with another one each time, so
+that each policy is drawn in every twelfth scenario.
 
 The runs are found here, those a user sees first: with one preemption at most.
 What a variant lacks a check against needs more of them; the reduction comes to
@@ -38,7 +38,7 @@ EVERY_POLICY = [
 LIVELOCK = 1000
 """Steps: who takes so many never comes to an end."""
 
-TURN = 8
+TURN = 12
 """How many scenarios it takes until each policy had its turn."""
 
 WAITED = "fork-blocked"
