@@ -199,7 +199,8 @@ class Uring:
                 chain.go_on(task)
             else:
                 chain.drop()
-        if result != count or not stop.args[3] & abi.ENTER_GETEVENTS:
+        waits = stop.args[3] & abi.ENTER_GETEVENTS and not queue.has_enough(stop.args[2])
+        if result != count or not waits:
             self._tracees.return_from_call(task, result)
             return
         # What is left of the call is to wait.

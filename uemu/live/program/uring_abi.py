@@ -29,6 +29,7 @@ BUFFER_SELECT, CQE_SKIP_SUCCESS = 1 << 5, 1 << 6
 FSYNC_DATASYNC: Final = 1
 
 SETUP_SQE128: Final = 1 << 10
+SETUP_DEFER_TASKRUN: Final = 1 << 13
 SETUP_NO_SQARRAY: Final = 1 << 16
 
 SETUP_REFUSED: Final = {
@@ -42,6 +43,8 @@ that lie in memory which may become a frame."""
 
 SETUP_KNOWN: Final = (1 << 18) - 1 & ~sum(SETUP_REFUSED)
 """Flags that are none of our business."""
+
+SQ_CQ_OVERFLOW, SQ_TASKRUN = 1 << 1, 1 << 2
 
 ENTER_GETEVENTS: Final = 1
 ENTER_EXT_ARG: Final = 1 << 3

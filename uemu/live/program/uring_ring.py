@@ -25,9 +25,12 @@ from uemu.live.program.uring_abi import (
     READV_FIXED,
     SEND_ZC,
     SENDMSG_ZC,
+    SETUP_DEFER_TASKRUN,
     SETUP_NO_SQARRAY,
     SETUP_SQE128,
     SOCKET,
+    SQ_CQ_OVERFLOW,
+    SQ_TASKRUN,
     SQE,
     URING_CMD,
     WRITE_FIXED,
@@ -97,7 +100,8 @@ class Ring:
     Attributes:
         entries: how many the submission queue has.
         flags: IORING_SETUP_*.
-        head, tail, array: where these of the submission queue are among the rings, in bytes.
+        head, tail, sq_flags, array: where these of the submission queue are among the rings,
+            in bytes.
         cq_head, cq_tail: the same of the completion queue.
         cq_entries: how many that has.
         buffers: what is registered; None: nothing, or what only the host kernel has to do with.
@@ -113,6 +117,7 @@ class Ring:
     flags: int
     head: int
     tail: int
+    sq_flags: int
     array: int
     cq_head: int
     cq_tail: int
@@ -128,9 +133,9 @@ class Ring:
     def of(cls, params: bytes) -> Ring:
         """What io_uring_setup filled in. C: struct io_uring_params."""
         entries, cq_entries, flags = struct.unpack_from("=3I", params)
-        head, tail, *_, array = struct.unpack_from("=7I", params, 40)
+        head, tail, _, _, sq_flags, _, array = struct.unpack_from("=7I", params, 40)
         cq_head, cq_tail = struct.unpack_from("=2I", params, 80)
-        return cls(entries, flags, head, tail, array, cq_head, cq_tail, cq_entries)
+        return cls(entries, flags, head, tail, sq_flags, array, cq_head, cq_tail, cq_entries)
 
     def forget_files(self, *, unknown: int = 0) -> None:
         """Close what stands for registered files; of so many nothing is known from now on."""
@@ -190,6 +195,13 @@ class Queue:
     def ready(self) -> int:
         """How many completions nobody has reaped."""
         return self._word(self._ring.cq_tail) - self._word(self._ring.cq_head) & 0xFFFF_FFFF
+
+    def has_enough(self, least: int) -> bool:
+        """Whether who waits for so many completions has nothing to enter the kernel for."""
+        is_called = self._word(self._ring.sq_flags) & (SQ_CQ_OVERFLOW | SQ_TASKRUN)
+        if is_called or self._ring.flags & SETUP_DEFER_TASKRUN:
+            return False
+        return self.ready >= min(least, self._ring.cq_entries)
 
     def pending(self, most: int) -> list[tuple[int, Sqe]]:
         """What a call that submits ``most`` would take: each entry, and its slot.
