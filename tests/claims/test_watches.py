@@ -56,6 +56,14 @@ def test_reuses(scenario: str, policy: str, names: set[str]) -> None:
     assert seen(scenario, policy, "reuses") == names
 
 
+def test_nuked() -> None:
+    assert seen("secondary-mmu-reclaim", "linux-2.6.29", "nuked") == set()
+    assert seen("lost-read", "linux-2.6.29", "nuked") == set()  # no I/O that ends is one
+    where = Where("secondary-mmu-reclaim", "kosaki-2009-dont-unmap", watch="nuked")
+    wanted = frozenset({"nuked-in-vain"})
+    assert wanted <= set(explore(where, wanted=wanted, stop_at_first=True).verdicts)
+
+
 def test_half_updates() -> None:
     assert seen("fork-mid-update", "linux-2.6.29", "half-updates") == {"half-an-update"}
     assert seen("child-corrupted", "linux-2.6.29", "half-updates") == set()
