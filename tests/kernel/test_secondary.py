@@ -13,7 +13,7 @@ from uemu.errors import Fault
 from uemu.explore import explore
 from uemu.kernel import SecondaryMmu
 from uemu.kernel.secondary import PAGE_POISON
-from uemu.mm import fork, mprotect, reclaim
+from uemu.mm import fault, fork, mprotect, reclaim
 from uemu.mm.ksm import MERGED
 from uemu.mm.migrate import MIGRATED
 from uemu.mm.notifier_hooks import SECONDARY_MMUS, Told
@@ -234,6 +234,25 @@ def test_a_guest_that_fork_does_not_tell_stores_into_the_child(
     parent.fork()
     run(mmu.store(VCPU, 0, b"H"))
     assert world.kinds() == {"dma-write-seen-by-other"}
+
+
+@pytest.mark.parametrize("policy", ["linux-2.6.29", "linux-6.5"])
+def test_a_guest_that_no_write_fault_tells_reads_what_is_old(
+    policy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for told in (True, False):
+        if not told:
+            monkeypatch.setattr(fault, "invalidate_page", nothing)
+            monkeypatch.setattr(fault, "invalidate_range_start", nothing)
+            monkeypatch.setattr(fault, "invalidate_range_end", nothing)
+        world, parent, buf = one_page(policy)
+        mmu = attach(parent, buf, "gru")
+        child = parent.fork()
+        assert run(mmu.load(VCPU, 0, 1)) == b"I"
+        parent.store(buf, b"P")
+        assert run(mmu.load(VCPU, 0, 1)) == (b"P" if told else b"I")
+        assert world.kinds() == (set() if told else {"stale-dma-read"})
+        assert child.load(buf) == b"I"
 
 
 def test_a_guest_that_mprotect_does_not_tell_stores_to_what_is_read_only(

@@ -48,10 +48,11 @@ class Story:
         self.map(PARENT, FRAME)
         self.from_device, self.api = from_device, api
 
-    def hold(self, *, long_term: bool = False) -> None:
-        """The device may access the buffer from now on."""
+    def hold(self, *, long_term: bool = False, secondary: bool = False) -> None:
+        """The device, or a guest, may access the buffer from now on."""
         held = (Held(PARENT, ADDR, FRAME, OFFSET, 512),)
-        self.bus.emit(IoStarted("io", IO, self.api, self.from_device, True, long_term, False, held))
+        started = IoStarted("io", IO, self.api, self.from_device, True, long_term, False, held)
+        self.bus.emit(started._replace(secondary=secondary))
 
     def fork(self) -> None:
         """The child maps the frame, too."""
@@ -495,3 +496,31 @@ def test_a_witness_is_asked_at_what_threads_do_and_at_nothing_else() -> None:
     moments = {line.event: line.moment for line in lost.story}
     assert (moments["got"], moments["forked"]) == (1, 2)
     assert moments["device-wrote"] is moments["left"] is None
+
+
+# Secondary MMUs ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("secondary", "kinds"), [(True, ["lost-store"]), (False, [])])
+@pytest.mark.parametrize("pfn", [FRAME, None])
+def test_what_a_guest_stored_where_its_process_would_is_a_store_of_its(
+    secondary: bool, kinds: list[str], pfn: int | None
+) -> None:
+    story = Story(api="kvm")
+    story.hold(long_term=True, secondary=secondary)
+    story.device_writes()
+    story.look(pfn, final=False)  # None: the entry is being replaced
+    story.look(None)
+    story.map(PARENT, COPY, FRAME)
+    story.bus.emit(Loaded("cpu", PARENT, ADDR, COPY, OLD))
+    assert story.kinds() == kinds
+
+
+def test_what_it_stored_elsewhere_is_said_once() -> None:
+    story = Story(api="kvm")
+    story.hold(long_term=True, secondary=True)
+    story.map(PARENT, COPY, FRAME)
+    story.device_writes()
+    story.look(COPY, OLD, final=False)
+    story.bus.emit(Loaded("cpu", PARENT, ADDR, COPY, OLD))
+    assert story.kinds() == ["lost-dma-write"]
