@@ -1,11 +1,11 @@
 """All of it joined: a policy, memory and devices, as operations on CPUs.
 
-kernel  Kernel: address spaces, and the rest under ``io`` and ``user``
-io      direct I/O and registrations
-secondary  secondary MMUs and what guests do
-user    stores and loads, one step at a time
-cpus    what executes them: the port, and simulated CPUs
-touch   what an explorer must know of buffers
+kernel     Kernel: address spaces, and the rest under ``io`` and ``user``
+io         direct I/O and registrations
+secondary  secondary MMUs, and what guests do
+user       stores and loads, one step at a time
+cpus       what executes them: the port, and simulated CPUs
+touch      what an explorer must know of buffers
 """
 
 from uemu.kernel.io import Holder

@@ -7,7 +7,8 @@ get_user_pages() finds what the process maps now.
 
 All three keep faults and notifiers apart as KVM does: mmu_notifier_seq counts what
 was invalidated, mmu_notifier_count who is about it. A fault reads the first, takes
-the page, and maps it only if neither tells of anything meanwhile.
+the page, and maps it only if neither tells of anything meanwhile. A guest is no I/O:
+of the locks that proposals have I/O hold, its faults take those of get_user_pages().
 
 Not modelled: the guest's TLB (who drops a translation flushes it in the same step);
 faults that spin while a range is invalidated (they wait for the end); that what is

@@ -12,8 +12,9 @@ reclaim, swap, swapin, ksm, migrate, clear_refs
                             what the kernel does of its own accord
 compound, hugetlb, thp, split
                             huge entries, their pages, and how these become small
+notifier                    whom the operations tell of entries that go: secondary MMUs
 hooks                       the questions a policy answers
 check                       invariants
 
-Lock order: mmap_lock, then hugetlb_mutex, then page_table_lock. gup-fast takes none.
+Lock order: mmap_lock, then hugetlb_mutex, then page_table_lock, then a mmu_lock. gup-fast takes none.
 """

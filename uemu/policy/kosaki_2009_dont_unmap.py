@@ -17,7 +17,8 @@ Breaks:  a device write in flight over fork is lost by the process that
          pin (gru) may be back before the entry is cleared, and keeps a page
          that is freed (pinned-page-freed, lost-dma-write).
 Costs:   a COW copy wherever anybody holds a reference; in do_wp_page a look
-         at one counter more.
+         at one counter more; a secondary translation, for nothing, wherever the
+         page then stays.
 Relies:  whoever takes a page without the page table lock, gup-fast, found it
          mapped and holds TLB flushes up until the reference is there.
 Source:  KOSAKI Motohiro, 2009-04-19 08:40 EST, "[RFC][PATCH v3 1/6] mm: Don't
