@@ -16,5 +16,6 @@ notifier                    whom the operations tell of entries that go: seconda
 hooks                       the questions a policy answers
 check                       invariants
 
-Lock order: mmap_lock, then hugetlb_mutex, then page_table_lock, then a mmu_lock. gup-fast takes none.
+Lock order: mmap_lock, then hugetlb_mutex, then page_table_lock, then a mmu_lock. gup-fast takes
+none.
 """
