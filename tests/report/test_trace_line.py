@@ -81,7 +81,7 @@ LINES: list[tuple[Event, str]] = [
         IoStarted("t1", 3, "o_direct", True, False, False, True, (HELD,)),
         '[t1] io_started(io=3, api="o_direct", from_device=true, to_device=false,'
         " long_term=false, pinned=true,"
-        " held=[{mm=0, addr=0x1e00, pfn=7, offset=3584, length=512}])",
+        " held=[{mm=0, addr=0x1e00, pfn=7, offset=3584, length=512}], secondary=false)",
     ),
     (DeviceWrote(3, 7, 3584, b"D"), 'device_wrote(io=3, pfn=7, offset=3584, data="D")'),
     (DeviceRead(3, 7, 3584, b"D"), 'device_read(io=3, pfn=7, offset=3584, data="D")'),
