@@ -77,6 +77,11 @@ def test_rows_columns_and_what_the_signs_mean(uemu: Uemu) -> None:
     )
 
 
+def test_one_cell_is_one(uemu: Uemu) -> None:
+    done = uemu("matrix", "--policy", "linux-6.5", "--scenario", "lost-read")
+    assert done.out.splitlines()[-1].startswith("1 cell in ")
+
+
 def test_a_variant_is_a_column_of_its_own_and_other_orders_are_small_letters(uemu: Uemu) -> None:
     done = uemu(
         *("matrix", "--explore", "--scenario", "gup-fast-vs-fork"),

@@ -90,6 +90,13 @@ def test_a_picture_on_a_terminal_below_what_the_program_says(
     assert "\x1b[1;31m" not in out
 
 
+def test_a_dumb_terminal_gets_lines(tmp_path: Path) -> None:
+    status, shown = on_a_terminal(command(program=Path("/bin/true")), tmp_path, TERM="dumb")
+    assert status == 0
+    assert "\x1b" not in shown
+    assert "uemu: *    A is true[" in shown
+
+
 def test_the_programs_output_stays_its_own(lost_read: Path, tmp_path: Path) -> None:
     program = tmp_path / "says"
     program.write_text("#!/bin/sh\ntest -t 1 && echo out; echo err >&2; exit 3\n")

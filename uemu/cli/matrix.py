@@ -243,10 +243,8 @@ def _counts(matrix: Matrix) -> str:
         parts.append(f"interrupted, {len(matrix.names) - len(cells)} not run")
     differ = sum(not cell.as_expected for cell in cells)
     what = "1 differs" if differ == 1 else f"{differ or 'none'} differ"
-    return (
-        f"{len(matrix.names)} cells in {matrix.seconds:.1f} s: {'; '.join(parts)};"
-        f" {what} from what is expected"
-    )
+    total = "1 cell" if len(matrix.names) == 1 else f"{len(matrix.names)} cells"
+    return f"{total} in {matrix.seconds:.1f} s: {'; '.join(parts)}; {what} from what is expected"
 
 
 def _difference(cell: Cell) -> str:

@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from uemu.cli.output import JsonFile
+from uemu.cli.output import JsonFile, make_console
 from uemu.cli.parser import UsageError, add_policy, number_from
 from uemu.cli.run import run_and_report
 from uemu.cli.run_options import SIDE_EFFECTS, add_run_options, program_of
@@ -57,6 +57,7 @@ def run(args: argparse.Namespace) -> int:
 def make_watcher(args: argparse.Namespace, program: list[str]) -> Watcher:
     """A picture where somebody sees one, else lines."""
     title = f"{program[0]} under {args.policy}"
-    if sys.stderr.isatty():
+    # Nothing is drawn anew on a terminal that cannot go back.
+    if sys.stderr.isatty() and not make_console(stderr=True).is_dumb_terminal:
         return ScreenWatcher(title, args.delay_ms)
     return LineWatcher(title, args.delay_ms or 0)
