@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from uemu.oracle.violations import KINDS, StoryLine, Violation
 from uemu.report.story import (
+    FIRST,
+    LAST,
+    MOST,
     WIDTH,
     in_order,
     story_lines,
@@ -37,6 +40,22 @@ def test_numbers_are_aligned_and_long_lines_folded() -> None:
     assert [each for each in lines if each.startswith("   1. parent")]
     assert [each for each in lines if each.startswith("  10. parent")]
     assert ", 1 byte at 0x1000" in " ".join(lines)
+
+
+def test_of_a_long_story_the_middle_is_left_out_and_the_numbers_say_so() -> None:
+    def told_events(number: int) -> list[str]:
+        story = tuple(StoryLine("stored", 0, "cpu", 0, f"parent: {n}") for n in range(number))
+        (told,) = told_together([Violation("lost-dma-write", 0, 0, 0, 0, "x", story)])
+        return told[1]
+
+    assert len(told_events(MOST)) == MOST
+    lines = told_events(140)
+    assert lines[FIRST - 1 : FIRST + 2] == [
+        "   14. parent: 13 [cpu]",
+        "  ...  116 events left out",
+        "  131. parent: 130 [cpu]",
+    ]
+    assert (len(lines), lines[-1]) == (FIRST + 1 + LAST, "  140. parent: 139 [cpu]")
 
 
 def test_a_narrower_report_folds_sooner() -> None:

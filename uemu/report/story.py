@@ -11,6 +11,12 @@ from uemu.report.stack_lines import stack_lines
 
 WIDTH = 99
 
+MOST = 30
+"""A longer story is told without its middle, where the same goes on and on; JSON has it all."""
+
+FIRST, LAST = 14, 10
+"""So many of its events are told."""
+
 NOTHING = "no violation"
 
 _ORDER = {kind: number for number, kind in enumerate(KINDS)}
@@ -108,7 +114,12 @@ def _story(story: Collection[StoryLine], width: int = WIDTH) -> list[str]:
     lines: list[str] = []
     shown: dict[str, tuple[Frame, ...]] = {}
     digits = len(str(len(story)))
+    left_out = range(FIRST, len(story) - LAST) if len(story) > MOST else range(0)
     for number, line in enumerate(story, start=1):
+        if number - 1 in left_out:
+            if number - 1 == left_out.start:
+                lines.append(f"  {'...':<{digits + 2}}{len(left_out)} events left out")
+            continue
         mark = f"  {number:>{digits}}. "
         lines += _wrap(line_text(line), mark, " " * len(mark), width)
         # What a thread did at one place it tells of once.
