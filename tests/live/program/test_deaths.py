@@ -72,7 +72,7 @@ DEATHS = [
 @pytest.fixture(scope="module")
 def family(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The program, compiled."""
-    source = Path(__file__).with_name("deaths") / "family.c"
+    source = Path(__file__).with_name("midst") / "family.c"
     return compile_program(tmp_path_factory.mktemp("deaths") / "family", source, *OURS)
 
 

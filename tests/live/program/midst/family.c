@@ -20,17 +20,23 @@ static void ended(const char *who, int status)
 		printf("%s: status %d\n", who, WEXITSTATUS(status));
 }
 
-/* A child that ends with its parent. */
+/* A child that ends with its parent, from when this returns on. */
 static pid_t sleeper(void)
 {
-	pid_t pid = fork();
+	int ends[2];
+	char byte;
+	pid_t pid;
 
+	CHECK(pipe2(ends, O_CLOEXEC) == 0);
+	pid = fork();
 	CHECK(pid >= 0);
 	if (pid == 0) {
 		CHECK(prctl(PR_SET_PDEATHSIG, SIGKILL) == 0);
+		close(ends[0]), close(ends[1]);
 		for (;;)
 			pause();
 	}
+	CHECK(close(ends[1]) == 0 && read(ends[0], &byte, 1) == 0 && close(ends[0]) == 0);
 	return pid;
 }
 
