@@ -100,6 +100,15 @@ def test_a_trace_says_which_policy(uemu: Uemu, engine: MadeEngine, tmp_path: Pat
     ]
 
 
+def test_two_results_in_one_file_are_refused(
+    uemu: Uemu, engine: MadeEngine, tmp_path: Path
+) -> None:
+    path = str(tmp_path / "x")
+    done = uemu("check", "--json", path, "--trace", path, "sh")
+    assert (done.status, engine.asked) == (2, [])
+    assert "--json and --trace are one file" in done.err
+
+
 def test_an_interrupt_ends_it_and_what_was_found_is_said(
     uemu: Uemu, engine: MadeEngine, tmp_path: Path
 ) -> None:

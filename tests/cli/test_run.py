@@ -76,6 +76,8 @@ def test_the_schedule_is_handed_on(uemu: Uemu, engine: MadeEngine) -> None:
         (["--error-exitcode", "256", "sh"], "'256' is not a number from 0 to 255"),
         (["--json", "/missing/x", "sh"], "cannot write /missing/x: No such file"),
         (["--trace", "/missing/x", "sh"], "cannot write /missing/x: No such file"),
+        (["--json", "x", "--trace", "./x", "sh"], "--json and --trace are one file, ./x: name two"),
+        (["--json", "x", "--html", "x", "sh"], "--json and --html are one file, x: name two"),
         (["--device", "x:nic=/dev/y", "sh"], "--device is not in this version of uemu"),
         (["--pol", "linux-6.5", "sh"], "unrecognized arguments: --pol"),
     ],

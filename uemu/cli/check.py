@@ -9,7 +9,7 @@ from rich.text import Text
 
 from uemu.cli.deaf import Deaf
 from uemu.cli.main import INTERRUPTED
-from uemu.cli.output import JsonFile, LineFile, make_console
+from uemu.cli.output import JsonFile, LineFile, check_apart, make_console
 from uemu.cli.policy_names import check_policy
 from uemu.cli.run import refused
 from uemu.cli.run_options import SIDE_EFFECTS, add_run_options, program_of, suppressions_of
@@ -64,6 +64,7 @@ def add_parser(subparsers: Subparsers) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run it under each policy and print the table."""
     program = program_of(args)
+    check_apart(args, "json", "trace")
     file = JsonFile(args.json) if args.json is not None else None
     try:
         policies = _policies(args)

@@ -19,7 +19,6 @@ costs             figures of the canonical run, by the names of `uemu.matrix.cos
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
@@ -30,6 +29,7 @@ from uemu.cli.main import INTERRUPTED
 from uemu.cli.output import (
     JsonFile,
     TextFile,
+    check_apart,
     envelope,
     make_console,
     print_lines,
@@ -136,10 +136,9 @@ def run(args: argparse.Namespace) -> int:
         growth=True,
         max_schedules=args.max_schedules or How().max_schedules,
     )
+    check_apart(args, "json", "html")
     file = None if args.json is None else JsonFile(args.json)
     page = None if args.html is None else TextFile(args.html)
-    if file and page and os.path.isfile(page.path) and os.path.samefile(file.path, page.path):
-        raise UsageError(f"--json and --html are one file, {page.path}: name two")
     matrix = Matrix(names, how)
     _fill(matrix, args)
     try:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import json
+import os
 import sys
 from collections.abc import Mapping
 from typing import Any, TextIO
@@ -76,6 +78,23 @@ def print_json(content: Mapping[str, Any]) -> None:
 def json_text(content: Mapping[str, Any]) -> str:
     """A JSON object as it goes to a file or to stdout."""
     return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+
+
+def check_apart(args: argparse.Namespace, *options: str) -> None:
+    """Check that options which name files name different ones.
+
+    Raises:
+        UsageError: two name one; the later would take the place of the earlier.
+    """
+    known: dict[str, str] = {}
+    for option in options:
+        path = getattr(args, option, None)
+        # /dev/stdout or a pipe takes one after the other.
+        if path is None or path == "-" or (os.path.exists(path) and not os.path.isfile(path)):
+            continue
+        other = known.setdefault(os.path.realpath(path), option)
+        if other != option:
+            raise UsageError(f"--{other} and --{option} are one file, {path}: name two")
 
 
 class TextFile:

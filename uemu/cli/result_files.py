@@ -20,14 +20,12 @@ The picture has these runs, too, below each other.
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from uemu.cli.names import WorldMaker
-from uemu.cli.output import JsonFile, TextFile, envelope
-from uemu.cli.parser import UsageError
+from uemu.cli.output import JsonFile, TextFile, check_apart, envelope
 from uemu.cli.show import race_of, violations_of
 from uemu.explore import Run
 from uemu.report.drawing_json import drawing_json
@@ -57,10 +55,9 @@ class ResultFiles:
         Raises:
             UsageError: one cannot be written, or both are one.
         """
+        check_apart(args, "json", "svg")
         json = None if args.json is None else JsonFile(args.json)
         svg = None if args.svg is None else TextFile(args.svg)
-        if json and svg and os.path.isfile(svg.path) and os.path.samefile(json.path, svg.path):
-            raise UsageError(f"--json and --svg are one file, {svg.path}: name two")
         return cls(json, svg)
 
     def write(

@@ -9,7 +9,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from uemu.cli.deaf import Deaf
-from uemu.cli.output import JsonFile, LineFile, TextFile
+from uemu.cli.output import JsonFile, LineFile, TextFile, check_apart
 from uemu.cli.parser import add_policy, error_text
 from uemu.cli.policy_names import check_program_policy
 from uemu.cli.run_options import SIDE_EFFECTS, add_run_options, program_of, suppressions_of
@@ -54,6 +54,7 @@ def add_parser(subparsers: Subparsers) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run it, as often as asked, and report."""
     program = program_of(args)
+    check_apart(args, "json", "trace", "html")
     return run_and_report(args, program, JsonFile(args.json) if args.json is not None else None)
 
 
