@@ -4,10 +4,11 @@ Requests that are no direct I/O are made by the task itself when it submits
 them, and are over then: errors, signals and limits are the host kernel's.
 
 aio_request  one request
+aio_poll     requests that only wait for a file
 aio_ring     where events are
 aio_wait     waiting for them
 
-Not modelled: IOCB_CMD_POLL (EINVAL); a write to a pipe without room for all of it
+Not modelled: a write to a pipe without room for all of it
     is short; who changes a struct iocb while its submission waits for a pipe.
 
 Source: io_submit(2), linux/aio_abi.h; Linux v6.1, fs/aio.c.
@@ -32,6 +33,7 @@ from uemu.host import procfs
 from uemu.host.tracee import Stop
 from uemu.live.area import Slot
 from uemu.live.program import aio_request as requests
+from uemu.live.program.aio_poll import Polls
 from uemu.live.program.aio_ring import EVENT, Context, Ring, most_requests, pages_for
 from uemu.live.program.aio_wait import Waiters, signed_long
 from uemu.live.program.direct import DirectIo
@@ -76,14 +78,13 @@ class Aio:
         schedule: Schedule,
         direct: DirectIo,
         slot: Slot,
-        note: Callable[[str], None],
     ) -> None:
         self._tracees = tracees
         self._framing = framing
         self._schedule = schedule
         self._direct = direct
         self._slot = slot
-        self._note = note
+        self._polls = Polls()
         self._waiters = Waiters(tracees, framing)
         self._contexts: dict[tuple[int, int], Context] = {}
         self._blocked: list[_Submission] = []
@@ -130,6 +131,7 @@ class Aio:
             self._tracees.return_from_call(task, -errno.EINVAL)
             return
         del self._contexts[task.mm.mm.id, stop.args[0]]
+        self._polls.end(context)
         if context.in_flight:
             self._schedule.drain(task.mm)
         self._waiters.end(context)
@@ -138,12 +140,16 @@ class Aio:
         self._tracees.return_from_call(task, 0)
 
     def cancel(self, task: Task, stop: Stop) -> None:
-        """io_cancel(2): requests on files cannot be cancelled. Linux: aio.c:SYSCALL io_cancel."""
-        result = -errno.EINVAL
+        """io_cancel(2): only what waits for a file can be. Linux: aio.c:SYSCALL io_cancel."""
+        result, where = -errno.EINVAL, stop.args[1]
         try:
-            copy_from_user(task.mm, stop.args[1] + requests.AIO_KEY_AT, 4)
+            key = copy_from_user(task.mm, where + requests.AIO_KEY_AT, 4)
         except Fault as fault:
             result = -fault.errno
+        else:
+            context = self._find(task, stop)
+            if not any(key) and context is not None and self._polls.cancel(context, where):
+                result = -errno.EINPROGRESS
         self._tracees.return_from_call(task, result)
 
     # Requests --------------------------------------------------------------------------------
@@ -223,7 +229,10 @@ class Aio:
             if flags & requests.IOPRIO:
                 requests.check_priority(prio, where)
             iocb = requests.Iocb(opcode, fd, buf, nbytes, offset, signed(rw_flags))
-            self._begin(task, iocb, own, done, interrupted=interrupted)
+            if opcode == requests.POLL:
+                self._polls.begin(context, where, iocb, own, done)
+            else:
+                self._begin(task, iocb, own, done, interrupted=interrupted)
         except BaseException:
             fd = over()
             if fd >= 0:
@@ -240,8 +249,6 @@ class Aio:
                 raise Fault(errno.EINVAL, iocb.buf)
             done(requests.synchronize(own, iocb.opcode))
             return
-        if iocb.opcode == requests.POLL:
-            self._note("IOCB_CMD_POLL is not supported: such a request is refused (EINVAL)")
         buffers = requests.check(task, iocb, own)
         if not iocb.rw_flags & ~RWF_KNOWN:
             direction = Direction.FROM_DEVICE if iocb.is_read else Direction.TO_DEVICE
@@ -296,10 +303,11 @@ class Aio:
     def is_waiting(self) -> bool:
         """Whether anybody waits, for events or in a submission."""
         waits = any(context.waiting for context in self._contexts.values())
-        return bool(self._blocked) or waits
+        return bool(self._blocked) or waits or self._polls.is_waiting
 
     def tick(self) -> None:
         """Let those go on whose time is over, or whom a signal interrupts."""
+        self._polls.tick()
         for context in list(self._contexts.values()):
             self._waiters.tick(context)
         blocked, self._blocked = self._blocked, []
@@ -313,4 +321,4 @@ class Aio:
     def mm_gone(self, mm: int) -> None:
         """An address space ended, and its contexts with it."""
         for key in [key for key in self._contexts if key[0] == mm]:
-            del self._contexts[key]
+            self._polls.end(self._contexts.pop(key))

@@ -81,7 +81,7 @@ class Session:
         violations = self._oracle.violations
         direct = DirectIo(kernel, framing, adoption, self._schedule, self._stats, violations)
         slot = self._loader.slot
-        self._aio = Aio(self.tracees, framing, self._schedule, direct, slot, self._note)
+        self._aio = Aio(self.tracees, framing, self._schedule, direct, slot)
         register = Register(
             kernel, self.tracees, framing, adoption, self._schedule, self._note
         )  # fmt: skip

@@ -11,7 +11,6 @@
 #include <linux/sched.h>
 #include <poll.h>
 #include <sched.h>
-#include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 
@@ -120,20 +119,6 @@ static void advised(void)
 	CHECK(munmap(arena.pages, 2 * PAGE) == 0 && close(self) == 0);
 }
 
-/* A request of libaio that only waits for a file. */
-static void polled(void)
-{
-	int ready = eventfd(1, EFD_CLOEXEC);
-	struct iocb iocb = { .aio_lio_opcode = IOCB_CMD_POLL, .aio_buf = POLLIN,
-			     .aio_fildes = (uint32_t)ready };
-	struct iocb *one[] = { &iocb };
-	aio_context_t context = 0;
-
-	CHECK(syscall(SYS_io_setup, 1, &context) == 0);
-	shown("IOCB_CMD_POLL", syscall(SYS_io_submit, context, 1L, one));
-	CHECK(syscall(SYS_io_destroy, context) == 0 && close(ready) == 0);
-}
-
 int main(void)
 {
 	pid_t pid;
@@ -148,7 +133,6 @@ int main(void)
 		shown("CLONE_UNTRACED", cloned(CLONE_UNTRACED));
 		shown("clone", cloned(0));
 		advised();
-		polled();
 	}
 	in_a_ring();
 	pid = fork();
