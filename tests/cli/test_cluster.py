@@ -179,5 +179,5 @@ def test_without_the_package_it_says_what_to_install(
     monkeypatch.setitem(sys.modules, "distributed.scheduler", None)
     done = uemu("explore", "lost-read", "--cluster", "tcp://127.0.0.1:8786")
     assert (done.status, done.out) == (3, "")
-    assert "the package distributed is not installed" in done.err
+    assert "the package distributed is not installed" in " ".join(done.err.split())
     assert "remedy: Install it with: pip install 'uemu[cluster]'." in done.err

@@ -36,13 +36,6 @@ MUTANTS = [
     ("heap", NEW, "held", "mappings.Mappings._give_back", "lambda *args: []"),
     ("remote", OLD, "held", "remote.Remote.enters", "lambda *args: None"),
     ("uring", OLD, "held", "uring.Uring.returned", "lambda *args: None"),
-    (
-        "uring_memory",
-        NEW,
-        "held",
-        "mappings.Mappings._protect",
-        "lambda *args: None",
-    ),
     ("pipes", NEW, "held", "pipe_queue.Pipe.put", "lambda *args: None"),
     ("thread_memory", NEW, "held", "calls.written_at_exit", "lambda *args: []"),
 ]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from _pytest.mark.structures import ParameterSet
@@ -18,6 +19,7 @@ from tests.ground_truth.probe import Row, read_rows
 from tests.ground_truth.test_ground_truth import STANDS_FOR
 from tests.live.program.conftest import OURS, TRUTH, compile_program
 from tests.live.program.running import Ran, uemu_run
+from tests.live.program.test_mutants import command_of, said
 
 pytestmark = [pytest.mark.needs_ptrace, pytest.mark.needs_memfd]
 
@@ -39,6 +41,8 @@ TOLD = {
     ("4.19.13", "vmsplice"): {"secret-leak"},  # c2, c5, d1
 }
 """What is violated in a kernel's rows; in all others, nothing."""
+
+LOST_BY_MPROTECT = ("5.10.223", "a3", "io_uring")
 
 
 @pytest.fixture(scope="session")
@@ -98,6 +102,19 @@ def test_what_is_violated_is_told_and_nothing_else_is(
     pin = "vmsplice" if how == "vmsplice" else "io_uring"
     assert done.kinds == TOLD.get((kernel, pin), set())
     assert done.json["stats"]["transfers_over_fork"] > 0
+
+
+@pytest.mark.slow
+@pytest.mark.needs_kernel("io_uring")
+def test_a_kernel_that_is_not_told_of_mprotect_keeps_what_5_10_loses(tmp_path: Path) -> None:
+    (a3,) = (row for row in ROWS if (row.kernel, row.case, row.pin) == LOST_BY_MPROTECT)
+    assert a3.seen["parent_dma"] == "I"
+    program = compile_program(tmp_path / "rows", TRUTH / "rows.c", *OURS)
+    command = command_of(
+        program, "linux-5.11", "held", "mappings.Mappings._protect", "lambda *args: None"
+    )
+    row = said(tmp_path, [*command, "single", a3.case, a3.steps])
+    assert "parent_dma=D" in row.split()
 
 
 def test_the_rows_are_there() -> None:

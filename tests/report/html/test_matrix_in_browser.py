@@ -60,6 +60,15 @@ def enter(page: Page) -> str:
     return press(page, "Tab")
 
 
+def wait_until(page: Page, condition: str) -> None:
+    """Ask again and again, from outside: the page itself may not evaluate what it is given."""
+    for _ in range(200):
+        if page.evaluate(condition):
+            return
+        page.wait_for_timeout(50)
+    pytest.fail(f"not within ten seconds: {condition}")
+
+
 def is_open(page: Page) -> bool:
     return bool(page.evaluate("document.getElementById('detail').open"))
 
@@ -119,7 +128,7 @@ def test_enter_opens_a_cell_and_escape_goes_back_to_it(reader: Reader) -> None:
         assert page.url.endswith("#lost-read/oldest")
         assert press(page, "Escape") == "lost-read/oldest"
         assert not is_open(page)
-        page.wait_for_function("location.hash === ''", timeout=10_000)
+        wait_until(page, "location.hash === ''")
 
 
 def test_a_cell_opened_shows_its_story_and_drawing_in_full(reader: Reader) -> None:
@@ -140,7 +149,7 @@ def test_what_is_open_is_read_on_with_the_keyboard(reader: Reader) -> None:
     page = reader.open(made_page(), height=240)
     enter(page)
     press(page, "Enter", "End")
-    page.wait_for_function("document.querySelector('#detail .body').scrollTop > 0", timeout=10_000)
+    wait_until(page, "document.querySelector('#detail .body').scrollTop > 0")
 
 
 def test_a_cell_that_was_not_run_does_not_open(reader: Reader) -> None:
