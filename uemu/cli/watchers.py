@@ -33,7 +33,7 @@ DELAYED: Final = 100
 """... after so many decisions: the rest of a long run is not slowed down."""
 
 REDRAW_S: Final = 0.05
-"""A picture that does not stand still is drawn no more often."""
+"""A picture that does not stand still is drawn no more often, but for a violation."""
 
 
 class Watcher(Protocol):
@@ -139,7 +139,8 @@ class ScreenWatcher:
         if not moments:
             return
         stands = self._delay_s > 0 and self._left > 0
-        if stands or monotonic() - self._drawn > REDRAW_S:
+        shows = any(moment.violation for moment in moments)
+        if stands or shows or monotonic() - self._drawn > REDRAW_S:
             self._draw()
         if stands:
             self._left -= 1
