@@ -82,6 +82,15 @@ class Reader:
         assert not self.said
 
 
+def wait_until(page: Page, condition: str) -> None:
+    """Ask again and again, from outside: the page itself may not evaluate what it is given."""
+    for _ in range(200):
+        if page.evaluate(condition):
+            return
+        page.wait_for_timeout(50)
+    pytest.fail(f"not within ten seconds: {condition}")
+
+
 @pytest.fixture
 def reader(browser: Browser, tmp_path: Path) -> Iterator[Reader]:
     """A reader of pages."""

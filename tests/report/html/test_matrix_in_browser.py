@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.report.html.conftest import Reader
+from tests.report.html.conftest import Reader, wait_until
 from tests.report.html.made_matrix import made_page
 
 if TYPE_CHECKING:
@@ -47,6 +47,9 @@ CONTRAST = """() => {
 }"""
 
 
+OPEN = "document.getElementById('detail').open"
+
+
 def press(page: Page, *keys: str) -> str:
     """Press keys; where the focus is then."""
     for key in keys:
@@ -60,17 +63,8 @@ def enter(page: Page) -> str:
     return press(page, "Tab")
 
 
-def wait_until(page: Page, condition: str) -> None:
-    """Ask again and again, from outside: the page itself may not evaluate what it is given."""
-    for _ in range(200):
-        if page.evaluate(condition):
-            return
-        page.wait_for_timeout(50)
-    pytest.fail(f"not within ten seconds: {condition}")
-
-
 def is_open(page: Page) -> bool:
-    return bool(page.evaluate("document.getElementById('detail').open"))
+    return bool(page.evaluate(OPEN))
 
 
 def test_arrow_keys_walk_through_the_cells_and_stop_at_the_edges(reader: Reader) -> None:
@@ -161,8 +155,10 @@ def test_a_cell_that_was_not_run_does_not_open(reader: Reader) -> None:
 def test_a_link_opens_its_cell(reader: Reader) -> None:
     page = reader.open(made_page())
     page.get_by_role("link", name="aligned under newest").click()
+    wait_until(page, OPEN)
     assert page.locator("#detail h2").text_content() == "aligned under newest"
     page.reload()
+    wait_until(page, OPEN)
     assert page.locator("#detail h2").text_content() == "aligned under newest"
 
 
@@ -170,6 +166,7 @@ def test_a_link_opens_its_cell_though_the_filter_hides_it(reader: Reader) -> Non
     page = reader.open(made_page())
     page.fill("#policies", "oldest")
     page.get_by_role("link", name="aligned under newest").click()
+    wait_until(page, OPEN)
     assert press(page, "Escape") == "aligned/newest"
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 import pytest
 
-from tests.report.html.conftest import Reader
+from tests.report.html.conftest import Reader, wait_until
 from tests.report.html.test_timeline import made_page
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def test_a_violation_leads_to_its_row_even_if_that_is_hidden(reader: Reader) -> 
     page = reader.open(made_page())
     page.locator("#what").select_option("fork")
     page.locator(".violation a.to-row").first.click()
-    assert page.evaluate("document.activeElement.id") == "row-7"
+    wait_until(page, "document.activeElement.id === 'row-7'")
     assert page.url.endswith("#row-7")
     assert len(shown(page)) == 9
 
